@@ -1,0 +1,207 @@
+"""Pictures from users: what is accepted comes out right, what is refused says why in one sentence."""
+
+import struct
+import traceback
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from wildpdiff.errors import UserError
+from wildpdiff.picture import GREY, MAX_BYTES, load_picture, picture_of
+
+RED = (200, 30, 40)
+
+
+def encoded(image: Image.Image, file_format: str = "PNG", **options: object) -> bytes:
+    file = BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def png_header_only(width: int, height: int) -> bytes:
+    """A PNG whose header promises a size and whose pixels never come."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def refusal(source: Path | bytes) -> str:
+    """The sentence of the refusal; any warning that leaks is an error."""
+    with warnings.catch_warnings(), pytest.raises(UserError) as caught:
+        warnings.simplefilter("error")
+        load_picture(source, size=48)
+    sentence = str(caught.value)
+    assert sentence.endswith(".") and "\n" not in sentence and "/" not in sentence
+    assert "PIL" not in "".join(traceback.format_exception(caught.value))
+    return sentence
+
+
+def middle(picture: torch.Tensor) -> list[int]:
+    return picture[:, picture.shape[1] // 2, picture.shape[2] // 2].tolist()
+
+
+def close(left: list[int], right: tuple[int, ...] | list[int], tolerance: int = 3) -> bool:
+    return all(abs(a - b) <= tolerance for a, b in zip(left, right, strict=True))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_each_accepted_format_gives_its_colour_as_bytes_and_as_a_file(file_format: str, tmp_path: Path) -> None:
+    data = encoded(Image.new("RGB", (80, 60), RED), file_format)
+    (tmp_path / "place").write_bytes(data)
+    for source in (data, tmp_path / "place"):
+        picture = load_picture(source, size=40)
+        assert picture.shape == (3, 40, 40) and picture.dtype == torch.uint8
+        assert close(middle(picture), RED)
+
+
+def test_the_middle_square_is_kept_and_the_ends_are_cut_off() -> None:
+    image = Image.new("RGB", (300, 100), (0, 0, 255))
+    image.paste(RED, (100, 0, 200, 100))
+    picture = load_picture(encoded(image), size=50)
+    assert close(picture.float().mean(dim=(1, 2)).round().int().tolist(), RED)
+
+
+def test_downscaling_averages_instead_of_skipping_pixels() -> None:
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    inner = load_picture(encoded(Image.fromarray(stripes)), size=64)[:, 8:-8, 8:-8].int()
+    assert inner.min() >= 120 and inner.max() <= 136
+
+
+def test_a_picture_of_the_wanted_size_keeps_every_pixel() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    assert torch.equal(load_picture(encoded(Image.fromarray(pixels)), size=48), torch.tensor(pixels).permute(2, 0, 1))
+
+
+def test_a_rotated_photograph_stands_upright_and_its_gps_position_is_gone() -> None:
+    image = Image.new("RGB", (64, 64), (0, 0, 255))
+    image.paste(RED, (0, 0, 64, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: the stored top is the right side
+    exif.get_ifd(0x8825)[1] = "S"
+    picture = load_picture(encoded(image, "JPEG", exif=exif, quality=95), size=64)
+    assert close(picture[:, 32, 60].tolist(), RED, 8) and close(picture[:, 32, 3].tolist(), (0, 0, 255), 8)
+    assert type(picture) is torch.Tensor and not vars(picture)
+
+
+def test_cmyk_keeps_its_colours() -> None:
+    inks = Image.new("CMYK", (64, 64), (0, 255, 255, 0))
+    assert close(middle(load_picture(encoded(inks, "JPEG", quality=95), size=32)), (255, 0, 0), 4)
+
+
+def test_sixteen_bit_greys_are_scaled_and_not_clipped() -> None:
+    ramp = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None], 64, axis=0)
+    row = load_picture(encoded(Image.fromarray(ramp)), size=64)[:, 30].int()
+    expected = torch.linspace(0, 255, 64).round().int()
+    assert (row - expected).abs().max() <= 1
+
+
+def test_transparent_parts_show_mid_grey() -> None:
+    image = Image.new("RGBA", (64, 64), (*RED, 255))
+    image.paste((255, 255, 255, 0), (0, 0, 32, 64))
+    image.paste((255, 255, 255, 128), (0, 0, 32, 8))
+    picture = load_picture(encoded(image), size=64)
+    assert picture[:, 40, 4].tolist() == list(GREY) and picture[:, 40, 60].tolist() == list(RED)
+    assert close(picture[:, 4, 4].tolist(), (192, 192, 192))
+
+
+def test_a_transparent_palette_colour_shows_mid_grey() -> None:
+    image = Image.new("P", (64, 64), 1)
+    image.putpalette([0, 0, 0, *RED])
+    image.paste(0, (0, 0, 32, 64))
+    picture = load_picture(encoded(image, transparency=0), size=64)
+    assert picture[:, 40, 4].tolist() == list(GREY) and picture[:, 40, 60].tolist() == list(RED)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "LA", "P"])
+def test_greys_and_palettes_become_rgb(mode: str) -> None:
+    image = Image.new("RGB", (64, 64), (255, 255, 255)).convert(mode)
+    assert middle(load_picture(encoded(image), size=32)) == [255, 255, 255]
+
+
+def test_an_embedded_colour_profile_is_applied() -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"????", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"????", b"gXYZ", 1)
+    image = Image.new("RGB", (64, 64), RED)
+    assert close(middle(load_picture(encoded(image, icc_profile=srgb), size=32)), RED, 1)
+    assert close(middle(load_picture(encoded(image, icc_profile=swapped), size=32)), (RED[1], RED[0], RED[2]), 2)
+
+
+def test_an_unusable_colour_profile_is_ignored() -> None:
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    for profile in (b"not a profile", other):
+        assert middle(load_picture(encoded(Image.new("RGB", (64, 64), RED), icc_profile=profile), size=32)) == list(RED)
+
+
+def test_a_phone_jpeg_with_a_preview_inside_is_a_still_picture() -> None:
+    preview = Image.new("RGB", (64, 64), (0, 0, 255))
+    data = encoded(Image.new("RGB", (64, 64), RED), "MPO", save_all=True, append_images=[preview], quality=95)
+    assert close(middle(load_picture(data, size=32)), RED, 4)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_an_animation_is_refused(file_format: str) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue", "green")]
+    data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:], duration=50)
+    assert "animated" in refusal(data)
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "BMP", "TIFF"])
+def test_other_formats_are_refused_by_naming_the_accepted_ones(file_format: str) -> None:
+    assert "JPEG, PNG or WebP" in refusal(encoded(Image.new("RGB", (64, 64)), file_format))
+
+
+@pytest.mark.parametrize("data", [b"", b"hello, this is text", b"\0" * 1000])
+def test_what_is_no_image_is_refused(data: bytes) -> None:
+    assert "JPEG, PNG or WebP" in refusal(data)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_a_truncated_file_is_refused_at_whatever_byte_it_ends(file_format: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    data = encoded(Image.fromarray(pixels), file_format)
+    for share in (0.03, 0.3, 0.6, 0.9):
+        refusal(data[: int(len(data) * share)])
+    assert "damaged" in refusal(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("side", [5001, 12_000, 60_000])
+def test_too_many_pixels_are_refused_by_the_header_alone(side: int) -> None:
+    assert "25 megapixels" in refusal(png_header_only(side, side))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (31, 200), (200, 31)])
+def test_a_tiny_picture_is_refused_with_its_size(size: tuple[int, int]) -> None:
+    assert f"{size[0]}x{size[1]}" in refusal(encoded(Image.new("RGB", size)))
+
+
+def test_the_smallest_accepted_side_is_32() -> None:
+    assert load_picture(encoded(Image.new("RGB", (32, 32))), size=64).shape == (3, 64, 64)
+
+
+def test_a_file_over_5_megabytes_is_refused_without_a_look_inside(tmp_path: Path) -> None:
+    data = encoded(Image.new("RGB", (64, 64), RED))
+    (tmp_path / "big.png").write_bytes(data + b"\0" * MAX_BYTES)
+    assert refusal(tmp_path / "big.png").startswith("'big.png' is larger than 5 MB")
+
+
+@pytest.mark.parametrize("name", ["missing.png", "."])
+def test_a_missing_file_or_a_folder_is_refused_without_its_path(name: str, tmp_path: Path) -> None:
+    sentence = refusal(tmp_path / name)
+    assert "not a file" in sentence and str(tmp_path) not in sentence
+
+
+def test_a_pillow_image_is_converted_whole_and_left_unchanged() -> None:
+    image = Image.new("RGBA", (40, 20), (*RED, 255))
+    assert picture_of(image).shape == (3, 20, 40)
+    assert picture_of(image, size=10)[:, 5, 5].tolist() == list(RED)
+    assert image.mode == "RGBA" and image.size == (40, 20)

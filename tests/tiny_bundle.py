@@ -1,0 +1,77 @@
+"""A tiny but true bundle: every part is real, nothing is trained; for tests of the app."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.bundle import seal
+from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
+from wildpdiff.condition import ClipCondition
+from wildpdiff.files import save_tensors
+from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.weightspace import Map
+from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
+from wildpdiff.zoo import Zoo
+
+ROWS = 3
+CLIP = ClipConfig(embedding=16, image_size=32, image_width=64, image_layers=1, text_width=64, text_layers=1)
+
+
+def write_tiny_bundle(folder: Path) -> Path:
+    """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5."""
+    world = SavannaWorld(SavannaConfig(eval_images=4, background_images=2))
+    backbone = Backbone.build(SPECIES, seed=0).round_to_half().eval()
+    backbone.save(folder / "backbone.safetensors")
+    save_clip(build_clip(CLIP, seed=0), CLIP, folder / "clip", name="tiny")
+    condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
+    rows = _write_zoo(folder, backbone)
+    config = GeneratorConfig.of(
+        backbone.layout, condition_name=condition.name, condition_dim=condition.dim, backbone_fingerprint=backbone.fingerprint
+    )
+    AdapterGenerator.untrained(config).half_precision_().save_pretrained(folder / "generator-H", torch.float16)
+    _write_conditions(folder, world, condition)
+    _tiny_map(rows).save(folder / "map-H.safetensors")
+    about = {"regime": "H", "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
+    seal(folder, about | {"figures": _figures()})
+    return folder
+
+
+def _write_zoo(folder: Path, backbone: Backbone) -> torch.Tensor:
+    zoo, rng = Zoo(folder / "zoo-H", backbone.layout, regime="H"), torch.Generator().manual_seed(0)
+    start, parts = initial_row(backbone.layout, rng), []
+    for location in SEEN:
+        centre = start + 0.05 * torch.randn(backbone.layout.dim, generator=rng)
+        parts.append(centre + 0.01 * torch.randn(ROWS, backbone.layout.dim, generator=rng))
+        zoo.add(location, parts[-1], torch.full((ROWS,), 0.9), dtype=torch.float16)
+    return torch.cat(parts)
+
+
+def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipCondition) -> None:
+    backgrounds = [world.backgrounds(location) for location in (*SEEN, *UNSEEN)]
+    views = torch.stack([condition.views(pictures) for pictures in backgrounds])
+    means = torch.stack([condition(pictures) for pictures in backgrounds])
+    save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views})
+    save_tensors(folder / "pictures.safetensors", {"pictures": torch.stack([pictures[0] for pictures in backgrounds])})
+
+
+def _tiny_map(rows: torch.Tensor) -> Map:
+    centre = rows.mean(dim=0)
+    basis = torch.linalg.svd(rows - centre, full_matrices=False).Vh[:8]
+    anchors, index = (rows - centre) @ basis.T, torch.arange(len(SEEN)).repeat_interleave(ROWS)
+    return Map(centre, basis, anchors, anchors[:, :2].contiguous(), index)
+
+
+def _figures() -> dict:
+    def share(value: float) -> dict:
+        return {"mean": value, "std": 0.01, "n": 8}
+
+    locations = {}
+    for place, location in enumerate(SEEN):
+        low = 0.5 + 0.02 * place
+        parts = {"fine_tuned": share(low + 0.25), "codec": share(low + 0.24), "generated": share(low + 0.23)}
+        locations[location] = {"images": 200, "pretrained": low} | parts
+    unseen = {location: {"images": 200, "pretrained": 0.6} for location in UNSEEN}
+    mean = {"pretrained": 0.59, "fine_tuned": 0.84, "codec": 0.83, "generated": 0.82}
+    return {"regime": "H", "samples": 8, "seed": 0, "locations": locations, "mean": mean, "unseen": unseen}

@@ -1,0 +1,159 @@
+"""A bundle: the folder that the app opens - classifier, condition, generator, a thinned zoo, map and figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .backbone import Backbone
+from .condition import ClipCondition
+from .errors import UserError
+from .files import load_json, load_tensors, save_json, sha256
+from .generator import AdapterGenerator
+from .worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld
+from .zoo import Zoo
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; parts are loaded when first asked for.
+
+    Files: `bundle.json` (manifest with checksums and figures), `backbone.safetensors`, `clip/` (an open_clip folder),
+    `generator-H/`, `zoo-H/` (some fine-tuned rows of each location, half precision), `conditions.safetensors`
+    (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `map-H.safetensors` (see `weightspace.Map`),
+    `pictures.safetensors` (one background of each named location to look at, uint8 `[15, 3, H, W]`).
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    device: torch.device
+
+    @classmethod
+    def open(cls, folder: Path, device: torch.device | str = "cpu") -> Bundle:
+        """Open a bundle and compare every file with its checksum.
+
+        Raises:
+            UserError: if a file is missing or damaged, or the bundle is of another version.
+        """
+        folder = Path(folder)
+        if not (folder / MANIFEST).exists():
+            raise UserError(
+                f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."
+            )
+        manifest = load_json(folder / MANIFEST)
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise UserError(f"'{folder.name}' is a bundle of another version; this program reads version {FORMAT}.")
+        _check_files(folder, manifest["files"])
+        return cls(folder, manifest, torch.device(device))
+
+    @property
+    def regime(self) -> str:
+        """Similarity regime of its zoo: H, all locations start from one converged adapter."""
+        return str(self.manifest["regime"])
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Locations that the generator was trained on."""
+        return tuple(self.manifest["seen"])
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Named locations that nothing was trained on."""
+        return tuple(self.manifest["unseen"])
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Measured accuracies, as `experiments.seen.evaluate_seen` reports them."""
+        return dict(self.manifest["figures"])
+
+    @cached_property
+    def world(self) -> SavannaWorld:
+        """Where images come from."""
+        return SavannaWorld(SavannaConfig(**self.manifest["world"]))
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The classifier that all adapters share."""
+        return Backbone.load(self.folder / "backbone.safetensors").to(self.device)
+
+    @cached_property
+    def condition(self) -> ClipCondition:
+        """CLIP of a background."""
+        return ClipCondition.load(f"local-dir:{self.folder / 'clip'}", device=self.device)
+
+    @cached_property
+    def generator(self) -> AdapterGenerator:
+        """The generator, checked to fit classifier and condition."""
+        generator = AdapterGenerator.from_pretrained(self.folder / f"generator-{self.regime}", self.device)
+        generator.check(layout=self.backbone.layout, backbone_fingerprint=self.backbone.fingerprint)
+        return generator
+
+    @cached_property
+    def zoo(self) -> Zoo:
+        """Some fine-tuned rows of every seen location."""
+        return Zoo(self.folder / f"zoo-{self.regime}", self.backbone.layout, regime=self.regime)
+
+    @cached_property
+    def conditions(self) -> dict[str, Tensor]:
+        """The mean embedding `[E]` of each named location."""
+        means = load_tensors(self.folder / "conditions.safetensors")[0]["mean"]
+        return dict(zip((*self.seen, *self.unseen), means, strict=True))
+
+    @cached_property
+    def pictures(self) -> dict[str, Tensor]:
+        """A background of each named location to look at, uint8 `[3, H, W]`."""
+        pictures = load_tensors(self.folder / "pictures.safetensors")[0]["pictures"]
+        return dict(zip((*self.seen, *self.unseen), pictures, strict=True))
+
+    def embedding(self, location: str) -> Tensor:
+        """The mean embedding `[E]` of a named location.
+
+        Raises:
+            UserError: if there is none of that name.
+        """
+        if location not in self.conditions:
+            raise UserError(f"Location '{location}' is not known; choose one of: {', '.join(self.conditions)}.")
+        return self.conditions[location]
+
+
+def blend(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    """The condition `weight` of the way from embedding `a` to `b`, `[E]` (paper section 4.3, RQ2).
+
+    Raises:
+        UserError: if the weight lies outside 0..1.
+    """
+    if not 0 <= weight <= 1:
+        raise UserError(f"The blend weight must lie in 0..1 (0 is the first location, 1 the second), not {weight:g}.")
+    return a + (b - a) * weight
+
+
+def seal(folder: Path, about: dict[str, Any]) -> None:
+    """Write the manifest of a finished folder: `about`, the format and the checksum of every file in it.
+
+    The folder `work` of a training run is no part of the bundle.
+    """
+    names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")}
+    sums = {name.as_posix(): sha256(folder / name) for name in sorted(names) if name.parts[0] not in (MANIFEST, "work")}
+    save_json(folder / MANIFEST, {"format": FORMAT, **about, "files": sums})
+
+
+def named_locations() -> tuple[str, ...]:
+    """The fifteen locations of the paper: ten seen, five unseen."""
+    return (*SEEN, *UNSEEN)
+
+
+def _check_files(folder: Path, sums: dict[str, str]) -> None:
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.exists():
+            raise UserError(f"The bundle '{folder.name}' lacks '{name}'; fetch it again or make it anew.")
+        if sha256(path) != expected:
+            raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); fetch it again or make it anew.")

@@ -1,0 +1,185 @@
+"""The `wildpdiff` command. `--json` prints one JSON document on stdout; progress and words for people go to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import UserError
+
+DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "assets" / "savanna"
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.partition("\n")[0]
+)
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one sentence and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"wildpdiff: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+@app.command()
+def serve(
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; the next free one if it is taken.")] = 7860,
+) -> None:
+    """Open the app in the browser's reach: http://127.0.0.1:7860 unless told otherwise."""
+    from .ui.app import serve as serve_app
+
+    serve_app(bundle, device=device_of(device), host=host, port=port)
+
+
+@app.command()
+def world(
+    out: OutOption = Path("sheet.png"),
+    by: Annotated[str, typer.Option(help="location, species, or both.")] = "both",
+    height: Annotated[int, typer.Option(help="Height of one picture in pixels.")] = 150,
+    columns: Annotated[int, typer.Option(help="Pictures in a row.")] = 8,
+    shift: Annotated[float | None, typer.Option(help="How far locations differ; default: as in the bundle.")] = None,
+) -> None:
+    """Render a contact sheet of the savanna: photographs by location and by species."""
+    from .experiments.recipes import SAVANNA
+    from .worlds.savanna.sheet import contact_sheet
+
+    contact_sheet(SAVANNA.world, out, by=by, height=height, columns=columns, shift=shift)
+    _say(f"Wrote {out}.")
+
+
+@app.command()
+def train(
+    out: OutOption,
+    recipe: Annotated[str, typer.Option(help="savanna, or smoke to test the way.")] = "savanna",
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+) -> None:
+    """Make a bundle from nothing; killed and run again, it goes on where it was."""
+    from .experiments.build import build
+    from .experiments.recipes import recipe_of
+
+    for _ in _shown(build(recipe_of(recipe), out, device=device_of(device), workers=workers)):
+        pass
+    _say(f"The bundle is ready: wildpdiff serve --bundle {out}")
+
+
+@app.command()
+def generate(
+    out: OutOption,
+    location: Annotated[str | None, typer.Option(help="A named location.")] = None,
+    blend_with: Annotated[str | None, typer.Option(help="A second location.")] = None,
+    weight: Annotated[float, typer.Option(help="0 is the first location, 1 the second.")] = 0.5,
+    background: Annotated[Path | None, typer.Option(help="A picture of the empty place instead.")] = None,
+    samples: Annotated[int, typer.Option(help="How many adapters.")] = 1,
+    seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,
+    steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Write adapters as PEFT folders that plain peft and timm load."""
+    from .bundle import Bundle
+    from .experiments.generate import Request, write_adapters
+
+    opened = Bundle.open(bundle, device_of(device))
+    request = Request(location, blend_with, weight, background, samples, seed, steps)
+    written = write_adapters(opened, request, out)
+    _print(written) if as_json else _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
+
+
+@app.command()
+def evaluate(
+    locations: Annotated[str, typer.Option(help="seen, unseen, or names with commas.")] = "seen",
+    samples: Annotated[int, typer.Option(help="Generated adapters a location.")] = 8,
+    seed: Annotated[int, typer.Option(help="The first adapter's seed.")] = 0,
+    crossed: Annotated[bool, typer.Option(help="Also: each adapter at every other location.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Accuracy by location: pretrained, fine-tuned, codec only, generated."""
+    from .bundle import Bundle
+    from .experiments.seen import as_table, chosen_locations, crossed_conditions, evaluate_locations
+
+    opened = Bundle.open(bundle, device_of(device))
+    report: dict[str, Any] = {}
+    steps = evaluate_locations(opened, chosen_locations(opened, locations), samples=samples, seed=seed)
+    for _, report in _shown(("evaluate", pair) for pair in steps):  # noqa: B007
+        pass
+    if crossed:
+        for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, seed=seed)):
+            report["crossed"] = found
+    _print(report) if as_json else _say(as_table(report))
+
+
+@app.command()
+def bench(
+    rounds: Annotated[int, typer.Option(help="Rounds; medians are reported.")] = 7,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure speed as ratios: generation against a fine-tuning step, evaluation against plain timm."""
+    from .experiments.bench import run_bench
+
+    figures = run_bench(bundle, device_of(device), rounds=rounds)
+    _print(figures) if as_json else _say(json.dumps(figures, indent=1))
+
+
+def device_of(name: str) -> str:
+    """The device that `auto`, `cpu` or `cuda` stands for.
+
+    Raises:
+        UserError: for any other word, or cuda where there is none.
+    """
+    import torch
+
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"Device '{name}' is not known; choose auto, cpu or cuda.")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("This computer has no CUDA device; use --device cpu or auto.")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _shown(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Pass steps through and keep one line of progress on stderr: stage, share, loss, time left in the stage."""
+    stage_begun, current, shown_at = time.monotonic(), "", 0.0
+    for stage, item in steps:
+        step, result = item if isinstance(item, tuple) else (item, item)
+        if stage != current:
+            current, stage_begun, shown_at = stage, time.monotonic(), 0.0
+        now = time.monotonic()
+        if now - shown_at > 1 or step.index == step.total:
+            left = (now - stage_begun) / max(1, step.index) * (step.total - step.index)
+            loss = f", loss {step.loss:.3f}" if step.loss == step.loss and step.loss else ""
+            end = "\n" if step.index == step.total else ""
+            line = f"\r{stage:>10} {step.index}/{step.total}{loss}, {left:.0f} s left"
+            print(f"{line:<70}", end=end, file=sys.stderr, flush=True)  # noqa: T201
+            shown_at = now
+        yield stage, result
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def _print(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False))  # noqa: T201

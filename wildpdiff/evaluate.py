@@ -1,0 +1,77 @@
+"""How often adapters are right: accuracy of many rows on many images, and its uncertainty."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .backbone import Backbone, merge, prepared
+
+
+@torch.inference_mode()
+def predictions(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Logits `[M, K]` (on the CPU) of images, uint8 `[M, 3, H, W]`, under one raw row `[D]`, or None for the pretrained network."""
+    backbone.eval()
+    device = next(backbone.parameters()).device
+    network = backbone.network if adapter is None else backbone.merged(adapter.to(device))
+    return torch.cat([network(prepared(batch.to(device))).cpu() for batch in pixels.split(batch_size)])
+
+
+def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Shares of images that each adapter names correctly.
+
+    Args:
+        backbone: the shared network; left exactly as it was.
+        adapters: raw rows, `[N, D]`.
+        pixels: images, uint8 `[M, 3, H, W]`.
+        labels: species of each image, `[M]`.
+
+    Returns:
+        `[N]`, in 0..1, on the CPU.
+
+    Raises:
+        UserError: if D is not the backbone's `layout.dim`.
+    """
+    return correct(backbone, adapters, pixels, labels, batch_size=batch_size).float().mean(dim=1)
+
+
+@torch.inference_mode()
+def correct(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int = 256) -> Tensor:
+    """Which images each adapter names correctly: bool `[N, M]` (arguments as for `accuracy`).
+
+    Rows are merged into a private copy one after the other: on a CPU that is 1.6 times faster than unmerged LoRA and
+    3.5 times faster than `vmap`.
+    """
+    backbone.eval()
+    device = next(backbone.parameters()).device
+    network, batches = backbone.copy(), [prepared(batch.to(device)) for batch in pixels.split(batch_size)]
+    right = torch.empty(len(adapters), len(pixels), dtype=torch.bool)
+    for index, adapter in enumerate(adapters):
+        merge(network, backbone.network, backbone.layout, adapter.to(device))
+        named = torch.cat([network(batch).argmax(dim=1).cpu() for batch in batches])
+        right[index] = named == labels
+    return right
+
+
+def pretrained_accuracy(backbone: Backbone, pixels: Tensor, labels: Tensor) -> float:
+    """Share of images that the network names correctly without an adapter."""
+    return float((predictions(backbone, None, pixels).argmax(dim=1) == labels).float().mean())
+
+
+def wilson(right: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
+    """The 95% Wilson interval of a share of `right` out of `count` images; (0, 1) if there are none."""
+    if count == 0:
+        return 0.0, 1.0
+    share, square = right / count, z * z / count
+    centre = (share + square / 2) / (1 + square)
+    reach = z * (share * (1 - share) / count + square / (4 * count)) ** 0.5 / (1 + square)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def mean_interval(values: list[float], *, rounds: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """The 95% bootstrap interval of a mean over units (locations, adapters)."""
+    tensor = torch.tensor(values, dtype=torch.float64)
+    drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
+    means = tensor[drawn].mean(dim=1).sort().values
+    return float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
+

@@ -1,0 +1,136 @@
+"""Speed as ratios: each pair is measured in turn, round after round, and medians are reported."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import timm
+import torch
+from torch.nn.functional import cross_entropy
+
+from ..backbone import ARCHITECTURE, prepared
+from ..bundle import Bundle
+from ..errors import UserError
+from ..evaluate import accuracy
+from ..lora import attach, trainable
+
+STEPS, BATCH = 50, 16
+
+
+def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
+    """Seconds and ratios on this machine.
+
+    `generate_over_fine_tune_step`: one adapter (DDIM 50 steps, decoded) over one LoRA training step of batch 16.
+    `evaluate.ratio`: images a second with an adapter swapped in (merging included) over those of plain timm, same
+    images, same batch. `import_seconds` is a fresh interpreter's `import wildpdiff`.
+
+    Raises:
+        UserError: if `rounds` is not positive, or the bundle cannot be opened.
+    """
+    if rounds < 1:
+        raise UserError(f"The number of rounds must be at least 1, not {rounds}.")
+    bundle = Bundle.open(folder, device)
+    tasks = {
+        "generate": _generate(bundle),
+        "fine_tune": _fine_tune_step(bundle),
+        "adapted": _adapted(bundle),
+        "plain": _plain_timm(bundle),
+        "world": _world(bundle),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for round_index in range(rounds + 1):
+        for name, task in tasks.items():
+            spent = _seconds(task, device)
+            if round_index:
+                seconds[name].append(spent)
+    middle = {name: median(values) for name, values in seconds.items()}
+    images = len(_images(bundle))
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "generator_parameters": sum(parameter.numel() for parameter in bundle.generator.parameters()),
+        "generate": {"seconds": middle["generate"], "steps": STEPS, "batch": 1},
+        "fine_tune_step_seconds": middle["fine_tune"],
+        "generate_over_fine_tune_step": median(
+            a / b for a, b in zip(seconds["generate"], seconds["fine_tune"], strict=True)
+        ),
+        "evaluate": {
+            "images_per_second": images / middle["adapted"],
+            "plain_timm_images_per_second": images / middle["plain"],
+            "ratio": median(b / a for a, b in zip(seconds["adapted"], seconds["plain"], strict=True)),
+        },
+        "world_images_per_second": 100 / middle["world"],
+        "import_seconds": _import_seconds(),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "rounds": rounds,
+    }
+
+
+def _seconds(task: Callable[[], object], device: str) -> float:
+    begun = time.perf_counter()
+    task()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def _images(bundle: Bundle) -> torch.Tensor:
+    return bundle.world.images(bundle.seen[0], "eval").pixels
+
+
+def _generate(bundle: Bundle) -> Callable[[], object]:
+    condition = bundle.embedding(bundle.seen[0])[None]
+    return lambda: bundle.generator.generate(condition, steps=STEPS, seed=0)
+
+
+def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
+    row = bundle.zoo.of(bundle.seen[0])[0][0].to(bundle.device)
+    model = attach(bundle.backbone, row).to(bundle.device)
+    optimizer = torch.optim.AdamW(trainable(model), lr=1e-4)
+    photographs = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "bench", BATCH)
+    pixels, labels = photographs.pixels.to(bundle.device), photographs.labels.to(bundle.device)
+
+    def step() -> None:
+        loss = cross_entropy(model(prepared(pixels)), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def _adapted(bundle: Bundle) -> Callable[[], object]:
+    images = bundle.world.images(bundle.seen[0], "eval")
+    row = bundle.zoo.of(bundle.seen[0])[0][:1]
+    return lambda: accuracy(bundle.backbone, row, images.pixels, images.labels, batch_size=len(images))
+
+
+def _plain_timm(bundle: Bundle) -> Callable[[], object]:
+    """timm's own network as it comes, in the same memory format, on the same pixels."""
+    network = timm.create_model(ARCHITECTURE, num_classes=len(bundle.backbone.species))
+    network = network.eval().to(bundle.device, memory_format=torch.channels_last)
+    pixels = _images(bundle)
+
+    @torch.inference_mode()
+    def forward() -> None:
+        network(prepared(pixels.to(bundle.device))).argmax(dim=1).cpu()
+
+    return forward
+
+
+def _world(bundle: Bundle) -> Callable[[], object]:
+    location = bundle.world.location(bundle.seen[0])
+    return lambda: bundle.world.photograph(location, "bench", 100)
+
+
+def _import_seconds() -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import wildpdiff"], check=True)
+    return time.perf_counter() - begun

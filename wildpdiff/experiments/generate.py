@@ -1,0 +1,78 @@
+"""From a place to PEFT folders on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..bundle import Bundle, blend
+from ..errors import UserError
+from ..lora import save_peft
+from ..picture import load_picture
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to generate: a named `location` (blended with another by `weight`) or a `background` picture."""
+
+    location: str | None
+    blend_with: str | None
+    weight: float
+    background: Path | None
+    samples: int
+    seed: int
+    steps: int
+
+
+def condition_of(bundle: Bundle, request: Request) -> tuple[Tensor, str]:
+    """The embedding `[E]` that a request stands for, and its description in words.
+
+    Raises:
+        UserError: if it names no place, two kinds of place, an unknown one, or a weight outside 0..1.
+    """
+    if (request.location is None) == (request.background is None):
+        raise UserError("Name one place: either --location with a known name, or --background with a picture.")
+    if request.background is not None:
+        if request.blend_with is not None:
+            raise UserError("--blend-with needs --location; a background picture stands alone.")
+        picture = load_picture(request.background, size=bundle.world.config.size)
+        return bundle.condition(picture[None]), f"the picture {request.background.name}"
+    first = bundle.embedding(str(request.location))
+    if request.blend_with is None:
+        return first, str(request.location)
+    mixed = blend(first, bundle.embedding(request.blend_with), request.weight)
+    return mixed, f"{request.location} blended with {request.blend_with}, weight {request.weight:g}"
+
+
+def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
+    """Generate `samples` adapters and write each as a PEFT folder `out/adapter-SEED`.
+
+    Raises:
+        UserError: as `condition_of`, if `samples` is not positive, or if the folder cannot be written.
+    """
+    if request.samples < 1:
+        raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
+    condition, words = condition_of(bundle, request)
+    rows = bundle.generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed)
+    adapters = []
+    for index, row in enumerate(rows):
+        seed = request.seed + index
+        folder = Path(out) / f"adapter-{seed}"
+        save_peft(bundle.backbone, row.cpu(), folder, card=card(bundle, words, seed, request.steps))
+        adapters.append({"folder": folder.name, "seed": seed})
+    return {"condition": words, "generator": bundle.generator.fingerprint, "steps": request.steps, "adapters": adapters}
+
+
+def card(bundle: Bundle, condition: str, seed: int, steps: int) -> dict[str, str]:
+    """Where an adapter comes from, for its README."""
+    return {
+        "condition": condition,
+        "condition model": bundle.generator.condition_name,
+        "seed": str(seed),
+        "DDIM steps": str(steps),
+        "similarity regime": bundle.regime,
+        "generator": bundle.generator.fingerprint,
+    }

@@ -1,0 +1,133 @@
+"""The main table: accuracy at the seen locations - pretrained, fine-tuned, codec only, generated (paper Table 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..bundle import Bundle
+from ..errors import UserError
+from ..evaluate import accuracy, mean_interval, pretrained_accuracy
+from ..loop import Step
+from ..vae import PCACodec
+from ..worlds.base import Images
+
+COLUMNS = ("pretrained", "fine_tuned", "codec", "pca_codec", "generated")
+
+
+def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
+    """Locations by name: `seen`, `unseen`, or a comma-separated list of known ones.
+
+    Raises:
+        UserError: if one is not known.
+    """
+    named = {"seen": bundle.seen, "unseen": bundle.unseen}
+    locations = named.get(choice) or tuple(part.strip() for part in choice.split(","))
+    for location in locations:
+        bundle.embedding(location)
+    return locations
+
+
+def evaluate_locations(bundle: Bundle, locations: Sequence[str], *, samples: int, seed: int, steps: int = 50) -> Iterator[tuple[Step, dict[str, Any]]]:  # fmt: skip
+    """Measure `samples` generated adapters a location beside its fine-tuned ones; yields the growing report.
+
+    Accuracies lie in 0..1; `std` is over adapters. At unseen locations there are no fine-tuned rows, so only
+    `pretrained` and `generated` are reported.
+    """
+    if samples < 1:
+        raise UserError(f"The number of samples must be at least 1, not {samples}.")
+    report: dict[str, Any] = {"regime": bundle.regime, "samples": samples, "seed": seed, "locations": {}, "mean": {}}
+    pca = _pca_of_same_size(bundle)
+    for place, location in enumerate(locations):
+        images = bundle.world.images(location, "eval")
+        condition = bundle.embedding(location).expand(samples, -1)
+        generated = bundle.generator.generate(condition, steps=steps, seed=seed)
+        row: dict[str, Any] = {
+            "images": len(images),
+            "pretrained": pretrained_accuracy(bundle.backbone, images.pixels, images.labels),
+            "generated": spread(bundle, generated, images),
+        }
+        if location in bundle.seen:
+            tuned, _ = bundle.zoo.of(location)
+            row["fine_tuned"] = spread(bundle, tuned, images)
+            row["codec"] = spread(bundle, bundle.generator.reconstruct(tuned), images)
+            unit = bundle.generator.standardizer.normalize(tuned)
+            row["pca_codec"] = spread(bundle, bundle.generator.standardizer.denormalize(pca.decode(pca.encode(unit))), images)
+        report["locations"][location] = row
+        report["mean"] = _means(report["locations"])
+        yield Step(place + 1, len(locations), 0.0), report
+
+
+def spread(bundle: Bundle, rows: Tensor, images: Images) -> dict[str, float]:
+    """Mean and standard deviation of the accuracy of raw rows `[N, D]`, and n = N."""
+    values = accuracy(bundle.backbone, rows, images.pixels, images.labels)
+    deviation = float(values.std()) if len(values) > 1 else 0.0
+    return {"mean": float(values.mean()), "std": deviation, "n": len(values)}
+
+
+def crossed_conditions(bundle: Bundle, *, seed: int, steps: int = 50) -> Iterator[tuple[Step, dict[str, Any]]]:
+    """What the condition does: accuracy at each seen location of an adapter made for it, and of those made for the others.
+
+    The last report holds `accuracy[made for][measured at]`, each location's `drop` (own minus the mean of the others)
+    and the `mean_drop` over locations with its 95% bootstrap interval.
+    """
+    rows = bundle.generator.generate(torch.stack([bundle.embedding(name) for name in bundle.seen]), steps=steps, seed=seed)
+    columns: dict[str, list[float]] = {}
+    for place, location in enumerate(bundle.seen):
+        images = bundle.world.images(location, "eval")
+        columns[location] = accuracy(bundle.backbone, rows, images.pixels, images.labels).tolist()
+        yield Step(place + 1, len(bundle.seen), 0.0), _crossed(bundle.seen[: place + 1], bundle.seen, columns)
+
+
+def as_table(report: dict[str, Any]) -> str:
+    """A report of `evaluate_locations` for people: accuracies in percent, standard deviation over adapters behind."""
+    columns = [column for column in COLUMNS if column in report["mean"]]
+    lines = [f"{'location':<10}{'images':>8}" + "".join(f"{column.replace('_', ' '):>16}" for column in columns)]
+    for name, row in report["locations"].items():
+        lines.append(f"{name:<10}{row['images']:>8}" + "".join(f"{_cell(row.get(column)):>16}" for column in columns))
+    lines.append(f"{'mean':<18}" + "".join(f"{_cell(report['mean'][column]):>16}" for column in columns))
+    if "crossed" in report:
+        low, high = (100 * value for value in report["crossed"]["interval"])
+        lines.append(f"Another location's condition costs {100 * report['crossed']['mean_drop']:.1f} points ({low:.1f} to {high:.1f}).")
+    return "\n".join(lines)
+
+
+def _cell(value: dict[str, float] | float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value['mean']:.1f} ±{100 * value['std']:.1f}" if isinstance(value, dict) else f"{100 * value:.1f}"
+
+
+def _crossed(measured: Sequence[str], made: Sequence[str], columns: dict[str, list[float]]) -> dict[str, Any]:
+    drops = {}
+    for place, location in enumerate(measured):
+        others = [value for index, value in enumerate(columns[location]) if index != place]
+        drops[location] = columns[location][place] - sum(others) / max(1, len(others))
+    table = {name: {at: columns[at][index] for at in measured} for index, name in enumerate(made)}
+    values = list(drops.values())
+    return {
+        "accuracy": table,
+        "drop": drops,
+        "mean_drop": sum(values) / len(values),
+        "interval": list(mean_interval(values)),
+    }
+
+
+def _means(locations: dict[str, dict[str, Any]]) -> dict[str, float]:
+    means = {}
+    for column in COLUMNS:
+        values = [row[column] for row in locations.values() if column in row]
+        numbers = [value["mean"] if isinstance(value, dict) else value for value in values]
+        if numbers:
+            means[column] = sum(numbers) / len(numbers)
+    return means
+
+
+def _pca_of_same_size(bundle: Bundle) -> PCACodec:
+    """A PCA codec with as many numbers as the learned codec has, fitted to the same kept rows (its advantage)."""
+    rows, _ = bundle.zoo.rows(bundle.seen)
+    numbers = sum(parameter.numel() for parameter in bundle.generator.vae.parameters())
+    return PCACodec.of_size(bundle.generator.standardizer.normalize(rows), numbers)

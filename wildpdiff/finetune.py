@@ -1,0 +1,93 @@
+"""Fine-tuning at one location: a raw row along its training run (paper section 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from .backbone import Backbone, prepared
+from .lora import attach, read_row, trainable
+from .loop import Checkpoint, Step, cosine, rng_at
+from .pretrain import flipped
+from .worlds.base import Images
+
+
+@dataclass(frozen=True)
+class FinetuneRecipe:
+    """AdamW on a location's photographs: `converge` steps on a falling rate, then `rows` rows, one every `interval` steps.
+
+    The rate falls from `learning_rate` to `settled_rate` and stays there while rows are saved.
+    """
+
+    converge: int = 160
+    rows: int = 100
+    interval: int = 10
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    settled_rate: float = 4e-4
+
+    @property
+    def steps(self) -> int:
+        """All steps of one location."""
+        return self.converge + self.rows * self.interval
+
+    def rate(self, step: int) -> float:
+        """Learning rate at `step`, counted from 0."""
+        if step >= self.converge:
+            return self.settled_rate
+        return self.settled_rate + (self.learning_rate - self.settled_rate) * cosine(step, self.converge)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The state after a step: the step, and the raw row `[D]` where one is to be saved (else None)."""
+
+    step: Step
+    row: Tensor | None
+
+
+def finetune(
+    backbone: Backbone,
+    start: Tensor,
+    images: Images,
+    recipe: FinetuneRecipe,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    save_every: int = 100,
+) -> Iterator[Tuned]:
+    """Train a LoRA row from `start` `[D]` on one location's photographs; batch-norm stays frozen.
+
+    A killed run goes on from `checkpoint` with the same rows; those before it are not yielded again.
+    """
+    device = next(backbone.parameters()).device
+    model = attach(backbone, start.to(device)).to(device)
+    optimizer = torch.optim.AdamW(trainable(model), lr=recipe.learning_rate, weight_decay=0.0)
+    kept = None if checkpoint is None else Checkpoint(checkpoint, _Factors(trainable(model)), optimizer)
+    for index in range(kept.load() if kept else 0, recipe.steps):
+        rng = rng_at(seed, index)
+        drawn = torch.randint(len(images), (recipe.batch_size,), generator=rng)
+        pixels = flipped(images.pixels[drawn], rng).to(device)
+        optimizer.param_groups[0]["lr"] = recipe.rate(index)
+        loss = cross_entropy(model(prepared(pixels)), images.labels[drawn].to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        done = index + 1 - recipe.converge
+        due = done > 0 and done % recipe.interval == 0
+        yield Tuned(Step(index + 1, recipe.steps, loss.item()), read_row(model, backbone.layout) if due else None)
+        if kept and (index + 1) % save_every == 0:
+            kept.save(index + 1)
+
+
+class _Factors(torch.nn.Module):
+    """The trained factors alone, so that a checkpoint holds no frozen weight."""
+
+    def __init__(self, factors: list[torch.nn.Parameter]) -> None:
+        super().__init__()
+        self.factors = torch.nn.ParameterList(factors)

@@ -1,0 +1,287 @@
+"""The generator: what a place looks like -> adapters. Everything that was trained, as one module and one folder."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .adapter import AdapterLayout
+from .denoiser import Denoiser, DenoiserConfig
+from .diffusion import NoiseSchedule, sample_ddim
+from .errors import UserError
+from .files import load_json, load_tensors, save_json, save_tensors, sha256
+from .normalize import Standardizer
+from .vae import AdapterVAE, VAEConfig
+
+FORMAT = 1
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """All that shapes an `AdapterGenerator`, and what it was trained for.
+
+    Attributes:
+        layout: the adapters that it writes.
+        vae: shape of the codec; its dim is the layout's.
+        denoiser: shape of the denoiser; C and L are the codec's.
+        schedule: the diffusion's noise levels.
+        condition_name: name of the condition (`Condition.name`) whose embeddings it understands.
+        backbone_fingerprint: the shared network that its adapters belong to.
+    """
+
+    layout: AdapterLayout
+    vae: VAEConfig
+    denoiser: DenoiserConfig
+    schedule: NoiseSchedule
+    condition_name: str
+    backbone_fingerprint: str
+
+    def __post_init__(self) -> None:
+        latent = (self.vae.channels, self.vae.chunks)
+        if self.vae.dim != self.layout.dim or latent != (self.denoiser.channels, self.denoiser.length):
+            raise ValueError("the codec must fit the layout, and the denoiser the codec's latents")
+
+    @classmethod
+    def of(
+        cls, layout: AdapterLayout, *, condition_name: str, condition_dim: int, backbone_fingerprint: str
+    ) -> "GeneratorConfig":
+        """The default shapes, for a layout and a condition."""
+        vae = VAEConfig(layout.dim)
+        denoiser = DenoiserConfig(condition_dim, channels=vae.channels, length=vae.chunks)
+        return cls(layout, vae, denoiser, NoiseSchedule(), condition_name, backbone_fingerprint)
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as a JSON value."""
+        return dataclasses.asdict(self) | {"layout": self.layout.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "GeneratorConfig":
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            UserError: if the value is no configuration.
+        """
+        try:
+            denoiser = dict(value["denoiser"])
+            return cls(
+                AdapterLayout.from_json(value["layout"]),
+                VAEConfig(**value["vae"]),
+                DenoiserConfig(**(denoiser | {"widths": tuple(denoiser["widths"])})),
+                NoiseSchedule(**value["schedule"]),
+                str(value["condition_name"]),
+                str(value["backbone_fingerprint"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"'{CONFIG}' is damaged or of another version; fetch or make the generator anew."
+            ) from error
+
+
+class AdapterGenerator(nn.Module):
+    """Writes adapters for a place: standardizer, codec, denoiser and schedule, and the names of what they belong to."""
+
+    def __init__(self, config: GeneratorConfig, notes: Mapping[str, str] | None = None) -> None:
+        """A generator with random weights; see `untrained`, `train.train_generator` and `from_pretrained`.
+
+        Args:
+            config: shapes and names.
+            notes: free text to keep with it, for example how it was trained.
+        """
+        super().__init__()
+        self.config = config
+        self.notes = dict(notes or {})
+        self.standardizer = Standardizer(config.layout.dim)
+        self.vae = AdapterVAE(config.vae)
+        self.denoiser = Denoiser(config.denoiser)
+
+    @classmethod
+    def untrained(
+        cls, config: GeneratorConfig, *, seed: int = 0, notes: Mapping[str, str] | None = None
+    ) -> "AdapterGenerator":
+        """A generator to train, whose starting weights depend on the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(config, notes)
+
+    @property
+    def layout(self) -> AdapterLayout:
+        """Names and shapes of the adapters that it writes."""
+        return self.config.layout
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The diffusion's noise levels."""
+        return self.config.schedule
+
+    @property
+    def condition_name(self) -> str:
+        """Name of the condition whose embeddings it understands."""
+        return self.config.condition_name
+
+    @property
+    def condition_dim(self) -> int:
+        """E, numbers in an embedding."""
+        return self.config.denoiser.condition_dim
+
+    @property
+    def backbone_fingerprint(self) -> str:
+        """The shared network that its adapters belong to."""
+        return self.config.backbone_fingerprint
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.standardizer.mean.device
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that depend on every weight."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def check(
+        self,
+        *,
+        condition_name: str | None = None,
+        layout: AdapterLayout | None = None,
+        backbone_fingerprint: str | None = None,
+    ) -> None:
+        """Refuse company that the generator was not trained with; what is None is not checked.
+
+        Raises:
+            UserError: if the condition, the layout or the backbone is another one.
+        """
+        if condition_name not in (None, self.condition_name):
+            raise UserError(
+                f"This generator was trained on '{self.condition_name}' conditions, not '{condition_name}'."
+            )
+        if layout is not None and layout.fingerprint != self.layout.fingerprint:
+            raise UserError(
+                f"This generator writes adapters of layout {self.layout.fingerprint} ({self.layout.dim:,} numbers), "
+                f"but the network takes layout {layout.fingerprint} ({layout.dim:,} numbers)."
+            )
+        if backbone_fingerprint not in (None, self.backbone_fingerprint):
+            raise UserError(
+                f"This generator writes adapters for network {self.backbone_fingerprint}, not {backbone_fingerprint}."
+            )
+
+    @torch.no_grad()
+    def encode(self, rows: Tensor) -> Tensor:
+        """Raw rows `[N, D]` -> latents `[N, C, L]` of about unit scale.
+
+        Raises:
+            UserError: if the rows have another D.
+        """
+        self.layout.check(rows)
+        return self.vae.encode_standard(self.standardizer.normalize(rows.to(self.device)))
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents `[N, C, L]` -> raw rows `[N, D]`."""
+        return self.standardizer.denormalize(self.vae.decode_standard(latents))
+
+    def reconstruct(self, rows: Tensor) -> Tensor:
+        """Raw rows `[N, D]` through the codec alone, there and back: what is lost here is not the diffusion's fault."""
+        return self.decode(self.encode(rows))
+
+    def path(self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0) -> Iterator[Tensor]:
+        """Denoise from pure noise, one estimate after the other.
+
+        Args:
+            condition: one embedding for each adapter, `[N, E]`.
+            steps: S, sampling steps.
+            guidance: how far to follow the condition: 0 ignores it, 1 follows it as trained, more exaggerates it.
+            seed: row i of the batch starts from the noise of seed + i, so it is the adapter that
+                `condition[i:i+1]` with `seed + i` gives, on every device.
+
+        Yields:
+            Estimates of the clean latents, `[N, C, L]`, S of them; `decode` makes adapters of them.
+
+        Raises:
+            UserError: at once, if the condition has another shape or is not finite, or `steps` or `guidance` is
+                out of range.
+        """
+        condition = self._checked(condition, guidance).to(self.device)
+        self.schedule.times(steps)
+        shape = (self.config.vae.channels, self.config.vae.chunks)
+        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(len(condition))]
+        return self._path(condition, torch.stack(noises).to(self.device), steps, guidance)
+
+    def generate(self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0) -> Tensor:
+        """Raw rows `[N, D]` for embeddings `[N, E]`; arguments and errors as in `path`."""
+        *_, latents = self.path(condition, steps=steps, guidance=guidance, seed=seed)
+        return self.decode(latents)
+
+    def half_precision_(self) -> "AdapterGenerator":
+        """Round every weight to what float16 can hold, so that saving as float16 loses nothing; returns itself."""
+        with torch.no_grad():
+            for tensor in self.state_dict().values():
+                tensor.copy_(tensor.half())
+        return self
+
+    def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write `config.json` and `model.safetensors` into a folder.
+
+        Args:
+            folder: made if it is missing.
+            dtype: of the stored weights; call `half_precision_` before storing float16, or rows change a little.
+        """
+        folder = Path(folder)
+        save_tensors(folder / WEIGHTS, {name: tensor.to(dtype) for name, tensor in self.state_dict().items()})
+        about = {"format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS), "notes": self.notes}
+        save_json(folder / CONFIG, about | self.config.to_json())
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, device: torch.device | str = "cpu") -> "AdapterGenerator":
+        """Load what `save_pretrained` wrote, ready to generate.
+
+        Raises:
+            UserError: if a file is missing, damaged, or of another version.
+        """
+        folder = Path(folder)
+        about = load_json(folder / CONFIG)
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise UserError(f"'{CONFIG}' is not a generator of format {FORMAT}; fetch or make it anew.")
+        tensors, _ = load_tensors(folder / WEIGHTS)
+        if sha256(folder / WEIGHTS) != about.get("weights_sha256"):
+            raise UserError(f"'{WEIGHTS}' is damaged (its checksum is not the one in '{CONFIG}'); fetch it anew.")
+        generator = cls(GeneratorConfig.from_json(about), about.get("notes"))
+        try:
+            generator.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise UserError(f"'{WEIGHTS}' does not fit '{CONFIG}'; fetch or make the generator anew.") from error
+        return generator.to(device).eval()
+
+    def _checked(self, condition: Tensor, guidance: float) -> Tensor:
+        if condition.ndim != 2 or condition.shape[1] != self.condition_dim or not len(condition):
+            raise UserError(
+                f"The condition has shape {list(condition.shape)}, but '{self.condition_name}' embeddings "
+                f"are [N, {self.condition_dim}]."
+            )
+        if not condition.isfinite().all():
+            raise UserError("The condition holds numbers that are not finite; use another picture of the place.")
+        if not math.isfinite(guidance):
+            raise UserError("The guidance must be a finite number; 1 follows the condition as trained.")
+        return condition.float()
+
+    @torch.no_grad()
+    def _path(self, condition: Tensor, noise: Tensor, steps: int, guidance: float) -> Iterator[Tensor]:
+        null = self.denoiser.unconditional(len(condition))
+        both = torch.cat([condition, null])
+
+        def denoise(noisy: Tensor, t: Tensor) -> Tensor:
+            if guidance == 1:
+                return self.denoiser(noisy, t, condition)
+            follow, ignore = self.denoiser(noisy.repeat(2, 1, 1), t.repeat(2), both).chunk(2)
+            return ignore + guidance * (follow - ignore)
+
+        yield from sample_ddim(denoise, noise, self.schedule, steps)

@@ -1,0 +1,350 @@
+"""Every number that the app shows, without a user interface: settings in, results out, frame by frame."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..backbone import prepared
+from ..bundle import Bundle, blend
+from ..errors import UserError
+from ..evaluate import wilson
+from ..picture import load_picture
+from ..weightspace import Map, cosine
+from ..worlds.base import Images
+
+MAX_SAMPLES, MAX_STEPS = 16, 200
+#: Photographs rendered and kept for each location.
+KEPT = 96
+#: How many of them are named at the first look: at the two chosen locations, and at each of the others.
+CHOSEN_FIRST, OTHERS_FIRST = 48, 24
+#: How many locations share one frame after the chosen ones.
+GROUP = 4
+
+Stage = Literal["known", "written", "measuring", "done"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A user's own background: its name on the page, its embedding `[E]`, the square that the model sees
+    (uint8 `[3, size, size]`), and the seen locations that look most like it with their similarity, best first."""
+
+    name: str
+    embedding: Tensor
+    picture: Tensor
+    nearest: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the user chose: two locations, how far to go from A to B (0..1), seed, adapters, DDIM steps.
+
+    An upload takes the place of its location.
+    """
+
+    a: str
+    b: str
+    weight: float = 0.0
+    seed: int = 0
+    samples: int = 1
+    steps: int = 50
+    upload_a: Upload | None = None
+    upload_b: Upload | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the page calls A and B."""
+        return (self.upload_a.name if self.upload_a else self.a), (self.upload_b.name if self.upload_b else self.b)
+
+
+@dataclass(frozen=True)
+class Live:
+    """Accuracy measured now: the share of `count` images each sample names correctly, and the interval of their mean."""
+
+    shares: tuple[float, ...]
+    count: int
+
+    @property
+    def share(self) -> float:
+        """Mean over the samples, 0..1."""
+        return sum(self.shares) / len(self.shares)
+
+    @property
+    def right(self) -> int:
+        """Images named correctly, rounded over the samples."""
+        return round(self.share * self.count)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% Wilson interval: uncertainty from few images, not spread over seeds."""
+        return wilson(self.right, self.count)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One location: measured beforehand (None where it was not), and now.
+
+    `own` is the mean accuracy of adapters generated from this very location's condition.
+    """
+
+    location: str
+    images: int
+    pretrained: float | None
+    fine_tuned: float | None
+    own: float | None
+    live: Live | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """One frame. `rows` `[N, D]` are the raw adapters; `points` are their places on the map, `alike` the mean cosine
+    of the samples with each seen location's mean row."""
+
+    setting: Setting
+    stage: Stage
+    bars: tuple[Bar, ...]
+    seconds: float = 0.0
+    points: tuple[tuple[float, float], ...] = ()
+    alike: tuple[float, ...] = ()
+    rows: Tensor | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether bars were measured now."""
+        return any(bar.live for bar in self.bars)
+
+    def bar(self, name: str) -> Bar | None:
+        """The bar of a location, if there is one."""
+        return next((bar for bar in self.bars if bar.location == name), None)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What never changes: places of the zoo's rows on the map `[J, 2]` with their location's index `[J]`,
+    and the cosine of the locations' mean rows with each other."""
+
+    locations: tuple[str, ...]
+    points: tuple[tuple[float, float], ...]
+    index: tuple[int, ...]
+    alike: tuple[tuple[float, ...], ...]
+
+
+class Studio:
+    """Answers settings from one bundle, for any number of threads at once; it holds nothing of its users."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._images: dict[str, Images] = {}
+        self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
+        self._condition_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, folder: Path, device: str = "cpu") -> Studio:
+        """Open a bundle.
+
+        Raises:
+            UserError: as `Bundle.open`.
+        """
+        studio = cls(Bundle.open(folder, device))
+        studio.known, studio._means  # noqa: B018 - load them before several threads ask
+        return studio
+
+    @property
+    def device(self) -> str:
+        """Where it computes, in capitals."""
+        return self.bundle.device.type.upper()
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Names of all locations to choose from, seen ones first."""
+        return (*self.bundle.seen, *self.bundle.unseen)
+
+    def first(self, setting: Setting) -> Result:
+        """What is known before anything is computed.
+
+        Raises:
+            UserError: if a location is unknown or a number out of range.
+        """
+        self.check(setting)
+        chosen = [name for name in self._measured(setting) if name not in self.bundle.seen]
+        return Result(setting, "known", tuple(self._bar(name) for name in (*self.bundle.seen, *chosen)))
+
+    def results(self, setting: Setting) -> Iterator[Result]:
+        """Write adapters for a setting and measure them, in growing frames; stop asking to stop the work.
+
+        Raises:
+            UserError: as `first`, at the first frame.
+        """
+        began = time.perf_counter()
+        frame = self.first(setting)
+        rows = self.write(setting)
+        points = tuple((float(x), float(y)) for x, y in self._map.place(rows))
+        alike = tuple(cosine(rows, self._means).mean(dim=0).tolist())
+        frame = replace(frame, stage="written", rows=rows, points=points, alike=alike)
+        yield replace(frame, seconds=time.perf_counter() - began)
+        networks = [self.bundle.backbone.merged(row.to(self.bundle.device)) for row in rows]
+        plan = self._looks(setting)
+        for place, looks in enumerate(plan, start=1):
+            for name, count in looks:
+                frame = _with(frame, name, self._look(networks, name, count, frame.bar(name)))
+            stage: Stage = "done" if place == len(plan) else "measuring"
+            frame = replace(frame, stage=stage, seconds=time.perf_counter() - began)
+            yield frame
+
+    def write(self, setting: Setting) -> Tensor:
+        """The raw rows `[N, D]` of a setting, on the CPU; sample i starts from the noise of seed + i.
+
+        Raises:
+            UserError: if a location is unknown or a number out of range, or a row is not finite.
+        """
+        self.check(setting)
+        condition = blend(self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight)
+        batch = condition.expand(setting.samples, -1)
+        rows = self.bundle.generator.generate(batch, steps=setting.steps, seed=setting.seed).cpu()
+        if not bool(rows.isfinite().all()):
+            raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
+        return rows
+
+    def check(self, setting: Setting) -> None:
+        """Refuse what cannot be answered.
+
+        Raises:
+            UserError: if a location is unknown or a number out of range.
+        """
+        for name, upload in ((setting.a, setting.upload_a), (setting.b, setting.upload_b)):
+            if upload is None:
+                self.bundle.embedding(name)
+        if not 0 <= setting.weight <= 1:
+            raise UserError(f"The blend weight must lie in 0..1 (0 is A, 1 is B), not {setting.weight:g}.")
+        if not 1 <= setting.samples <= MAX_SAMPLES:
+            raise UserError(f"Between 1 and {MAX_SAMPLES} adapters can be written at once, not {setting.samples}.")
+        if not 1 <= setting.steps <= MAX_STEPS:
+            raise UserError(f"The sampler takes 1 to {MAX_STEPS} steps, not {setting.steps}.")
+        if not 0 <= setting.seed < 2**31:
+            raise UserError(f"The seed must be a whole number from 0 to {2**31 - 1}, not {setting.seed}.")
+
+    def upload(self, data: bytes, name: str = "your picture") -> Upload:
+        """Read a user's own background; nothing of the file but the pixels' middle square is kept.
+
+        Raises:
+            UserError: if it is not a usable picture.
+        """
+        picture = load_picture(data, size=256)
+        with self._condition_lock:
+            embedding = self.bundle.condition(picture[None])
+        seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])
+        similar = cosine(embedding[None], seen)[0]
+        order = similar.argsort(descending=True)[:3].tolist()
+        nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
+        return Upload(name, embedding, picture, nearest)
+
+    def save(self, result: Result, folder: Path) -> Path:
+        """Write a result's first adapter as a zipped PEFT folder into a fresh place under `folder`.
+
+        Raises:
+            UserError: if there is no adapter yet, or the disk is full.
+        """
+        from ..lora import save_peft
+
+        if result.rows is None:
+            raise UserError("There is no adapter yet; press Generate first.")
+        setting = result.setting
+        (a, b), weight = setting.names, setting.weight
+        card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
+        card |= {"steps": str(setting.steps), "generator": self._fingerprint, "world": "procedural savanna"}
+        name = f"adapter-{setting.a}-{setting.b}-{weight:.2f}-seed{setting.seed}"
+        fresh = Path(tempfile.mkdtemp(dir=folder))
+        save_peft(self.bundle.backbone, result.rows[0], fresh / name, card=card)
+        archive = Path(shutil.make_archive(str(fresh / name), "zip", root_dir=fresh, base_dir=name))
+        shutil.rmtree(fresh / name)
+        return archive
+
+    def warm(self, first: tuple[str, ...] = ()) -> None:
+        """Load the networks and render the photographs, those of `first` before the others."""
+        names = (*first, *(name for name in self.bundle.seen if name not in first))
+        self.bundle.generator, self.bundle.backbone  # noqa: B018 - loads them
+        for name in first:
+            self.images(name)
+        for _ in self.results(Setting(names[0], names[0], steps=2)):
+            pass
+        for name in (*names, *self.bundle.unseen):
+            self.images(name)
+        with self._condition_lock:
+            self.bundle.condition  # noqa: B018 - loads it
+        self._fingerprint  # noqa: B018
+
+    def images(self, location: str) -> Images:
+        """The kept photographs of one location, from its evaluation split."""
+        with self._locks[location]:
+            if location not in self._images:
+                world = self.bundle.world
+                self._images[location] = world.photograph(world.location(location), "eval", KEPT)
+            return self._images[location]
+
+    @cached_property
+    def known(self) -> Known:
+        """What the map and the heat map show before anything is generated."""
+        points = tuple((float(x), float(y)) for x, y in self._map.points)
+        alike = tuple(tuple(row) for row in cosine(self._means, self._means).tolist())
+        return Known(self.bundle.seen, points, tuple(self._map.index.tolist()), alike)
+
+    @cached_property
+    def _map(self) -> Map:
+        return Map.load(self.bundle.folder / f"map-{self.bundle.regime}.safetensors")
+
+    @cached_property
+    def _means(self) -> Tensor:
+        """The mean fine-tuned row of each seen location, `[10, D]`."""
+        return torch.stack([self.bundle.zoo.of(location)[0].mean(dim=0) for location in self.bundle.seen])
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self.bundle.generator.fingerprint
+
+    def _embedding(self, name: str, upload: Upload | None) -> Tensor:
+        return upload.embedding if upload else self.bundle.embedding(name)
+
+    def _measured(self, setting: Setting) -> tuple[str, ...]:
+        """The chosen locations whose species are known: no upload, none twice."""
+        chosen = [setting.a] * (setting.upload_a is None) + [setting.b] * (setting.upload_b is None)
+        return tuple(dict.fromkeys(chosen))
+
+    def _bar(self, name: str) -> Bar:
+        figures = self.bundle.figures
+        known = figures.get("locations", {}).get(name) or figures.get("unseen", {}).get(name) or {}
+        tuned, own = known.get("fine_tuned") or {}, known.get("generated") or {}
+        return Bar(name, int(known.get("images", 0)), known.get("pretrained"), tuned.get("mean"), own.get("mean"))
+
+    def _looks(self, setting: Setting) -> list[list[tuple[str, int]]]:
+        """Which locations to measure in each frame, on how many images: A and B, the others, A and B again."""
+        chosen = self._measured(setting)
+        others = [name for name in self.bundle.seen if name not in chosen]
+        groups = [[(name, OTHERS_FIRST) for name in others[at : at + GROUP]] for at in range(0, len(others), GROUP)]
+        first, again = [(name, CHOSEN_FIRST) for name in chosen], [(name, KEPT) for name in chosen]
+        return [frame for frame in (first, *groups, again) if frame]
+
+    @torch.inference_mode()
+    def _look(self, networks: list[nn.Module], name: str, count: int, bar: Bar | None) -> Live:
+        """Measure each merged network on the first `count` images of a location, going on from what the bar has."""
+        images, before = self.images(name), bar.live if bar else None
+        start = before.count if before else 0
+        pixels = prepared(images.pixels[start:count].to(self.bundle.device))
+        right = [int((network(pixels).argmax(dim=1).cpu() == images.labels[start:count]).sum()) for network in networks]
+        earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
+        total = min(count, len(images))
+        return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
+
+
+def _with(frame: Result, name: str, live: Live) -> Result:
+    bars = tuple(replace(bar, live=live) if bar.location == name else bar for bar in frame.bars)
+    return replace(frame, bars=bars)

@@ -1,0 +1,64 @@
+"""How the page looks: one typeface, one accent, light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+import plotly
+
+#: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
+PLACES_LIGHT = ("#332288", "#2b8cbe", "#44aa99", "#117733", "#8a8a1f", "#c9a227", "#cc6677", "#882255", "#aa4499", "#5c5c5c")
+PLACES_DARK = ("#a79cf0", "#6cb8e6", "#5fd0bd", "#5fbf7f", "#c2c25a", "#e8cc66", "#ee93a0", "#d873a6", "#d98ad0", "#bdbdbd")
+
+LIGHT = {
+    "ground": "#f6f4ef", "panel": "#fffefb", "ink": "#211f1a", "ink-soft": "#625d52", "hairline": "#e2ddd1",
+    "accent": "#b3480c", "accent-soft": "#f1c8a6", "on-accent": "#ffffff", "problem": "#a31621",
+}  # fmt: skip
+DARK = {
+    "ground": "#161512", "panel": "#1f1d19", "ink": "#f1ede3", "ink-soft": "#b3ab9b", "hairline": "#37332b",
+    "accent": "#f08c42", "accent-soft": "#6d4425", "on-accent": "#1b1208", "problem": "#ff8f8f",
+}  # fmt: skip
+
+PLOTLY_FILE = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+
+
+def _variables(colours: dict[str, str], places: tuple[str, ...]) -> str:
+    named = colours | {f"place-{index}": colour for index, colour in enumerate(places)}
+    return "".join(f"--{name}: {value};" for name, value in named.items())
+
+
+def theme() -> gr.themes.Base:
+    """IBM Plex Sans from Gradio's own files, warm greys, one burnt orange."""
+    fonts = [gr.themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]
+    mono = [gr.themes.LocalFont("IBM Plex Mono"), "monospace"]
+    base = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=mono)
+    return base.set(
+        body_background_fill="var(--ground)", body_background_fill_dark="var(--ground)",
+        body_text_color="var(--ink)", body_text_color_dark="var(--ink)",
+        background_fill_primary="var(--panel)", background_fill_primary_dark="var(--panel)",
+        block_background_fill="transparent", block_background_fill_dark="transparent",
+        block_border_width="0px", block_shadow="none", block_label_text_color="var(--ink-soft)",
+        block_title_text_color="var(--ink)", block_title_text_color_dark="var(--ink)",
+        block_info_text_color="var(--ink-soft)", block_info_text_color_dark="var(--ink-soft)",
+        border_color_primary="var(--hairline)", border_color_primary_dark="var(--hairline)",
+        slider_color="var(--accent)", slider_color_dark="var(--accent)",
+        button_primary_background_fill="var(--accent)", button_primary_background_fill_dark="var(--accent)",
+        button_primary_background_fill_hover="var(--accent)", button_primary_background_fill_hover_dark="var(--accent)",
+        button_primary_text_color="var(--on-accent)", button_primary_text_color_dark="var(--on-accent)",
+        button_secondary_background_fill="var(--panel)", button_secondary_background_fill_dark="var(--panel)",
+        button_secondary_text_color="var(--ink)", button_secondary_text_color_dark="var(--ink)",
+        input_background_fill="var(--panel)", input_background_fill_dark="var(--panel)",
+    )  # fmt: skip
+
+
+def head() -> str:
+    """Plotly's own script file from this server, and the page's metadata."""
+    return f"""<script defer src="gradio_api/file={PLOTLY_FILE.as_posix()}"></script>
+<meta name="description" content="A diffusion model writes a wildlife classifier's adapter from two background photos.">"""
+
+
+def css() -> str:
+    """The style sheet."""
+    root = f":root {{ {_variables(LIGHT, PLACES_LIGHT)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
+    return root + (Path(__file__).parent / "theme.css").read_text(encoding="utf-8")

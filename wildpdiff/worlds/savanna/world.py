@@ -1,0 +1,137 @@
+"""The savanna: procedural camera traps, deterministic and without end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import UserError
+from ..base import EMPTY, Images, Split, location_of
+from . import animals
+from .location import Location, draw_location, rng_of, with_habitat
+from .plate import Plate, paint_plate
+from .prior import empty_share, fitted_habitat, species_prior
+from .shot import MIN_AREA, draw_shot, render
+
+SPECIES: tuple[str, ...] = (*animals.SPECIES, EMPTY)
+#: The paper's ten locations to fine-tune at (Table 5) and five to generalise to (Table 3).
+SEEN = ("R10", "R12", "U11", "Q08", "M08", "D09", "H13", "S09", "U13", "S12")
+UNSEEN = ("D03", "D04", "E03", "E01", "F05")
+PRETRAINING = tuple(f"P{index:03d}" for index in range(100))
+
+
+@dataclass(frozen=True)
+class SavannaConfig:
+    """What fixes every pixel of a savanna.
+
+    `size`: picture height and width in pixels. `shift`: how far locations differ, set on the pretraining locations.
+    `train_images`, `eval_images`, `background_images`: how many a location has.
+    """
+
+    size: int = 96
+    shift: float = 1.0
+    seed: int = 0
+    train_images: int = 1200
+    eval_images: int = 200
+    background_images: int = 8
+
+
+@dataclass(frozen=True)
+class SavannaWorld:
+    """115 named locations (100 to pretrain, the paper's ten and five) and any other that is handed in."""
+
+    config: SavannaConfig = field(default_factory=SavannaConfig)
+
+    species: tuple[str, ...] = SPECIES
+    locations: tuple[str, ...] = (*SEEN, *UNSEEN, *PRETRAINING)
+
+    def location(self, name: str) -> Location:
+        """The numbers of a named location.
+
+        Raises:
+            UserError: if there is none of that name.
+        """
+        return _named(location_of(name, self.locations), self.config.seed, self.config.shift)
+
+    def prior(self, location: Location) -> np.ndarray:
+        """Share of each of the K classes among a location's photographs: `[19]`, `empty` last."""
+        empty = empty_share(location, seed=self.config.seed)
+        return np.append(species_prior(location, seed=self.config.seed) * (1 - empty), empty)
+
+    def images(self, location: str, split: Split) -> Images:
+        """Photographs of a named location: pixels uint8 `[M, 3, H, W]`; the splits draw from different random streams."""
+        count = self.config.train_images if split == "train" else self.config.eval_images
+        return self.photograph(self.location(location), split, count)
+
+    def backgrounds(self, location: str) -> Tensor:
+        """Pictures of the empty place by day: uint8 `[G, 3, H, W]`."""
+        return self.empties(self.location(location), self.config.background_images)
+
+    def photograph(self, location: Location, stream: str, count: int, *, classes: Sequence[int] | None = None) -> Images:
+        """`count` photographs at any location; `classes` fixes the labels, otherwise the location's prior draws them.
+
+        Picture number i depends on (seed, location, stream, i) alone.
+        """
+        plate = self.plate(location, self.config.size)
+        chances = np.cumsum(self.prior(location))
+        pixels, labels = [], []
+        for index in range(count):
+            rng = rng_of("shot", self.config.seed, location.name, stream, index)
+            drawn = int(np.searchsorted(chances, float(rng.random()) * chances[-1]))
+            label = min(drawn, len(SPECIES) - 1) if classes is None else int(classes[index])
+            pixels.append(_photo(plate, label, rng))
+            labels.append(label)
+        stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+        return Images(stacked, torch.tensor(labels, dtype=torch.int64))
+
+    def empties(self, location: Location, count: int, *, height: int | None = None, width: int | None = None) -> Tensor:
+        """`count` daylight pictures of an empty location, uint8 `[count, 3, H, W]`."""
+        tall = height or self.config.size
+        plate = self.plate(location, tall, width or tall)
+        frames = []
+        for index in range(count):
+            rng = rng_of("background", self.config.seed, location.name, index)
+            frames.append(render(plate, draw_shot(location, None, rng).by_day())[0])
+        return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
+
+    def picture(self, location: Location, species: str | None, seed: int, *, height: int, width: int) -> np.ndarray:
+        """One photograph to look at, uint8 `[H, W, 3]`, of any size."""
+        label = len(SPECIES) - 1 if species is None else SPECIES.index(species)
+        rng = rng_of("picture", self.config.seed, location.name, species, seed)
+        return _photo(self.plate(location, height, width), label, rng)
+
+    def plate(self, location: Location, height: int, width: int | None = None) -> Plate:
+        """The location's painted scene, kept for the next call."""
+        return _plate(location, height, width or height)
+
+
+@lru_cache(maxsize=160)
+def _plate(location: Location, height: int, width: int) -> Plate:
+    return paint_plate(location, height, width)
+
+
+@lru_cache(maxsize=512)
+def _named(name: str, seed: int, shift: float) -> Location:
+    location = draw_location(name, seed=seed, shift=shift)
+    return with_habitat(location, **fitted_habitat(name, seed=seed)) if name in SEEN + UNSEEN else location
+
+
+def _photo(plate: Plate, label: int, rng: np.random.Generator) -> np.ndarray:
+    """A photograph whose animal can be seen: hidden or tiny ones are drawn again."""
+    species = None if label == len(SPECIES) - 1 else SPECIES[label]
+    best, most = None, -1.0
+    for _ in range(8):
+        pixels, seen = render(plate, draw_shot(plate.location, species, rng))
+        if species is None or seen >= MIN_AREA:
+            return pixels
+        if seen > most:
+            best, most = pixels, seen
+    if best is None:
+        raise UserError(f"No photograph of a {species} could be made at '{plate.location.name}'.")
+    return best
+
