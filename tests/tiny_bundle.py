@@ -28,7 +28,10 @@ def write_tiny_bundle(folder: Path) -> Path:
     condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
     rows = _write_zoo(folder, backbone)
     config = GeneratorConfig.of(
-        backbone.layout, condition_name=condition.name, condition_dim=condition.dim, backbone_fingerprint=backbone.fingerprint
+        backbone.layout,
+        condition_name=condition.name,
+        condition_dim=condition.dim,
+        backbone_fingerprint=backbone.fingerprint,
     )
     AdapterGenerator.untrained(config).half_precision_().save_pretrained(folder / "generator-H", torch.float16)
     _write_conditions(folder, world, condition)
@@ -53,7 +56,8 @@ def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipConditio
     views = torch.stack([condition.views(pictures) for pictures in backgrounds])
     means = torch.stack([condition(pictures) for pictures in backgrounds])
     save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views})
-    save_tensors(folder / "pictures.safetensors", {"pictures": torch.stack([pictures[0] for pictures in backgrounds])})
+    shown = [world.empties(world.location(name), 1, height=60, width=80)[0] for name in (*SEEN, *UNSEEN)]
+    save_tensors(folder / "pictures.safetensors", {"pictures": torch.stack(shown)})
 
 
 def _tiny_map(rows: torch.Tensor) -> Map:

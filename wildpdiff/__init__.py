@@ -1,1 +1,43 @@
-"""Wild-P-Diff."""
+"""Wild-P-Diff: a latent diffusion model writes LoRA adapters for a wildlife classifier from pictures of a place.
+
+The public names below are loaded when first used, so that importing the package takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "AdapterGenerator": "generator",
+    "AdapterLayout": "adapter",
+    "AdapterVAE": "vae",
+    "Backbone": "backbone",
+    "Bundle": "bundle",
+    "ClipCondition": "condition",
+    "CocoWorld": "worlds.coco",
+    "Denoiser": "denoiser",
+    "FinetuneRecipe": "finetune",
+    "Map": "weightspace",
+    "NoiseSchedule": "diffusion",
+    "SavannaWorld": "worlds.savanna.world",
+    "UserError": "errors",
+    "Zoo": "zoo",
+    "accuracy": "evaluate",
+    "blend": "bundle",
+    "cosine": "weightspace",
+    "finetune": "finetune",
+    "load_peft": "lora",
+    "load_picture": "picture",
+    "sample_ddim": "diffusion",
+    "save_peft": "lora",
+    "wilson": "evaluate",
+}
+__all__ = sorted(_HOMES)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wildpdiff' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -118,7 +118,11 @@ def adapted_names(network: nn.Module) -> list[str]:
     """Names of the adapted convolutions, in network order."""
     import re
 
-    return [name for name, module in network.named_modules() if re.fullmatch(TARGETS, name) and isinstance(module, nn.Conv2d)]
+    return [
+        name
+        for name, module in network.named_modules()
+        if re.fullmatch(TARGETS, name) and isinstance(module, nn.Conv2d)
+    ]
 
 
 def layout_of(network: nn.Module) -> AdapterLayout:
@@ -155,7 +159,9 @@ def merge(into: nn.Module, base: nn.Module, layout: AdapterLayout, adapter: Tens
     """Give `into` (a `Backbone.copy`) the weights of `base` plus one row `[D]`."""
     for name, delta in deltas(layout, adapter).items():
         weight = base.get_submodule(name).weight.detach() + delta
-        into.get_submodule(name).weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        into.get_submodule(name).weight = nn.Parameter(
+            weight.contiguous(memory_format=torch.channels_last), requires_grad=False
+        )
 
 
 def _half(value: Tensor) -> Tensor:

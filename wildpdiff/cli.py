@@ -56,11 +56,13 @@ def world(
     height: Annotated[int, typer.Option(help="Height of one picture in pixels.")] = 150,
     columns: Annotated[int, typer.Option(help="Pictures in a row.")] = 8,
     shift: Annotated[float | None, typer.Option(help="How far locations differ; default: as in the bundle.")] = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Render a contact sheet of the savanna: photographs by location and by species."""
     from .experiments.recipes import SAVANNA
     from .worlds.savanna.sheet import contact_sheet
 
+    device_of(device)  # checked like everywhere; drawing itself needs no accelerator
     contact_sheet(SAVANNA.world, out, by=by, height=height, columns=columns, shift=shift)
     _say(f"Wrote {out}.")
 

@@ -10,7 +10,7 @@ from .backbone import Backbone, merge, prepared
 
 @torch.inference_mode()
 def predictions(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_size: int = 256) -> Tensor:
-    """Logits `[M, K]` (on the CPU) of images, uint8 `[M, 3, H, W]`, under one raw row `[D]`, or None for the pretrained network."""
+    """Logits `[M, K]` of images, uint8 `[M, 3, H, W]`, under one raw row `[D]` (None: no adapter), on the CPU."""
     backbone.eval()
     device = next(backbone.parameters()).device
     network = backbone.network if adapter is None else backbone.merged(adapter.to(device))
@@ -74,4 +74,3 @@ def mean_interval(values: list[float], *, rounds: int = 2000, seed: int = 0) -> 
     drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
     means = tensor[drawn].mean(dim=1).sort().values
     return float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
-

@@ -62,6 +62,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
 
 
+def rows_in(path: Path, name: str) -> int:
+    """Length of one tensor of a safetensors file, without reading the tensor.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(file.get_slice(name).get_shape()[0])
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
+
+
 def save_json(path: Path, value: Any) -> None:
     """Save a JSON document, whole or not at all."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"

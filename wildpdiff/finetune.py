@@ -11,22 +11,22 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from .backbone import Backbone, prepared
-from .lora import attach, read_row, trainable
 from .loop import Checkpoint, Step, cosine, rng_at
+from .lora import attach, read_row, trainable
 from .pretrain import flipped
 from .worlds.base import Images
 
 
 @dataclass(frozen=True)
 class FinetuneRecipe:
-    """AdamW on a location's photographs: `converge` steps on a falling rate, then `rows` rows, one every `interval` steps.
+    """AdamW on a location's photographs: `converge` steps on a falling rate, then `rows` rows `interval` steps apart.
 
     The rate falls from `learning_rate` to `settled_rate` and stays there while rows are saved.
     """
 
-    converge: int = 160
+    converge: int = 240
     rows: int = 100
-    interval: int = 10
+    interval: int = 5
     batch_size: int = 16
     learning_rate: float = 2e-3
     settled_rate: float = 4e-4

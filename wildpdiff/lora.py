@@ -64,7 +64,9 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
                 shutil.rmtree(folder)
             fresh.rename(folder)
     except OSError as error:
-        raise UserError(f"'{folder.name}' could not be written ({error.strerror}); choose another --out folder.") from error
+        raise UserError(
+            f"'{folder.name}' could not be written ({error.strerror}); choose another --out folder."
+        ) from error
 
 
 def load_peft(layout: AdapterLayout, folder: Path) -> Tensor:
@@ -81,7 +83,9 @@ def load_peft(layout: AdapterLayout, folder: Path) -> Tensor:
     except (ValueError, TypeError, OSError) as error:
         raise UserError(f"'{folder.name}' is not a PEFT folder; it needs adapter_config.json.") from error
     if not isinstance(config, LoraConfig) or config.lora_alpha / config.r != ALPHA / RANK:
-        raise UserError(f"'{folder.name}' holds another kind of adapter; LoRA of rank {RANK} and alpha {ALPHA} is needed.")
+        raise UserError(
+            f"'{folder.name}' holds another kind of adapter; LoRA of rank {RANK} and alpha {ALPHA} is needed."
+        )
     tensors, _ = load_tensors(folder / "adapter_model.safetensors")
     return layout.pack({_ours(name): value for name, value in tensors.items()})
 

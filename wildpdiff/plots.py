@@ -1,7 +1,8 @@
 """Numbers to plotly figures, nothing else.
 
-A figure is a plain dict that plotly.js draws (`data`, `layout`), with a `summary` in words and a `table` (`head`, `rows`)
-for readers who do not see it. Colours are names of CSS variables, so that one figure fits light and dark pages.
+A figure is a plain dict that plotly.js draws (`data`, `layout`), with what to change on a narrow screen (`narrow`),
+and a `summary` in words and a `table` (`head`, `rows`) for readers who do not see it. Colours are names of CSS
+variables, so that one figure fits light and dark pages.
 """
 
 from __future__ import annotations
@@ -63,21 +64,34 @@ def accuracy_bars(columns: Sequence[Column], chosen: Sequence[str], *, live: boo
         chosen: the locations to stress.
         live: whether to draw what was measured now (with its interval, and k/n), or what was measured beforehand.
     """
-    names = [_stressed(column.location, chosen) for column in columns]
+    names = [column.location for column in columns]
     main = _live_bars(columns, names, chosen) if live else _known_bars(columns, names)
     ticks = [
         _ticks(names, [column.pretrained for column in columns], "pretrained", "line-ew", SOFT, 3),
         _ticks(names, [column.fine_tuned for column in columns], "fine-tuned", "diamond-open", INK, 2),
     ]
-    layout = _layout(margin={"l": 42, "r": 8, "t": 34, "b": 42}, bargap=0.34)
-    layout["yaxis"] |= {"range": [0, 1.12], "tickvals": [0, 0.25, 0.5, 0.75, 1], "tickformat": ".0%"}
+    layout = _layout(margin={"l": 42, "r": 4, "t": 30, "b": 46}, bargap=0.34)
+    layout["yaxis"] |= {
+        "range": [0, 1.09],
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+        "tickformat": ".0%",
+        "fixedrange": True,
+    }
     layout["xaxis"] |= {"showgrid": False, "tickangle": 0, "type": "category", "fixedrange": True}
-    layout["legend"] = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12.5, "color": SOFT}}
-    return {"data": [*main, *ticks], "layout": layout} | _bars_in_words(columns, live)
+    layout["xaxis"] |= {"tickvals": names, "ticktext": [_tick(column, chosen, live=live) for column in columns]}
+    font = {"size": 12.5, "color": SOFT}
+    layout["legend"] = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "font": font}
+    named = [_tick(column, chosen, live=False) for column in columns]
+    narrow = {"xaxis": {"ticktext": named, "tickfont": {"size": 10, "color": SOFT}}, "markers": {"pretrained": 11}}
+    return {"data": [*main, *ticks], "layout": layout, "narrow": narrow} | _bars_in_words(columns, live)
 
 
 def weight_map(
-    locations: Sequence[str], points: Sequence[Point], index: Sequence[int], stars: Sequence[Point], trail: Sequence[Point],
+    locations: Sequence[str],
+    points: Sequence[Point],
+    index: Sequence[int],
+    stars: Sequence[Point],
+    trail: Sequence[Point],
     ends: Sequence[str] = (),
 ) -> Figure:
     """The map of rows: one marker a fine-tuned row, this session's earlier adapters as a trail, the new ones as stars.
@@ -89,15 +103,22 @@ def weight_map(
         trail: places of earlier ones, oldest first.
         ends: the locations to name with stress.
     """
-    groups = [[point for point, own in zip(points, index, strict=True) if own == place] for place in range(len(locations))]
+    groups = [
+        [point for point, own in zip(points, index, strict=True) if own == place] for place in range(len(locations))
+    ]
     data = [_cloud(name, place, groups[place]) for place, name in enumerate(locations)]
     data.append(_trail([*trail, *stars[:1]]))
     data.append(_stars(stars))
     layout = _layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, hovermode="closest")
     for axis in ("xaxis", "yaxis"):
-        layout[axis] |= {"showticklabels": False, "zeroline": False, "ticks": ""}
-    layout["annotations"] = [_label(name, groups[place], name in ends) for place, name in enumerate(locations) if groups[place]]
-    table = {"head": ["location", "rows", "x", "y"], "rows": [_middle_row(n, groups[i]) for i, n in enumerate(locations) if groups[i]]}
+        layout[axis] |= {"showticklabels": False, "zeroline": False, "ticks": "", "showgrid": False}
+    layout["annotations"] = [
+        _label(name, groups[place], name in ends) for place, name in enumerate(locations) if groups[place]
+    ]
+    table = {
+        "head": ["location", "rows", "x", "y"],
+        "rows": [_middle_row(n, groups[i]) for i, n in enumerate(locations) if groups[i]],
+    }
     where = f" The newest adapter lies nearest to {_nearest(stars[0], locations, groups)}." if stars else ""
     summary = f"Map of {len(points)} fine-tuned rows of {len(locations)} locations.{where}"
     return {"data": data, "layout": layout, "summary": summary, "table": table}
@@ -109,19 +130,33 @@ def alike_heat(locations: Sequence[str], alike: Sequence[Sequence[float]], gener
     The colours start at the smallest value, rounded down to a twentieth, because adapters of one start are all alike.
     """
     names = [*locations, "<b>new</b>"]
-    row = list(generated) or [None] * len(locations)
+    row: list[float | None] = list(generated) or [None] * len(locations)
     values = [[*line, row[place]] for place, line in enumerate(alike)] + [[*row, 1.0 if generated else None]]
     present = [value for line in values for value in line if value is not None]
     low = max(-1.0, min(math.floor(min(present) * 20) / 20, 0.95))
     heat = {
-        "type": "heatmap", "x": names, "y": names, "z": values, "zmin": low, "zmax": 1, "colorscale": CIVIDIS,
-        "xgap": 1.5, "ygap": 1.5, "hoverongaps": False,
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": values,
+        "zmin": low,
+        "zmax": 1,
+        "colorscale": CIVIDIS,
+        "xgap": 1.5,
+        "ygap": 1.5,
+        "hoverongaps": False,
         "hovertemplate": "%{y} with %{x}: %{z:.3f}<extra></extra>",
         "colorbar": {
-            "thickness": 8, "outlinewidth": 0, "tickfont": {"size": 11, "color": SOFT}, "tickformat": ".2f", "nticks": 4,
-            "len": 0.9, "x": 1.01, "xpad": 4,
+            "thickness": 8,
+            "outlinewidth": 0,
+            "tickfont": {"size": 11, "color": SOFT},
+            "tickformat": ".2f",
+            "nticks": 4,
+            "len": 0.9,
+            "x": 1.01,
+            "xpad": 4,
         },
-    }  # fmt: skip
+    }
     layout = _layout(margin={"l": 44, "r": 8, "t": 8, "b": 34})
     for axis in ("xaxis", "yaxis"):
         layout[axis] |= {"showgrid": False, "ticks": "", "type": "category", "fixedrange": True, "tickangle": 0}
@@ -132,6 +167,7 @@ def alike_heat(locations: Sequence[str], alike: Sequence[Sequence[float]], gener
     return {
         "data": [heat],
         "layout": layout,
+        "narrow": {"xaxis": {"tickangle": -90}},
         "summary": f"Cosine similarity of {len(locations)} locations' mean adapters, {low:.2f} to 1.{near}",
         "table": {"head": ["", *locations, "new"], "rows": rows},
     }
@@ -140,37 +176,49 @@ def alike_heat(locations: Sequence[str], alike: Sequence[Sequence[float]], gener
 def _live_bars(columns: Sequence[Column], names: list[str], chosen: Sequence[str]) -> list[Figure]:
     shown = [(name, column, column.live) for name, column in zip(names, columns, strict=True) if column.live]
     bars = {
-        "type": "bar", "name": "generated, live", "x": names, "y": [column.live.share if column.live else None for column in columns],
+        "type": "bar",
+        "name": "generated, live",
+        "x": names,
+        "y": [column.live.share if column.live else None for column in columns],
         "marker": {"color": [ACCENT if column.location in chosen else ACCENT_SOFT for column in columns]},
         "customdata": [f"{column.live.right}/{column.live.count}" if column.live else "" for column in columns],
         "hovertemplate": "%{x}: %{y:.0%} (%{customdata})<extra>generated, live</extra>",
         "error_y": {
-            "type": "data", "symmetric": False, "thickness": 1.2, "width": 4, "color": INK,
+            "type": "data",
+            "symmetric": False,
+            "thickness": 1.2,
+            "width": 4,
+            "color": INK,
             "array": [column.live.high - column.live.share if column.live else 0 for column in columns],
             "arrayminus": [column.live.share - column.live.low if column.live else 0 for column in columns],
         },
-    }  # fmt: skip
-    counts = {
-        "type": "scatter", "mode": "text", "x": [name for name, _, _ in shown], "y": [0.012 for _ in shown],
-        "text": [f"{live.right}/{live.count}" for _, _, live in shown],
-        "textposition": "top center", "showlegend": False, "hoverinfo": "skip",
-        "textfont": {"size": 10.5, "color": ["var(--on-accent)" if c.location in chosen else INK for _, c, _ in shown]},
-    }  # fmt: skip
+    }
     waiting = {
-        "type": "bar", "name": "being measured", "showlegend": False, "hoverinfo": "skip", "x": names,
-        "y": [0.02 if column.live is None else None for column in columns], "marker": {"color": LINE},
-    }  # fmt: skip
-    return [bars, waiting | {"xaxis": "x"}, _sample_dots(shown), counts]
+        "type": "bar",
+        "name": "being measured",
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "x": names,
+        "y": [0.02 if column.live is None else None for column in columns],
+        "marker": {"color": LINE},
+    }
+    return [bars, waiting, _sample_dots(shown)]
 
 
-def _sample_dots(shown: list[tuple[str, Column, Measured | None]]) -> Figure:
+def _sample_dots(shown: Sequence[tuple[str, Column, Measured]]) -> Figure:
     """One dot a sample: the spread over seeds, which the interval does not show."""
-    pairs = [(name, share) for name, _, live in shown if live and len(live.samples) > 1 for share in live.samples]
+    pairs = [(name, share) for name, _, live in shown if len(live.samples) > 1 for share in live.samples]
     marker = {"size": 5, "color": GROUND, "line": {"color": INK, "width": 1}}
     return {
-        "type": "scatter", "mode": "markers", "name": "each sample", "showlegend": bool(pairs), "marker": marker,
-        "x": [name for name, _ in pairs], "y": [share for _, share in pairs], "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "name": "each sample",
+        "showlegend": bool(pairs),
+        "marker": marker,
+        "x": [name for name, _ in pairs],
+        "y": [share for _, share in pairs],
+        "hoverinfo": "skip",
+    }
 
 
 def _known_bars(columns: Sequence[Column], names: list[str]) -> list[Figure]:
@@ -185,32 +233,64 @@ def _ticks(names: list[str], values: list[float | None], name: str, symbol: str,
     size = 22 if symbol == "line-ew" else 9
     marker = {"symbol": symbol, "size": size, "color": tint, "line": {"color": tint, "width": width}}
     hover = f"%{{x}}: %{{y:.0%}}<extra>{name}, precomputed</extra>"
-    return {"type": "scatter", "mode": "markers", "name": name, "x": names, "y": values, "marker": marker, "hovertemplate": hover}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": names,
+        "y": values,
+        "marker": marker,
+        "hovertemplate": hover,
+    }
 
 
 def _cloud(name: str, place: int, points: list[Point]) -> Figure:
-    marker = {"color": colour(place), "symbol": shape(place), "size": 8, "opacity": 0.8, "line": {"color": GROUND, "width": 0.5}}
+    marker = {
+        "color": colour(place),
+        "symbol": shape(place),
+        "size": 8,
+        "opacity": 0.8,
+        "line": {"color": GROUND, "width": 0.5},
+    }
     return {
-        "type": "scatter", "mode": "markers", "name": name, "x": [x for x, _ in points], "y": [y for _, y in points],
-        "marker": marker, "showlegend": False, "hovertemplate": f"{name}, fine-tuned<extra></extra>",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "marker": marker,
+        "showlegend": False,
+        "hovertemplate": f"{name}, fine-tuned<extra></extra>",
+    }
 
 
 def _trail(points: list[Point]) -> Figure:
     marker = {"symbol": "star", "size": 7, "color": ACCENT_SOFT, "line": {"color": ACCENT, "width": 0.8}}
     return {
-        "type": "scatter", "mode": "lines+markers", "name": "this session", "x": [x for x, _ in points],
-        "y": [y for _, y in points], "marker": marker, "line": {"color": ACCENT, "width": 1, "dash": "dot"},
-        "showlegend": False, "hovertemplate": "earlier in this session<extra></extra>",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "this session",
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "marker": marker,
+        "line": {"color": ACCENT, "width": 1, "dash": "dot"},
+        "showlegend": False,
+        "hovertemplate": "earlier in this session<extra></extra>",
+    }
 
 
 def _stars(points: Sequence[Point]) -> Figure:
     marker = {"symbol": "star", "size": 19, "color": ACCENT, "line": {"color": GROUND, "width": 1.5}}
     return {
-        "type": "scatter", "mode": "markers", "name": "generated", "x": [x for x, _ in points], "y": [y for _, y in points],
-        "marker": marker, "showlegend": False, "hovertemplate": "generated (place is approximate)<extra></extra>",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "name": "generated",
+        "x": [x for x, _ in points],
+        "y": [y for _, y in points],
+        "marker": marker,
+        "showlegend": False,
+        "hovertemplate": "generated (place is approximate)<extra></extra>",
+    }
 
 
 def _label(name: str, points: list[Point], stressed: bool) -> Figure:
@@ -224,10 +304,16 @@ def _label(name: str, points: list[Point], stressed: bool) -> Figure:
 def _layout(**more: Any) -> Figure:
     axis = {"gridcolor": LINE, "linecolor": LINE, "zerolinecolor": LINE, "tickfont": {"size": 12, "color": SOFT}}
     layout: Figure = {
-        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "xaxis": dict(axis), "yaxis": dict(axis),
-        "font": {"family": "IBM Plex Sans, sans-serif", "color": INK, "size": 13}, "autosize": True, "barmode": "overlay",
-        "hoverlabel": {"bgcolor": GROUND, "bordercolor": LINE, "font": {"color": INK, "size": 13}}, "dragmode": False,
-    }  # fmt: skip
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "xaxis": dict(axis),
+        "yaxis": dict(axis),
+        "font": {"family": "IBM Plex Sans, sans-serif", "color": INK, "size": 13},
+        "autosize": True,
+        "barmode": "overlay",
+        "hoverlabel": {"bgcolor": GROUND, "bordercolor": LINE, "font": {"color": INK, "size": 13}},
+        "dragmode": False,
+    }
     return layout | more
 
 
@@ -249,8 +335,12 @@ def _bar_row(column: Column) -> list[str]:
     return [column.location, *known, *now]
 
 
-def _stressed(name: str, chosen: Sequence[str]) -> str:
-    return f"<b>{name}</b>" if name in chosen else name
+def _tick(column: Column, chosen: Sequence[str], *, live: bool) -> str:
+    """A column's name, and below it the images named correctly out of those looked at."""
+    name = f"<b>{column.location}</b>" if column.location in chosen else column.location
+    if not live:
+        return name
+    return f"{name}<br>{column.live.right}/{column.live.count}" if column.live else f"{name}<br>…"
 
 
 def _middle(points: Sequence[Point]) -> Point:

@@ -23,8 +23,8 @@ class PretrainRecipe:
     steps see pictures of `small_size` pixels, which cost less than half as much.
     """
 
-    images_per_location: int = 800
-    steps: int = 4000
+    images_per_location: int = 500
+    steps: int = 3000
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -34,7 +34,9 @@ class PretrainRecipe:
     save_every: int = 200
 
 
-def pretrain(backbone: Backbone, images: Images, recipe: PretrainRecipe, *, seed: int, checkpoint: Path) -> Iterator[Step]:
+def pretrain(
+    backbone: Backbone, images: Images, recipe: PretrainRecipe, *, seed: int, checkpoint: Path
+) -> Iterator[Step]:
     """Train all weights in place; a killed run goes on from `checkpoint` and ends with the same weights.
 
     Args:

@@ -13,7 +13,7 @@ from .vae import principal_directions
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine similarity of every row of `a` `[N, D]` with every row of `b` `[M, D]`: `[N, M]`, in -1..1 (paper Figure 6)."""
+    """Cosine similarity of all rows of `a` `[N, D]` with all rows of `b` `[M, D]`: `[N, M]` (paper Figure 6)."""
     return torch.nn.functional.normalize(a.float(), dim=1) @ torch.nn.functional.normalize(b.float(), dim=1).T
 
 
@@ -46,7 +46,9 @@ class Map:
         centre = rows.mean(dim=0)
         basis = principal_directions(rows - centre, min(dimensions, len(rows) - 1)).T
         anchors = (rows - centre) @ basis.T
-        reducer = umap.UMAP(n_components=2, n_neighbors=min(15, len(rows) - 1), min_dist=0.25, random_state=seed, n_jobs=1)
+        reducer = umap.UMAP(
+            n_components=2, n_neighbors=min(15, len(rows) - 1), min_dist=0.25, random_state=seed, n_jobs=1
+        )
         points = torch.from_numpy(reducer.fit_transform(anchors.numpy())).float()
         return cls(centre, basis, anchors, points, index)
 
@@ -71,4 +73,6 @@ class Map:
     def load(cls, path: Path) -> Map:
         """Read a map that `save` wrote."""
         tensors, _ = load_tensors(path)
-        return cls(tensors["centre"].float(), tensors["basis"].float(), tensors["anchors"], tensors["points"], tensors["index"])
+        return cls(
+            tensors["centre"].float(), tensors["basis"].float(), tensors["anchors"], tensors["points"], tensors["index"]
+        )

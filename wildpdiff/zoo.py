@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .adapter import AdapterLayout
 from .errors import UserError
-from .files import load_tensors, save_tensors
+from .files import load_tensors, rows_in, save_tensors
 
 
 class Zoo:
@@ -50,17 +50,24 @@ class Zoo:
         """
         path = self._path(location)
         if not path.exists():
-            raise UserError(f"The zoo has no rows of location '{location}'; it has {', '.join(self.locations) or 'none'}.")
+            raise UserError(
+                f"The zoo has no rows of location '{location}'; it has {', '.join(self.locations) or 'none'}."
+            )
         tensors, metadata = load_tensors(path)
         if metadata.get("layout") != self.layout.fingerprint:
-            raise UserError(f"'{path.name}' holds adapters of another layout; the zoo's layout is {self.layout.fingerprint}.")
+            raise UserError(
+                f"'{path.name}' holds adapters of another layout; the zoo's layout is {self.layout.fingerprint}."
+            )
         if metadata.get("regime") != self.regime:
-            raise UserError(f"'{path.name}' is of regime {metadata.get('regime')}, but this zoo is of regime {self.regime}.")
+            raise UserError(
+                f"'{path.name}' is of regime {metadata.get('regime')}, but this zoo is of regime {self.regime}."
+            )
         return tensors["rows"].float(), tensors["accuracy"]
 
     def count(self, location: str) -> int:
         """Number of rows of a location; 0 if it has none."""
-        return len(self.of(location)[1]) if location in self.locations else 0
+        path = self._path(location)
+        return rows_in(path, "accuracy") if path.exists() else 0
 
     def rows(self, locations: Sequence[str]) -> tuple[Tensor, Tensor]:
         """All rows of several locations `[N, D]`, and for each the index of its location `[N]`."""

@@ -108,11 +108,16 @@ def _clip(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: st
     folder, checkpoint = out / "clip", work / "clip.safetensors"
     if (folder / "open_clip_config.json").exists():
         return
-    places = [draw_location(f"C{index:04d}", seed=recipe.seed, shift=recipe.world.shift * 1.2) for index in range(recipe.clip_places)]
+    places = [
+        draw_location(f"C{index:04d}", seed=recipe.seed, shift=recipe.world.shift * 1.2)
+        for index in range(recipe.clip_places)
+    ]
     model = build_clip(recipe.clip, seed=recipe.seed).to(device)
     pairs = Pairs(places, recipe.world.size)
     yield from train_clip(model, pairs, recipe.clip_training, seed=recipe.seed, checkpoint=checkpoint)
-    fresh = Pairs([world.location(name) for name in (*recipe.seen, *recipe.unseen, *recipe.pretraining)], recipe.world.size)
+    fresh = Pairs(
+        [world.location(name) for name in (*recipe.seen, *recipe.unseen, *recipe.pretraining)], recipe.world.size
+    )
     pixels, captions = fresh(torch.Generator().manual_seed(recipe.seed), len(fresh.plates))
     save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
     save_clip(model, recipe.clip, folder, name="savanna-clip")
@@ -147,7 +152,7 @@ def _zoo(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> It
         running = [pool.submit(tune_location, recipe, out, place, device) for place in missing]
         done = -1
         while not all(future.done() for future in running):
-            time.sleep(0.5)
+            time.sleep(1)
             _raise_first(running)
             count = sum(zoo.count(name) for name in recipe.seen)
             if count != done and count < total:
@@ -178,8 +183,18 @@ def tune_location(recipe: Recipe, out: Path, place: int, device: str) -> None:
     )  # fmt: skip
 
 
-def grow_zoo(zoo: Zoo, location: str, backbone: Backbone, start: Tensor, world: SavannaWorld, recipe: FinetuneRecipe, *, seed: int, checkpoint: Path) -> None:  # fmt: skip
-    """Add a location's rows and their accuracies on its evaluation images; killed and run again, it ends with the same rows.
+def grow_zoo(
+    zoo: Zoo,
+    location: str,
+    backbone: Backbone,
+    start: Tensor,
+    world: SavannaWorld,
+    recipe: FinetuneRecipe,
+    *,
+    seed: int,
+    checkpoint: Path,
+) -> None:
+    """Add a location's rows and their accuracies on its evaluation images; killed and resumed, the rows are the same.
 
     Rows reach the zoo before the training state that follows them is saved, so none is lost; a row that is in the zoo
     already is passed over.
@@ -239,7 +254,9 @@ def _generator(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[S
         condition_dim=embeddings.shape[-1],
         backbone_fingerprint=backbone.fingerprint,
     )
-    generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes={"recipe": recipe.name, "regime": REGIME}).to(device)
+    generator = AdapterGenerator.untrained(
+        config, seed=recipe.seed, notes={"recipe": recipe.name, "regime": REGIME}
+    ).to(device)
     stages = {"codec": 0, "denoiser": recipe.generator.vae_steps}
     total = recipe.generator.vae_steps + recipe.generator.denoiser_steps
     for stage, step in train_generator(generator, rows, embeddings, index, recipe.generator, folder=work):
@@ -293,4 +310,3 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
     seconds = load_json(work / "seconds.json") if (work / "seconds.json").exists() else {}
     seal(out, about | {"figures": figures, "clip": clip, "seconds": seconds})
     yield Step(total, total, float("nan"))
-

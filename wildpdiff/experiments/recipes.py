@@ -26,7 +26,7 @@ class Recipe:
     clip: ClipConfig = field(default_factory=ClipConfig)
     clip_training: ClipRecipe = field(default_factory=ClipRecipe)
     clip_places: int = 900
-    shared: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=300, rows=1, interval=1))
+    shared: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=500, rows=1, interval=1))
     finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     kept_rows: int = 8

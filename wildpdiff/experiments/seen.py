@@ -31,7 +31,9 @@ def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
     return locations
 
 
-def evaluate_locations(bundle: Bundle, locations: Sequence[str], *, samples: int, seed: int, steps: int = 50) -> Iterator[tuple[Step, dict[str, Any]]]:  # fmt: skip
+def evaluate_locations(
+    bundle: Bundle, locations: Sequence[str], *, samples: int, seed: int, steps: int = 50
+) -> Iterator[tuple[Step, dict[str, Any]]]:
     """Measure `samples` generated adapters a location beside its fine-tuned ones; yields the growing report.
 
     Accuracies lie in 0..1; `std` is over adapters. At unseen locations there are no fine-tuned rows, so only
@@ -55,7 +57,9 @@ def evaluate_locations(bundle: Bundle, locations: Sequence[str], *, samples: int
             row["fine_tuned"] = spread(bundle, tuned, images)
             row["codec"] = spread(bundle, bundle.generator.reconstruct(tuned), images)
             unit = bundle.generator.standardizer.normalize(tuned)
-            row["pca_codec"] = spread(bundle, bundle.generator.standardizer.denormalize(pca.decode(pca.encode(unit))), images)
+            row["pca_codec"] = spread(
+                bundle, bundle.generator.standardizer.denormalize(pca.decode(pca.encode(unit))), images
+            )
         report["locations"][location] = row
         report["mean"] = _means(report["locations"])
         yield Step(place + 1, len(locations), 0.0), report
@@ -69,12 +73,14 @@ def spread(bundle: Bundle, rows: Tensor, images: Images) -> dict[str, float]:
 
 
 def crossed_conditions(bundle: Bundle, *, seed: int, steps: int = 50) -> Iterator[tuple[Step, dict[str, Any]]]:
-    """What the condition does: accuracy at each seen location of an adapter made for it, and of those made for the others.
+    """Accuracy at each seen location of the adapter made for it, and of those made for the others.
 
     The last report holds `accuracy[made for][measured at]`, each location's `drop` (own minus the mean of the others)
     and the `mean_drop` over locations with its 95% bootstrap interval.
     """
-    rows = bundle.generator.generate(torch.stack([bundle.embedding(name) for name in bundle.seen]), steps=steps, seed=seed)
+    rows = bundle.generator.generate(
+        torch.stack([bundle.embedding(name) for name in bundle.seen]), steps=steps, seed=seed
+    )
     columns: dict[str, list[float]] = {}
     for place, location in enumerate(bundle.seen):
         images = bundle.world.images(location, "eval")
@@ -90,8 +96,8 @@ def as_table(report: dict[str, Any]) -> str:
         lines.append(f"{name:<10}{row['images']:>8}" + "".join(f"{_cell(row.get(column)):>16}" for column in columns))
     lines.append(f"{'mean':<18}" + "".join(f"{_cell(report['mean'][column]):>16}" for column in columns))
     if "crossed" in report:
-        low, high = (100 * value for value in report["crossed"]["interval"])
-        lines.append(f"Another location's condition costs {100 * report['crossed']['mean_drop']:.1f} points ({low:.1f} to {high:.1f}).")
+        drop, low, high = (100 * value for value in (report["crossed"]["mean_drop"], *report["crossed"]["interval"]))
+        lines.append(f"Another location's condition costs {drop:.1f} points ({low:.1f} to {high:.1f}).")
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -10,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from .play import Play
+from ..errors import UserError
+from .play import Play, header
 from .theme import PLOTLY_FILE, css, head, theme
 
 if TYPE_CHECKING:
     from .studio import Studio
 
-HEADER = """<div class="top"><h1>Wild-P-Diff</h1><p>Move the slider: a diffusion model writes a wildlife classifier's adapter
-weights from two background photos. No training.</p></div>"""
-ABOUT = """<p class="about">All photographs here are drawn by a program: a procedural savanna with 18 species, so no real animal
-was photographed and no accuracy here is about real photographs. An adapter is a row of 65,580 numbers that changes 44 convolutions of an EfficientNet-B0;
-the generated ones never saw a gradient step. The photographs that bars are measured on were never trained on.</p>"""
+ABOUT = """<p class="about">All photographs here are drawn by a program, a procedural savanna with 18 species: no real
+animal was photographed, and no number here is about real photographs. An adapter is a row of 65,580 numbers that
+changes 44 convolutions of an EfficientNet-B0; the generated ones never saw a gradient step. Bars are measured on
+photographs that nothing was trained on. A picture of your own is read in memory, never stored, and nothing but its
+pixels is looked at.</p>"""
 
 
 def open_in_background(bundle: Path, device: str) -> Future[Studio]:
@@ -29,8 +31,12 @@ def open_in_background(bundle: Path, device: str) -> Future[Studio]:
 
     def work() -> None:
         try:
+            import torch
+
             from .studio import Studio
 
+            # Two answers may be computed at once, and the browser may sit on the same machine.
+            torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
             studio = Studio.open(bundle, device)
         except BaseException as error:
             opened.set_exception(error)
@@ -46,12 +52,10 @@ def build(studio: Future[Studio]) -> gr.Blocks:
     """The page; it asks for the studio when a visitor opens it."""
     play = Play(studio.result)
     with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
-        with gr.Row():
-            gr.HTML(HEADER)
-            chips = gr.HTML('<div class="chips"></div>')
+        top = gr.HTML(header())
         play.build()
         gr.HTML(ABOUT)
-        play.listen_to_load(page, chips)
+        play.listen_to_load(page, top)
     return page
 
 
@@ -60,17 +64,48 @@ def launch_options() -> dict[str, Any]:
     gr.set_static_paths([PLOTLY_FILE])
     look = {"theme": theme(), "css": css(), "head": head()}
     safety = {"show_error": False, "strict_cors": True, "max_file_size": "5mb", "share": False}
-    return look | safety | {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "footer_links": ["gradio"]}
+    return (
+        look
+        | safety
+        | {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "footer_links": ["gradio"]}
+    )
 
 
 def serve(bundle: Path, device: str = "cpu", host: str | None = "127.0.0.1", port: int | None = None) -> None:
-    """Serve a bundle until interrupted; `host` None leaves the choice to Gradio (for a Space).
+    """Serve a bundle until interrupted.
+
+    Args:
+        bundle: the folder to open.
+        device: where to compute.
+        host: address to listen on; None leaves it to Gradio (all addresses on a Space).
+        port: where to listen, or the next free one; None leaves it to Gradio.
 
     Raises:
         UserError: if the bundle cannot be opened.
     """
-    opened = open_in_background(bundle, device)
+    opened = open_in_background(bundle, str(device))
     page = build(opened)
+    port = free_port(host or "127.0.0.1", port) if port else None
     page.queue(max_size=64).launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
-    opened.result()
-    page.block_thread()
+    try:
+        opened.result()
+        page.block_thread()
+    finally:
+        page.close()
+
+
+def free_port(host: str, wanted: int, *, tries: int = 100) -> int:
+    """The wanted port, or the next one that nobody listens on.
+
+    Raises:
+        UserError: if there is none.
+    """
+    for port in range(wanted, wanted + tries):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise UserError(f"Ports {wanted} to {wanted + tries - 1} are all taken on {host}; give another --port.")

@@ -1,4 +1,4 @@
-"""The page's own components: a plot that keeps its node, a location picker, the result line. The only gr.HTML sub-classes.
+"""The page's own components: a plot that keeps its node, a location picker, the result line.
 
 Gradio writes a `.pyi` beside a module that sub-classes components; that is why they live together in this one.
 """
@@ -49,7 +49,14 @@ const draw = async () => {
   if (!window.Plotly) { setTimeout(draw, 40); return; }
   const style = styles();
   const layout = { ...paint(given.layout, style), uirevision: 'kept' };
-  await window.Plotly.react(node, paint(given.data, style), layout, config);
+  const data = paint(given.data, style);
+  if (node.clientWidth < 520 && given.narrow) {
+    const { markers, ...axes } = given.narrow;
+    for (const [key, value] of Object.entries(axes)) layout[key] = { ...layout[key], ...paint(value, style) };
+    for (const trace of data) if (markers && markers[trace.name]) trace.marker.size = markers[trace.name];
+  }
+  Object.assign(layout, { autosize: false, width: node.clientWidth, height: node.clientHeight });
+  await window.Plotly.react(node, data, layout, config);
   node.dataset.drawn = given.stage || 'yes';
   figure.setAttribute('aria-label', given.summary);
   if (details.open) tabulate(given.table);
@@ -66,7 +73,7 @@ let width = 0;
 new ResizeObserver(() => {
   if (node.clientWidth === width) return;
   width = node.clientWidth;
-  if (node.classList.contains('js-plotly-plot')) window.Plotly.Plots.resize(node);
+  ask();
 }).observe(node);
 ask();
 """
@@ -76,8 +83,8 @@ PICKER_HTML = """
   <legend class="picker-legend"></legend>
   <div class="picker-scene"><img class="picker-view" alt=""><span class="picker-name"></span></div>
   <div class="picker-strip" role="radiogroup"></div>
-  <label class="picker-own"><input type="file" accept="image/jpeg,image/png,image/webp"><span>Use your own background
-  <small>choose, drop, paste or photograph</small></span></label>
+  <label class="picker-own"><input type="file" accept="image/jpeg,image/png,image/webp"><span>Your own background
+  <small>choose, drop or paste</small></span></label>
   <p class="picker-note"></p>
 </fieldset>
 """
@@ -123,7 +130,7 @@ strip.addEventListener('change', (event) => {
   props.problem = '';
   props.value = event.target.value;
   show();
-  trigger('change');
+  trigger('select');
 });
 const send = (chosen) => {
   if (!chosen) return;
@@ -145,7 +152,7 @@ document.addEventListener('paste', (event) => {
   if (here && item) { event.preventDefault(); send(item); }
 });
 watch('places', build);
-watch('own', () => { props.value = props.own.name; build(); trigger('change'); });
+watch('own', () => { props.value = props.own.name; build(); trigger('select'); });
 watch(['value', 'problem'], show);
 build();
 """
@@ -190,7 +197,7 @@ class Chart(gr.HTML):
 class LocationPicker(gr.HTML):
     """Radio buttons with pictures, and a place to drop one's own; its value is the name of the chosen location.
 
-    Events: `change` after a choice, `upload` with `size` and base64 `data` of a user's file.
+    Events: `select` after a choice, `upload` with `size` and base64 `data` of a user's file.
     """
 
     def __init__(self, value: str | None = None, *, elem_id: str | None = None, **given: Any) -> None:

@@ -20,31 +20,38 @@ from . import words
 from .chart import Chart, LocationPicker, ResultLine
 from .studio import MAX_SAMPLES, Result, Setting, Studio, Upload
 
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 MODEL = "model"
 """One queue for all that runs the networks."""
+STAMPED = "(...inputs) => [...inputs.slice(0, -1), Date.now()]"
+"""Puts the browser's clock into the last input."""
 TRAIL = 12
 WRONG = "Something went wrong here and was noted; try again, or reload the page."
+LEAD = (
+    "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."
+)
 LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class Wishes:
-    """The newest slider value of each session, so that a running answer to an older one ends at once."""
+    """The newest slider value of each session and when its browser set it (milliseconds), so that a running answer to
+    an older one ends at once."""
 
-    newest: dict[str, float] = field(default_factory=dict)
+    newest: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    def note(self, weight: float, request: gr.Request) -> None:
+    def note(self, weight: float, stamp: float, request: gr.Request) -> None:
         """Remember a session's newest value; the oldest of very many sessions are forgotten."""
-        self.newest.pop(str(request.session_hash), None)
-        self.newest[str(request.session_hash)] = weight
+        session = str(request.session_hash)
+        if stamp >= self.newest.pop(session, (0.0, 0.0))[1]:
+            self.newest[session] = (weight, stamp)
         while len(self.newest) > 1000:
             self.newest.pop(next(iter(self.newest)), None)
 
-    def overtaken(self, weight: float, request: gr.Request) -> Callable[[], bool]:
-        """A question: did the session wish for another weight since now?"""
-        session = str(request.session_hash)
-        before = self.newest.get(session)
-        return lambda: self.newest.get(session) not in (before, weight)
+    def overtaken(self, weight: float, stamp: float, request: gr.Request) -> bool:
+        """Whether the session has since wished for another weight; if so, its browser asks again by itself."""
+        newest, when = self.newest.get(str(request.session_hash), (weight, 0.0))
+        return when > stamp and newest != weight
 
 
 @dataclass
@@ -56,45 +63,56 @@ class Play:
 
     def build(self) -> None:
         """Lay out the tab and connect it; call inside `gr.Blocks`."""
-        self.uploads, self.trail = gr.State(dict), gr.State(list)
+        self.uploads, self.trail = gr.State({}), gr.State([])
+        self.stamp = gr.Number(0, visible="hidden")
         self._lay_controls()
-        self.result = ResultLine(elem_id="result")
         self._lay_charts()
         self._connect()
 
-    def listen_to_load(self, blocks: gr.Blocks, chips: gr.HTML) -> None:
+    def listen_to_load(self, blocks: gr.Blocks, header: gr.HTML) -> None:
         """Fill the page when it opens."""
-        outputs = [self.a, self.b, *self.shown, chips]
+        outputs = [self.a, self.b, *self.shown, header]
         blocks.load(self.first, None, outputs, show_progress="hidden", api_visibility="private")
 
     def _lay_controls(self) -> None:
         with gr.Row(elem_id="controls", elem_classes="card"):
-            with gr.Column(min_width=280):
+            with gr.Column(min_width=160, scale=3, elem_id="column-a"):
                 self.a = LocationPicker(elem_id="location-a", side="A", places=[], own=None, problem="", most=MAX_BYTES)
-            with gr.Column(min_width=280, elem_id="blend-column"):
+            with gr.Column(min_width=280, scale=4, elem_id="blend-column"):
                 self.weight = gr.Slider(
                     0, 1, 0.0, step=0.05, label="Blend from A to B", elem_id="blend", buttons=[],
-                    info="0 is location A, 1 is location B. Each move has a new adapter written.",
+                    info="0 is A, 1 is B; every move writes a new adapter.",
                 )  # fmt: skip
-                self.generate = gr.Button("Generate", variant="primary", elem_id="generate")
-                self.download = gr.DownloadButton("Download adapter (PEFT)", interactive=False, elem_id="download")
+                self.result = ResultLine(words.waiting(), elem_id="result")
+                with gr.Row(elem_id="actions"):
+                    self.generate = gr.Button("Generate", variant="primary", elem_id="generate", min_width=110)
+                    self.download = gr.DownloadButton("Download", interactive=False, elem_id="download", min_width=110)
                 with gr.Accordion("More", open=False, elem_id="more"):
-                    self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**31 - 1)
+                    self.seed = gr.Number(0, label="Seed", elem_id="seed", precision=0, minimum=0, maximum=2**31 - 1)
                     self.samples = gr.Slider(1, MAX_SAMPLES, 1, step=1, label="Adapters", buttons=[])
                     self.steps = gr.Radio([10, 25, 50, 100], value=50, label="DDIM steps")
-            with gr.Column(min_width=280):
+            with gr.Column(min_width=160, scale=3, elem_id="column-b"):
                 self.b = LocationPicker(elem_id="location-b", side="B", places=[], own=None, problem="", most=MAX_BYTES)
 
     def _lay_charts(self) -> None:
         with gr.Column(elem_classes="card"):
-            _title("Accuracy by location", "Share of photographs that the adapter names correctly. Whiskers: 95% Wilson interval.")
+            _title(
+                "Accuracy by location",
+                "Share of photographs that the adapter names correctly. Whiskers: 95% Wilson interval.",
+            )
             self.bars = Chart(elem_id="bars")
         with gr.Row():
             with gr.Column(min_width=300, elem_classes="card"):
-                _title("Where the weights land", "UMAP of fine-tuned rows; the star is the generated one (approximate), dots lead from earlier ones.")
+                _title(
+                    "Where the weights land",
+                    "UMAP of fine-tuned rows; the star is the generated one, its place approximate.",
+                )
                 self.map = Chart(elem_id="map")
             with gr.Column(min_width=300, elem_classes="card"):
-                _title("How alike the weights are", "Cosine similarity of the locations' mean rows and the new one; mind the scale.")
+                _title(
+                    "How alike the weights are",
+                    "Cosine similarity of the locations' mean rows and the new one; mind the scale.",
+                )
                 self.heat = Chart(elem_id="heat")
 
     @property
@@ -103,13 +121,34 @@ class Play:
         return [self.result, self.bars, self.map, self.heat, self.trail, self.download]
 
     def _connect(self) -> None:
-        setting = [self.a, self.b, self.weight, self.seed, self.samples, self.steps, self.uploads, self.trail]
-        triggers = [self.weight.change, self.a.change, self.b.change, self.generate.click]
+        setting = [
+            self.a,
+            self.b,
+            self.weight,
+            self.seed,
+            self.samples,
+            self.steps,
+            self.uploads,
+            self.trail,
+            self.stamp,
+        ]
+        triggers = [self.weight.change, self.a.select, self.b.select, self.generate.click]
         triggers += [self.seed.change, self.samples.change, self.steps.change]
-        run = {"show_progress": "hidden", "concurrency_id": MODEL, "concurrency_limit": 2, "api_visibility": "private"}
-        gr.on(triggers, self.run, setting, self.shown, trigger_mode="always_last", **run)
-        quick = {"show_progress": "hidden", "queue": False, "api_visibility": "private", "trigger_mode": "multiple"}
-        self.weight.change(self.wishes.note, [self.weight], None, **quick)
+        run: dict[str, Any] = {
+            "show_progress": "hidden",
+            "concurrency_id": MODEL,
+            "concurrency_limit": 2,
+            "api_visibility": "private",
+        }
+        ran = gr.on(triggers, self.run, setting, self.shown, js=STAMPED, trigger_mode="always_last", **run)
+        ran.then(self.offer, setting, [self.download], show_progress="hidden", concurrency_id="files", **PRIVATE)
+        quick: dict[str, Any] = {
+            "show_progress": "hidden",
+            "queue": False,
+            "api_visibility": "private",
+            "trigger_mode": "multiple",
+        }
+        self.weight.change(self.wishes.note, [self.weight, self.stamp], None, js=STAMPED, **quick)
         for side, picker in (("a", self.a), ("b", self.b)):
             picker.upload(_uploader(self, side), [self.uploads], [picker, self.uploads], **run)
 
@@ -119,29 +158,54 @@ class Play:
         a, b = studio.locations[0], studio.locations[min(1, len(studio.locations) - 1)]
         result, choices = studio.first(Setting(a, b)), words.places(studio)
         pickers = [gr.update(value=name, places=choices) for name in (a, b)]
-        return [*pickers, *self._frame(studio, result, []), gr.skip(), gr.skip(), chips(studio)]
+        return [*pickers, *self._frame(studio, result, []), gr.skip(), gr.skip(), header(studio)]
 
     def run(
         self, a: str, b: str, weight: float, seed: float, samples: float, steps: float,
-        uploads: dict[str, Upload], trail: list[tuple[float, float]], request: gr.Request,
+        uploads: dict[str, Upload], trail: list[tuple[float, float]], stamp: float, request: gr.Request,
     ) -> Iterator[list[Any]]:  # fmt: skip
         """Write and measure an adapter, frame by frame, until it is done or the session wants another."""
-        overtaken, result = self.wishes.overtaken(weight, request), None
         try:
-            own = {side: uploads.get(side) if name == words.OWN else None for side, name in (("a", a), ("b", b))}
-            numbers = (float(weight), int(seed or 0), int(samples), int(steps))
-            setting, studio = Setting(a, b, *numbers, own["a"], own["b"]), self.studio()
+            studio = self.studio()
+            setting = _setting(a, b, weight, seed, samples, steps, uploads)
             for result in studio.results(setting):
-                if overtaken():
+                if self.wishes.overtaken(weight, stamp, request):
                     return
-                yield [*self._frame(studio, result, trail), gr.skip(), gr.skip()]
-            if result and not overtaken():
-                yield from self._finish(studio, result, trail)
+                grown = [*trail, *result.points[:1]][-TRAIL:] if result.stage == "done" else gr.skip()
+                yield [*self._frame(studio, result, trail), grown, gr.DownloadButton(interactive=False)]
         except UserError as error:
             yield _failed(str(error))
         except Exception:
             LOG.exception("a setting could not be answered")
             yield _failed(WRONG)
+
+    def offer(
+        self,
+        a: str,
+        b: str,
+        weight: float,
+        seed: float,
+        samples: float,
+        steps: float,
+        uploads: dict[str, Upload],
+        trail: list[tuple[float, float]],
+        stamp: float,
+        request: gr.Request,
+    ) -> Iterator[Any]:
+        """Put the newest adapter behind the button, so that one click fetches it.
+
+        Gradio serves a copy of its own, so the original goes at once.
+        """
+        if self.wishes.overtaken(weight, stamp, request):
+            return
+        folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
+        try:
+            saved = self.studio().save(_setting(a, b, weight, seed, samples, steps, uploads), folder)
+            yield gr.DownloadButton(value=str(saved), interactive=True)
+        except UserError as error:
+            LOG.warning("no file to download: %s", error)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def upload(self, side: str, uploads: dict[str, Upload], event: gr.EventData) -> list[Any]:
         """Read a user's background; a bad one changes nothing but the sentence under the picker."""
@@ -157,23 +221,27 @@ class Play:
     def _frame(self, studio: Studio, result: Result, trail: list[tuple[float, float]]) -> list[Any]:
         known = studio.known
         placed = result.stage in ("known", "written")
-        figures = [words.map_figure(known, result, trail), words.heat_figure(known, result)] if placed else [gr.skip()] * 2
+        figures = (
+            [words.map_figure(known, result, trail), words.heat_figure(known, result)] if placed else [gr.skip()] * 2
+        )
         return [words.sentence(studio, result), words.bars_figure(result), *figures]
 
-    def _finish(self, studio: Studio, result: Result, trail: list[tuple[float, float]]) -> Iterator[list[Any]]:
-        """Offer the adapter as a file; Gradio serves its own copy, so the original goes at once."""
-        folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
-        try:
-            button = gr.DownloadButton(value=str(studio.save(result, folder)), interactive=True)
-            yield [gr.skip(), gr.skip(), gr.skip(), gr.skip(), [*trail, *result.points[:1]][-TRAIL:], button]
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+
+def header(studio: Studio | None = None) -> str:
+    """Title, one sentence, and what runs here in a few words."""
+    texts = [("chip world", "procedural savanna · no real photos")]
+    if studio:
+        texts += [("chip", studio.device), ("chip", f"regime {studio.bundle.regime}")]
+    chips = "".join(f'<span class="{kind}">{text}</span>' for kind, text in texts)
+    return f"""<div class="top"><h1>Wild-P-Diff</h1><p>{LEAD}</p><div class="chips">{chips}</div></div>"""
 
 
-def chips(studio: Studio) -> str:
-    """What runs here, in three words each."""
-    texts = (("chip", studio.device), ("chip", f"regime {studio.bundle.regime}"), ("chip world", "procedural savanna, no real photos"))
-    return '<div class="chips">' + "".join(f'<span class="{kind}">{text}</span>' for kind, text in texts) + "</div>"
+def _setting(
+    a: str, b: str, weight: float, seed: float, samples: float, steps: float, uploads: dict[str, Upload]
+) -> Setting:
+    """The page's values as a setting."""
+    own = {side: uploads.get(side) if name == words.OWN else None for side, name in (("a", a), ("b", b))}
+    return Setting(a, b, float(weight), int(seed or 0), int(samples), int(steps), own["a"], own["b"])
 
 
 def _uploader(play: Play, side: str) -> Callable[..., Any]:

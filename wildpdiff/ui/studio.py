@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..backbone import prepared
+from ..backbone import merge, prepared
 from ..bundle import Bundle, blend
 from ..errors import UserError
 from ..evaluate import wilson
@@ -27,9 +28,11 @@ MAX_SAMPLES, MAX_STEPS = 16, 200
 #: Photographs rendered and kept for each location.
 KEPT = 96
 #: How many of them are named at the first look: at the two chosen locations, and at each of the others.
-CHOSEN_FIRST, OTHERS_FIRST = 48, 24
+CHOSEN_FIRST, OTHERS_FIRST = 32, 24
 #: How many locations share one frame after the chosen ones.
 GROUP = 4
+#: Copies of the classifier that wait for the next adapter.
+SPARE = 4
 
 Stage = Literal["known", "written", "measuring", "done"]
 
@@ -69,7 +72,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Live:
-    """Accuracy measured now: the share of `count` images each sample names correctly, and the interval of their mean."""
+    """Accuracy measured now: the share of `count` images that each sample names correctly."""
 
     shares: tuple[float, ...]
     count: int
@@ -147,6 +150,7 @@ class Studio:
         self._images: dict[str, Images] = {}
         self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
         self._condition_lock = threading.Lock()
+        self._spare: list[nn.Module] = []
 
     @classmethod
     def open(cls, folder: Path, device: str = "cpu") -> Studio:
@@ -192,14 +196,14 @@ class Studio:
         alike = tuple(cosine(rows, self._means).mean(dim=0).tolist())
         frame = replace(frame, stage="written", rows=rows, points=points, alike=alike)
         yield replace(frame, seconds=time.perf_counter() - began)
-        networks = [self.bundle.backbone.merged(row.to(self.bundle.device)) for row in rows]
         plan = self._looks(setting)
-        for place, looks in enumerate(plan, start=1):
-            for name, count in looks:
-                frame = _with(frame, name, self._look(networks, name, count, frame.bar(name)))
-            stage: Stage = "done" if place == len(plan) else "measuring"
-            frame = replace(frame, stage=stage, seconds=time.perf_counter() - began)
-            yield frame
+        with self._merged(rows) as networks:
+            for place, looks in enumerate(plan, start=1):
+                for name, count in looks:
+                    frame = _with(frame, name, self._look(networks, name, count, frame.bar(name)))
+                stage: Stage = "done" if place == len(plan) else "measuring"
+                frame = replace(frame, stage=stage, seconds=time.perf_counter() - began)
+                yield frame
 
     def write(self, setting: Setting) -> Tensor:
         """The raw rows `[N, D]` of a setting, on the CPU; sample i starts from the noise of seed + i.
@@ -208,7 +212,9 @@ class Studio:
             UserError: if a location is unknown or a number out of range, or a row is not finite.
         """
         self.check(setting)
-        condition = blend(self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight)
+        condition = blend(
+            self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight
+        )
         batch = condition.expand(setting.samples, -1)
         rows = self.bundle.generator.generate(batch, steps=setting.steps, seed=setting.seed).cpu()
         if not bool(rows.isfinite().all()):
@@ -248,48 +254,44 @@ class Studio:
         nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
         return Upload(name, embedding, picture, nearest)
 
-    def save(self, result: Result, folder: Path) -> Path:
-        """Write a result's first adapter as a zipped PEFT folder into a fresh place under `folder`.
+    def save(self, setting: Setting, folder: Path) -> Path:
+        """Write a setting's first adapter as a zipped PEFT folder into `folder`.
 
         Raises:
-            UserError: if there is no adapter yet, or the disk is full.
+            UserError: as `write`, or if the disk is full.
         """
         from ..lora import save_peft
 
-        if result.rows is None:
-            raise UserError("There is no adapter yet; press Generate first.")
-        setting = result.setting
+        row = self.write(replace(setting, samples=1))[0]
         (a, b), weight = setting.names, setting.weight
         card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
         card |= {"steps": str(setting.steps), "generator": self._fingerprint, "world": "procedural savanna"}
         name = f"adapter-{setting.a}-{setting.b}-{weight:.2f}-seed{setting.seed}"
-        fresh = Path(tempfile.mkdtemp(dir=folder))
-        save_peft(self.bundle.backbone, result.rows[0], fresh / name, card=card)
-        archive = Path(shutil.make_archive(str(fresh / name), "zip", root_dir=fresh, base_dir=name))
-        shutil.rmtree(fresh / name)
-        return archive
+        save_peft(self.bundle.backbone, row, folder / name, card=card)
+        return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
 
     def warm(self, first: tuple[str, ...] = ()) -> None:
         """Load the networks and render the photographs, those of `first` before the others."""
-        names = (*first, *(name for name in self.bundle.seen if name not in first))
+        names = (*first, *(name for name in self.locations if name not in first))
         self.bundle.generator, self.bundle.backbone  # noqa: B018 - loads them
-        for name in first:
-            self.images(name)
-        for _ in self.results(Setting(names[0], names[0], steps=2)):
-            pass
-        for name in (*names, *self.bundle.unseen):
-            self.images(name)
+        for name in names[: len(self.bundle.seen)]:
+            self.images(name, CHOSEN_FIRST)
+        self.write(Setting(names[0], names[0], steps=2))
+        for name in names:
+            self.images(name, KEPT)
         with self._condition_lock:
             self.bundle.condition  # noqa: B018 - loads it
         self._fingerprint  # noqa: B018
+        importlib.import_module("wildpdiff.lora")
 
-    def images(self, location: str) -> Images:
-        """The kept photographs of one location, from its evaluation split."""
+    def images(self, location: str, count: int) -> Images:
+        """At least the first `count` photographs of a location's evaluation split; kept for the next call."""
         with self._locks[location]:
-            if location not in self._images:
+            kept = self._images.get(location)
+            if kept is None or len(kept) < count:
                 world = self.bundle.world
-                self._images[location] = world.photograph(world.location(location), "eval", KEPT)
-            return self._images[location]
+                kept = self._images[location] = world.photograph(world.location(location), "eval", count)
+            return kept
 
     @cached_property
     def known(self) -> Known:
@@ -333,16 +335,36 @@ class Studio:
         first, again = [(name, CHOSEN_FIRST) for name in chosen], [(name, KEPT) for name in chosen]
         return [frame for frame in (first, *groups, again) if frame]
 
+    @contextmanager
+    def _merged(self, rows: Tensor) -> Iterator[list[nn.Module]]:
+        """A private network for each row, with the row merged in; the copies serve again afterwards."""
+        backbone = self.bundle.backbone
+        networks = [_taken(self._spare) or backbone.copy() for _ in rows]
+        try:
+            for network, row in zip(networks, rows, strict=True):
+                merge(network, backbone.network, backbone.layout, row.to(self.bundle.device))
+            yield networks
+        finally:
+            self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
+
     @torch.inference_mode()
     def _look(self, networks: list[nn.Module], name: str, count: int, bar: Bar | None) -> Live:
         """Measure each merged network on the first `count` images of a location, going on from what the bar has."""
-        images, before = self.images(name), bar.live if bar else None
+        images, before = self.images(name, count), bar.live if bar else None
         start = before.count if before else 0
         pixels = prepared(images.pixels[start:count].to(self.bundle.device))
         right = [int((network(pixels).argmax(dim=1).cpu() == images.labels[start:count]).sum()) for network in networks]
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
-        total = min(count, len(images))
+        total = max(start, count)
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
+
+
+def _taken(spare: list[nn.Module]) -> nn.Module | None:
+    """One of the spare networks; popping a list is safe between threads, asking for its length first is not."""
+    try:
+        return spare.pop()
+    except IndexError:
+        return None
 
 
 def _with(frame: Result, name: str, live: Live) -> Result:

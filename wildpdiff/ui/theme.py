@@ -8,8 +8,30 @@ import gradio as gr
 import plotly
 
 #: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
-PLACES_LIGHT = ("#332288", "#2b8cbe", "#44aa99", "#117733", "#8a8a1f", "#c9a227", "#cc6677", "#882255", "#aa4499", "#5c5c5c")
-PLACES_DARK = ("#a79cf0", "#6cb8e6", "#5fd0bd", "#5fbf7f", "#c2c25a", "#e8cc66", "#ee93a0", "#d873a6", "#d98ad0", "#bdbdbd")
+PLACES_LIGHT = (
+    "#332288",
+    "#2b8cbe",
+    "#44aa99",
+    "#117733",
+    "#8a8a1f",
+    "#c9a227",
+    "#cc6677",
+    "#882255",
+    "#aa4499",
+    "#5c5c5c",
+)
+PLACES_DARK = (
+    "#a79cf0",
+    "#6cb8e6",
+    "#5fd0bd",
+    "#5fbf7f",
+    "#c2c25a",
+    "#e8cc66",
+    "#ee93a0",
+    "#d873a6",
+    "#d98ad0",
+    "#bdbdbd",
+)
 
 LIGHT = {
     "ground": "#f6f4ef", "panel": "#fffefb", "ink": "#211f1a", "ink-soft": "#625d52", "hairline": "#e2ddd1",
@@ -30,8 +52,12 @@ def _variables(colours: dict[str, str], places: tuple[str, ...]) -> str:
 
 def theme() -> gr.themes.Base:
     """IBM Plex Sans from Gradio's own files, warm greys, one burnt orange."""
-    fonts = [gr.themes.LocalFont("IBM Plex Sans"), "system-ui", "sans-serif"]
-    mono = [gr.themes.LocalFont("IBM Plex Mono"), "monospace"]
+    fonts: list[gr.themes.Font | str] = [
+        gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)),
+        "system-ui",
+        "sans-serif",
+    ]
+    mono: list[gr.themes.Font | str] = [gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "monospace"]
     base = gr.themes.Base(primary_hue="orange", neutral_hue="stone", font=fonts, font_mono=mono)
     return base.set(
         body_background_fill="var(--ground)", body_background_fill_dark="var(--ground)",
@@ -48,6 +74,10 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="var(--on-accent)", button_primary_text_color_dark="var(--on-accent)",
         button_secondary_background_fill="var(--panel)", button_secondary_background_fill_dark="var(--panel)",
         button_secondary_text_color="var(--ink)", button_secondary_text_color_dark="var(--ink)",
+        checkbox_background_color_selected="var(--accent)",
+        checkbox_background_color_selected_dark="var(--accent)",
+        checkbox_border_color_selected="var(--accent)",
+        checkbox_border_color_selected_dark="var(--accent)",
         input_background_fill="var(--panel)", input_background_fill_dark="var(--panel)",
     )  # fmt: skip
 
@@ -55,7 +85,7 @@ def theme() -> gr.themes.Base:
 def head() -> str:
     """Plotly's own script file from this server, and the page's metadata."""
     return f"""<script defer src="gradio_api/file={PLOTLY_FILE.as_posix()}"></script>
-<meta name="description" content="A diffusion model writes a wildlife classifier's adapter from two background photos.">"""
+<meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">"""
 
 
 def css() -> str:

@@ -31,24 +31,42 @@ def places(studio: Studio) -> list[dict[str, str]]:
     shown = []
     for name in studio.locations:
         kind = "seen" if name in studio.bundle.seen else "unseen"
-        note = "" if kind == "seen" else "Unseen: the generator never met this location; expect about the pretrained accuracy."
+        note = (
+            ""
+            if kind == "seen"
+            else "Unseen: the generator never met this location; expect about the pretrained accuracy."
+        )
         title = name if kind == "seen" else f"{name} (unseen)"
         src = picture_uri(studio.bundle.pictures[name], width=420)
-        shown.append({"name": name, "short": name, "label": title, "title": title, "kind": kind, "src": src, "note": note})
+        shown.append(
+            {"name": name, "short": name, "label": title, "title": title, "kind": kind, "src": src, "note": note}
+        )
     return shown
 
 
 def own_place(upload: Upload) -> dict[str, str]:
     """An upload, as the picker shows it."""
     near = ", ".join(f"{name} {similarity:.2f}" for name, similarity in upload.nearest)
-    note = f"Looks most like {near} (cosine of the pictures). No accuracy is claimed for a place without labelled photos."
+    note = (
+        f"Looks most like {near} (cosine of the pictures). No accuracy is claimed for a place without labelled photos."
+    )
     src = picture_uri(upload.picture, width=256)
-    return {"name": OWN, "short": "yours", "label": upload.name, "title": upload.name, "kind": "own", "src": src, "note": note}
+    return {
+        "name": OWN,
+        "short": "yours",
+        "label": upload.name,
+        "title": upload.name,
+        "kind": "own",
+        "src": src,
+        "note": note,
+    }
 
 
 def bars_figure(result: Result) -> dict[str, Any]:
     """The accuracy bars."""
-    columns = [plots.Column(bar.location, bar.pretrained, bar.fine_tuned, bar.own, _measured(bar)) for bar in result.bars]
+    columns = [
+        plots.Column(bar.location, bar.pretrained, bar.fine_tuned, bar.own, _measured(bar)) for bar in result.bars
+    ]
     chosen = _chosen(result)
     return plots.accuracy_bars(columns, chosen, live=result.rows is not None) | {"stage": result.stage}
 
@@ -78,6 +96,15 @@ def sentence(studio: Studio, result: Result) -> dict[str, Any]:
     parts += [_part(more), _part(f"{result.seconds:.1f} s")]
     done = result.stage == "done"
     return {"badge": "live" if done else "measuring …", "kind": "live", "parts": parts, "final": done}
+
+
+def waiting() -> dict[str, Any]:
+    """What `ResultLine` says while the bundle is being opened."""
+    return {
+        "badge": "opening",
+        "kind": "known",
+        "parts": [_part("The classifier and the generator are being opened …")],
+    }
 
 
 def problem(text: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def caption(location: Location) -> str:
     light = _word((location.exposure - 0.6) / 0.9, "dark picture", "well exposed picture", "bright picture")
     tone = _word(location.warmth + 0.5, "bluish colours", "neutral colours", "warm colours")
     view = _word((location.zoom - 0.75) / 0.8, "wide view", "normal view", "close view")
-    return f"savanna with {trees}, {bush}, {height} {ground}, {soil}, {rock}, {hills}, {sky}, {air}, {light}, {tone}, {view}"
+    ground = f"{height} {ground}"
+    return "savanna with " + ", ".join([trees, bush, ground, soil, rock, hills, sky, air, light, tone, view])
 
 
 def _word(value: float, *words: str) -> str:
@@ -45,6 +46,7 @@ class Pairs:
         """`count` pictures of different places by day, uint8 `[B, 3, H, W]`, and their captions."""
         drawn = torch.randperm(len(self.plates), generator=rng)[:count].tolist()
         numbers = np.random.Generator(np.random.PCG64(int(torch.randint(2**62, (1,), generator=rng))))
-        frames = [render(plate, draw_shot(plate.location, None, numbers).by_day())[0] for plate in map(self.plates.__getitem__, drawn)]
+        plates = [self.plates[index] for index in drawn]
+        frames = [render(plate, draw_shot(plate.location, None, numbers).by_day())[0] for plate in plates]
         pixels = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
         return pixels, [self.captions[index] for index in drawn]

@@ -1,4 +1,4 @@
-"""A location as plain data: what a camera site looks like and how its camera sees. Any new one is made by choosing the numbers."""
+"""A location as plain data: what a camera site looks like, and how its camera sees it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def rng_of(*key: object) -> np.random.Generator:
 
 
 def draw_location(name: str, *, seed: int, shift: float) -> Location:
-    """Draw a location's numbers; `shift` sets how far cameras, light and habitats differ between locations (0: not at all)."""
+    """Draw a location's numbers; `shift` sets how far cameras and light differ between locations (0: not at all)."""
     rng = rng_of("location", seed, name)
 
     def near(key: str, centre: float, spread: float) -> float:

@@ -179,10 +179,20 @@ def tuft(canvas: Canvas, spot: Spot, blade: Colour, tall: float, rng: np.random.
         tip = (x + bend, spot.y - height)
         waist = (x + 0.3 * bend, spot.y - 0.55 * height)
         colour = toned(blade, 0.72 + 0.5 * float(number[3]))
-        canvas.polygon([(x - half, spot.y), waist, tip, (waist[0] + half, waist[1]), (x + half, spot.y)], colour, spot.z)
+        canvas.polygon(
+            [(x - half, spot.y), waist, tip, (waist[0] + half, waist[1]), (x + half, spot.y)], colour, spot.z
+        )
 
 
-def _limb(canvas: Canvas, start: tuple[float, float], end: tuple[float, float], wide: float, thin: float, colour: Colour, z: float) -> None:  # fmt: skip
+def _limb(
+    canvas: Canvas,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    wide: float,
+    thin: float,
+    colour: Colour,
+    z: float,
+) -> None:
     """A tapered branch with a lit left side."""
     (x0, y0), (x1, y1) = start, end
     a, b = max(0.6, wide / 2), max(0.5, thin / 2)
@@ -190,7 +200,9 @@ def _limb(canvas: Canvas, start: tuple[float, float], end: tuple[float, float], 
     canvas.polygon([(x0 - a, y0), (x1 - b, y1), (x1, y1), (x0, y0)], toned(colour, 1.05), z)
 
 
-def _leaves(canvas: Canvas, x: float, y: float, rx: float, ry: float, leaf: Colour, spot: Spot, rng: np.random.Generator) -> None:  # fmt: skip
+def _leaves(
+    canvas: Canvas, x: float, y: float, rx: float, ry: float, leaf: Colour, spot: Spot, rng: np.random.Generator
+) -> None:
     """A lump of foliage: dark below and inside, light on top, made of leaf clusters, finer the nearer it stands."""
     canvas.ellipse(x, y + 0.12 * ry, 0.84 * rx, 0.78 * ry, toned(leaf, 0.48), spot.z)
     fine = min(1.0, 14 / spot.z)

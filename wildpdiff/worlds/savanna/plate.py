@@ -73,7 +73,7 @@ def _objects(location: Location, tall: int, wide: int) -> list:
     def spot(z: float, x: float) -> Spot:
         return Spot(wide / 2 + x * tall, ground_row(location, z) * tall, location.zoom * tall / z, z)
 
-    def scatter(count: float, near: float, far: float, brush, spread: float = 1.15, edge: float = 0.0) -> None:  # noqa: ANN001
+    def scatter(count: float, near: float, far: float, brush, spread: float = 1.15, edge: float = 0.0) -> None:
         for _ in range(int(count + 0.5)):
             z = near * far / (far - (far - near) * float(rng.random()))
             x = (2 * float(rng.random()) - 1) * 0.667 * spread
@@ -154,7 +154,9 @@ def _ground_colour(location: Location, noise: Noise, x: np.ndarray, z: np.ndarra
     fine = noise.layered(x * 2.3 + 40, z * 2.3, 3)
     fade = np.clip(14 / z, 0.25, 1)
     grain = 1 + (fine - 0.5) * 0.75 * fade + (noise.layered(x * 0.05, z * 0.05 + 9, 2) - 0.5) * 0.35
-    colour = (np.array(soil, dtype=np.float32) * (1 - cover) + np.array(turf, dtype=np.float32) * cover) * grain[..., None]
+    colour = (np.array(soil, dtype=np.float32) * (1 - cover) + np.array(turf, dtype=np.float32) * cover) * grain[
+        ..., None
+    ]
     if location.wet > 0.7:
         bank = noise.layered(x * 0.03 + 5, z * 0.02, 2)
         pool = np.clip((1 - abs(z - 32 - 30 * (bank - 0.5)) / (10 + 16 * (location.wet - 0.7))) * 5, 0, 1)[..., None]
@@ -168,7 +170,9 @@ def _shade_near(colour: np.ndarray, below: np.ndarray) -> None:
     colour *= 1 - 0.22 * np.clip(below, 0, 1)[..., None]
 
 
-def _add_hills(colour: np.ndarray, depth: np.ndarray, location: Location, noise: Noise, rows: np.ndarray, across: np.ndarray) -> None:  # fmt: skip
+def _add_hills(
+    colour: np.ndarray, depth: np.ndarray, location: Location, noise: Noise, rows: np.ndarray, across: np.ndarray
+) -> None:
     """Two ridges on the skyline, the farther one bluer, and a dark line of distant trees."""
     grey = np.array((0.46, 0.50, 0.52), dtype=np.float32)
     green = np.array(paint.mix((0.46, 0.42, 0.28), (0.30, 0.38, 0.20), location.wet), dtype=np.float32)

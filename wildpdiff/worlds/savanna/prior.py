@@ -99,7 +99,7 @@ def _habitat_weights(location: Location, seed: int) -> np.ndarray:
 
 
 def _counted_weights(location: Location, counted: dict[str, int]) -> np.ndarray:
-    """P(species | site): the sample was drawn per species, so counts are weighted by prevalence over the species' total."""
+    """P(species | site): counts weighted by prevalence over total, since the sample was drawn per species."""
     sites = real_sites()
     gazelles = {"grants_gazelle", "thomsons_gazelle"}
     named = sum(counted.get(species, 0) for species in gazelles) or 1

@@ -10,13 +10,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...errors import UserError
 from ...files import write_whole
-from .location import rng_of
+from .location import Location, rng_of
 from .world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 
 MARGIN = 92
 
 
-def contact_sheet(config: SavannaConfig, out: Path, *, by: str = "both", height: int = 150, columns: int = 8, shift: float | None = None) -> None:  # fmt: skip
+def contact_sheet(
+    config: SavannaConfig,
+    out: Path,
+    *,
+    by: str = "both",
+    height: int = 150,
+    columns: int = 8,
+    shift: float | None = None,
+) -> None:
     """Write a PNG of photographs, a row for each named location (drawn from its prior) and for each species.
 
     Raises:
@@ -40,16 +48,21 @@ def contact_sheet(config: SavannaConfig, out: Path, *, by: str = "both", height:
 def _by_location(world: SavannaWorld, height: int, columns: int) -> list[tuple[str, list[np.ndarray]]]:
     rows = []
     for name in (*SEEN, *UNSEEN):
-        location, rng = world.location(name), rng_of("sheet", name)
-        labels = rng.choice(len(SPECIES), size=columns, p=world.prior(location))
-        species = [None if label == len(SPECIES) - 1 else SPECIES[label] for label in labels]
-        rows.append((name, [world.picture(location, kind, index, height=height, width=height * 4 // 3) for index, kind in enumerate(species)]))  # fmt: skip
+        location = world.location(name)
+        labels = rng_of("sheet", name).choice(len(SPECIES), size=columns, p=world.prior(location))
+        kinds = [None if label == len(SPECIES) - 1 else SPECIES[label] for label in labels]
+        rows.append((name, [_small(world, location, kind, index, height) for index, kind in enumerate(kinds)]))
     return rows
 
 
 def _by_species(world: SavannaWorld, height: int, columns: int) -> list[tuple[str, list[np.ndarray]]]:
-    names = world.locations
-    return [
-        (species, [world.picture(world.location(names[(7 * index + 3 * place) % len(names)]), species, index, height=height, width=height * 4 // 3) for index in range(columns)])  # fmt: skip
-        for place, species in enumerate(SPECIES[:-1])
-    ]
+    rows = []
+    for place, species in enumerate(SPECIES[:-1]):
+        names = [world.locations[(7 * index + 3 * place) % len(world.locations)] for index in range(columns)]
+        pictures = [_small(world, world.location(name), species, index, height) for index, name in enumerate(names)]
+        rows.append((species, pictures))
+    return rows
+
+
+def _small(world: SavannaWorld, location: Location, species: str | None, seed: int, height: int) -> np.ndarray:
+    return world.picture(location, species, seed, height=height, width=height * 4 // 3)

@@ -144,7 +144,7 @@ def _night_light(plate: Plate) -> _Light:
 
 
 def _place(frame: np.ndarray, covered: np.ndarray, plate: Plate, shot: Shot, light: _Light, animal: Animal) -> float:
-    """Paint one animal and its shadow, hidden by whatever stands nearer; returns its unhidden area inside the picture, in pixels."""
+    """Paint one animal and its shadow, hidden by whatever stands nearer; returns the area of all of it, in pixels."""
     height, width = plate.sky.shape
     location = plate.location
     tall = animals.HEIGHT[animal.species] * animal.size * location.zoom / animal.z * height

@@ -34,7 +34,7 @@ class SavannaConfig:
     """
 
     size: int = 96
-    shift: float = 1.0
+    shift: float = 0.8
     seed: int = 0
     train_images: int = 1200
     eval_images: int = 200
@@ -64,7 +64,7 @@ class SavannaWorld:
         return np.append(species_prior(location, seed=self.config.seed) * (1 - empty), empty)
 
     def images(self, location: str, split: Split) -> Images:
-        """Photographs of a named location: pixels uint8 `[M, 3, H, W]`; the splits draw from different random streams."""
+        """Photographs of a named location, pixels uint8 `[M, 3, H, W]`; each split draws from a stream of its own."""
         count = self.config.train_images if split == "train" else self.config.eval_images
         return self.photograph(self.location(location), split, count)
 
@@ -72,7 +72,9 @@ class SavannaWorld:
         """Pictures of the empty place by day: uint8 `[G, 3, H, W]`."""
         return self.empties(self.location(location), self.config.background_images)
 
-    def photograph(self, location: Location, stream: str, count: int, *, classes: Sequence[int] | None = None) -> Images:
+    def photograph(
+        self, location: Location, stream: str, count: int, *, classes: Sequence[int] | None = None
+    ) -> Images:
         """`count` photographs at any location; `classes` fixes the labels, otherwise the location's prior draws them.
 
         Picture number i depends on (seed, location, stream, i) alone.
@@ -134,4 +136,3 @@ def _photo(plate: Plate, label: int, rng: np.random.Generator) -> np.ndarray:
     if best is None:
         raise UserError(f"No photograph of a {species} could be made at '{plate.location.name}'.")
     return best
-

@@ -1,0 +1,74 @@
+"""What the README prints is what the repository does."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import wildpdiff
+from wildpdiff.cli import app
+from wildpdiff.experiments.readme import results_table
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_results_table_is_made_from_the_bundle_and_the_stored_benchmark():
+    manifest = json.loads((ROOT / "assets/savanna/bundle.json").read_text())
+    bench = json.loads((ROOT / "assets/readme/bench.json").read_text())
+    assert results_table(manifest, bench) in README
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs_as_printed(tmp_path, monkeypatch, capsys):
+    (snippet,) = blocks("python")
+    assert sum(bool(line.strip()) for line in snippet.splitlines()) <= 12
+    (tmp_path / "assets").symlink_to(ROOT / "assets")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "README.md", "exec"), {})
+    values = [float(value) for value in re.findall(r"0\.\d+", capsys.readouterr().out)]
+    assert len(values) == 4
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
+    shutil.rmtree(tmp_path / "adapter")
+
+
+def test_every_command_in_the_readme_exists():
+    named = set(re.findall(r"`?wildpdiff (\w+)", " ".join(re.findall(r"`wildpdiff [^`]*`|wildpdiff serve$", README))))
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert named and named <= known
+    assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+
+
+def test_the_test_command_is_the_one_that_ci_runs():
+    script = (ROOT / ".ci/run").read_text()
+    pattern = re.search(r"sed -n 's/\^\\\((.*)\\\)\$/", script)
+    assert pattern is not None
+    commands = [line for line in README.splitlines() if re.fullmatch(pattern[1], line)]
+    assert len(commands) == 1
+    assert commands[0].endswith("pytest")
+
+
+def test_every_local_file_that_the_readme_names_exists():
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_public_names_are_those_of_the_package_and_all_load():
+    assert sorted(wildpdiff.__all__) == wildpdiff.__all__
+    for name in wildpdiff.__all__:
+        assert getattr(wildpdiff, name).__name__ == name
+
+
+def test_assets_keep_to_what_a_space_takes():
+    files = [path for path in (ROOT / "assets").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 48 * 2**20
+    assert max(path.stat().st_size for path in files) <= 10 * 2**20
+    kinds = {path.suffix for path in (ROOT / "assets" / "savanna").rglob("*") if path.is_file()}
+    assert kinds <= {".safetensors", ".json"}

@@ -1,0 +1,172 @@
+"""The Studio: right answers for several people at once, and a sentence for every bad wish."""
+
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_bundle import write_tiny_bundle
+
+from wildpdiff.bundle import Bundle
+from wildpdiff.errors import UserError
+from wildpdiff.evaluate import accuracy
+from wildpdiff.ui import studio as studio_module
+from wildpdiff.ui.studio import Live, Result, Setting, Studio
+
+SETTING = Setting("R10", "R12", 0.3, seed=3, steps=2)
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    patch = pytest.MonkeyPatch()
+    for name, count in (("KEPT", 4), ("CHOSEN_FIRST", 2), ("OTHERS_FIRST", 2)):
+        patch.setattr(studio_module, name, count)
+    yield Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+    patch.undo()
+
+
+def last(studio: Studio, setting: Setting) -> Result:
+    *_, result = studio.results(setting)
+    return result
+
+
+def numbers(result: Result) -> tuple:
+    return result.bars, result.points, result.alike
+
+
+def png(size: tuple[int, int] = (80, 60)) -> bytes:
+    stream = BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_frames_grow_and_end_with_every_location_measured(studio: Studio) -> None:
+    frames = list(studio.results(SETTING))
+    counts = [sum(bar.live is not None for bar in frame.bars) for frame in frames]
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == len(studio.bundle.seen)
+    assert [frame.stage for frame in frames[:1] + frames[-1:]] == ["written", "done"]
+    assert {bar.location for bar in frames[1].bars if bar.live} == {"R10", "R12"}
+
+
+def test_the_live_share_is_what_evaluate_says(studio: Studio) -> None:
+    result = last(studio, replace(SETTING, samples=2))
+    images = studio.images("R12", 4)
+    expected = accuracy(studio.bundle.backbone, result.rows, images.pixels, images.labels)
+    assert result.bar("R12").live.shares == pytest.approx(expected.tolist())
+    assert result.bar("R12").live.count == len(images)
+
+
+def test_two_threads_get_what_one_gets_and_leave_the_network_unchanged(studio: Studio) -> None:
+    settings = [replace(SETTING, weight=weight, b=b) for weight in (0.0, 0.5, 1.0) for b in ("R12", "U11", "D03")]
+    before = {name: value.clone() for name, value in studio.bundle.backbone.network.state_dict().items()}
+    alone = [numbers(last(studio, setting)) for setting in settings]
+    together: dict[int, tuple] = {}
+
+    def work(order: list[int]) -> None:
+        for place in order:
+            together[place * 10 + threading.get_ident() % 7] = (place, numbers(last(studio, settings[place])))
+
+    orders = [list(range(len(settings))), list(reversed(range(len(settings))))]
+    threads = [threading.Thread(target=work, args=(order,)) for order in orders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(together) >= len(settings)
+    assert all(found == alone[place] for place, found in together.values())
+    after = studio.bundle.backbone.network.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+def test_an_abandoned_answer_does_not_disturb_the_next(studio: Studio) -> None:
+    expected = numbers(last(studio, SETTING))
+    frames = studio.results(replace(SETTING, weight=0.9))
+    next(frames), next(frames)
+    frames.close()
+    assert numbers(last(studio, SETTING)) == expected
+
+
+@pytest.mark.parametrize(("weight", "location"), [(0.0, "R10"), (1.0, "R12")])
+def test_the_ends_of_the_slider_are_the_locations_themselves(studio: Studio, weight: float, location: str) -> None:
+    own = studio.bundle.generator.generate(studio.bundle.embedding(location)[None], steps=2, seed=3)
+    assert torch.allclose(studio.write(replace(SETTING, weight=weight)), own, atol=1e-6)
+
+
+def test_the_same_location_twice_makes_the_weight_irrelevant(studio: Studio) -> None:
+    same = replace(SETTING, b="R10")
+    assert torch.equal(studio.write(same), studio.write(replace(same, weight=0.7)))
+
+
+def test_sample_i_is_the_adapter_of_seed_plus_i(studio: Studio) -> None:
+    rows = studio.write(replace(SETTING, samples=3))
+    assert torch.allclose(rows[2:], studio.write(replace(SETTING, seed=SETTING.seed + 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"weight": 1.2}, "0..1"),
+        ({"weight": -0.1}, "0..1"),
+        ({"weight": float("nan")}, "0..1"),
+        ({"a": "Z99"}, "Z99"),
+        ({"samples": 0}, "adapters"),
+        ({"samples": 99}, "adapters"),
+        ({"steps": 0}, "steps"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_a_wish_out_of_range_is_refused_in_one_sentence(studio: Studio, change: dict, word: str) -> None:
+    with pytest.raises(UserError, match=word) as caught:
+        last(studio, replace(SETTING, **change))
+    assert str(caught.value).count(". ") == 0
+
+
+def test_an_upload_takes_a_locations_place_and_is_not_measured(studio: Studio) -> None:
+    upload = studio.upload(png())
+    result = last(studio, replace(SETTING, a="own", upload_a=upload, weight=0.0))
+    assert [bar.location for bar in result.bars] == list(studio.bundle.seen)
+    expected = studio.bundle.generator.generate(upload.embedding[None], steps=2, seed=3)
+    assert torch.allclose(result.rows, expected, atol=1e-6)
+
+
+def test_an_upload_names_the_locations_it_looks_like_best_first(studio: Studio) -> None:
+    values = [similarity for _, similarity in studio.upload(png()).nearest]
+    assert values == sorted(values, reverse=True)
+    assert all(-1.001 <= value <= 1.001 for value in values)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", png()[:60], png((1, 1))])
+def test_a_bad_picture_is_refused_in_one_sentence(studio: Studio, data: bytes) -> None:
+    with pytest.raises(UserError):
+        studio.upload(data)
+
+
+def test_an_unseen_location_gets_a_bar_of_its_own(studio: Studio) -> None:
+    assert studio.first(replace(SETTING, b="D03")).bar("D03").pretrained == 0.6
+    assert studio.first(SETTING).bar("D03") is None
+
+
+def test_the_saved_adapter_is_a_zipped_peft_folder_of_the_row(studio: Studio, tmp_path: Path) -> None:
+    from wildpdiff.lora import load_peft
+
+    archive = studio.save(SETTING, tmp_path)
+    zipfile.ZipFile(archive).extractall(tmp_path / "out")
+    folder = next((tmp_path / "out").iterdir())
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {path.name for path in folder.iterdir()}
+    assert torch.allclose(load_peft(studio.bundle.backbone.layout, folder), studio.write(SETTING)[0])
+
+
+def test_a_live_interval_holds_the_share_and_stays_in_range() -> None:
+    for right in range(11):
+        low, high = Live((right / 10,), 10).interval
+        assert 0 <= low <= right / 10 + 1e-9 and right / 10 - 1e-9 <= high <= 1
+
+
+def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a bundle"):
+        Bundle.open(tmp_path)

@@ -1,0 +1,108 @@
+"""From nothing to a bundle that generates: the smoke recipe end to end, killed once on its way."""
+
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+
+from wildpdiff.backbone import prepared
+from wildpdiff.bundle import Bundle
+from wildpdiff.errors import UserError
+from wildpdiff.experiments.build import build
+from wildpdiff.experiments.generate import Request, write_adapters
+from wildpdiff.experiments.recipes import SAVANNA, SMOKE
+from wildpdiff.experiments.seen import evaluate_locations
+from wildpdiff.zoo import Zoo
+
+STAGES = ["backbone", "clip", "shared", "zoo", "conditions", "generator", "gallery", "figures"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
+    """The folder, and the stages that were seen before and after the run was stopped in the zoo."""
+    out = tmp_path_factory.mktemp("whole") / "smoke"
+    run = build(SMOKE, out, workers=2)
+    before = [stage for stage, _ in takewhile(lambda item: item[0] != "zoo", run)]
+    run.close()
+    seen = []
+    for stage, step in build(SMOKE, out, workers=2):
+        assert 1 <= step.index <= step.total
+        seen.append(stage)
+    return out, list(dict.fromkeys(before)), list(dict.fromkeys(seen))
+
+
+@pytest.mark.slow
+def test_a_stopped_build_goes_on_where_it_was(built: tuple[Path, list[str], list[str]]) -> None:
+    _, before, after = built
+    assert before == STAGES[:3]
+    assert after == STAGES[3:]
+
+
+@pytest.mark.slow
+def test_every_location_has_all_its_rows_once(built: tuple[Path, list[str], list[str]]) -> None:
+    out = built[0]
+    bundle = Bundle.open(out)
+    zoo = Zoo(out / "work" / "zoo-H", bundle.backbone.layout, regime="H")
+    assert set(zoo.locations) == set(SMOKE.seen)
+    for name in SMOKE.seen:
+        rows, shares = zoo.of(name)
+        assert len(rows) == len(shares) == SMOKE.finetune.rows
+        assert len(rows.unique(dim=0)) == len(rows)
+        assert bundle.zoo.count(name) == SMOKE.kept_rows
+
+
+@pytest.mark.slow
+def test_nothing_half_done_is_left(built: tuple[Path, list[str], list[str]]) -> None:
+    work = {path.relative_to(built[0] / "work").parts[0] for path in (built[0] / "work").rglob("*")}
+    assert work == {"recipe.json", "seconds.json", "clip.json", "shared.safetensors", "zoo-H"}
+    assert not list(built[0].rglob(".*"))
+
+
+@pytest.mark.slow
+def test_a_finished_build_that_is_started_and_stopped_again_loses_nothing(
+    built: tuple[Path, list[str], list[str]],
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")}
+    again = build(SMOKE, built[0])
+    assert next(again, ("figures", None))[0] == "figures"
+    again.close()
+    assert {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")} == before
+    assert set(Bundle.open(built[0]).figures.get("locations", {})) == set(SMOKE.seen)
+
+
+@pytest.mark.slow
+def test_the_bundle_evaluates_as_its_figures_say(built: tuple[Path, list[str], list[str]]) -> None:
+    bundle = Bundle.open(built[0])
+    *_, (step, report) = evaluate_locations(bundle, SMOKE.seen[:1], samples=SMOKE.samples, seed=0)
+    assert step.index == step.total == 1
+    assert report["locations"][SMOKE.seen[0]] == bundle.figures["locations"][SMOKE.seen[0]]
+    assert set(bundle.figures["unseen"]) == set(SMOKE.unseen)
+    assert set(bundle.figures["crossed"]["drop"]) == set(SMOKE.seen)
+
+
+@pytest.mark.slow
+def test_the_bundle_generates_an_adapter_that_plain_peft_and_timm_load(
+    built: tuple[Path, list[str], list[str]], tmp_path: Path
+) -> None:
+    bundle = Bundle.open(built[0])
+    request = Request(SMOKE.seen[0], SMOKE.seen[1], 0.5, None, samples=1, seed=3, steps=5)
+    written = write_adapters(bundle, request, tmp_path)
+    network = timm.create_model("efficientnet_b0", num_classes=19)
+    network.load_state_dict(load_file(built[0] / "backbone.safetensors"))
+    plain = PeftModel.from_pretrained(network, str(tmp_path / written["adapters"][0]["folder"])).eval()
+    pixels = bundle.world.images(SMOKE.seen[0], "eval").pixels
+    condition = (bundle.embedding(SMOKE.seen[0]) + bundle.embedding(SMOKE.seen[1])) / 2
+    row = bundle.generator.generate(condition[None], steps=5, seed=3)[0]
+    with torch.no_grad():
+        expected = bundle.backbone.eval()(pixels, row)
+        assert float((plain(prepared(pixels)) - expected).abs().max()) < 1e-3 * float(expected.std())
+
+
+@pytest.mark.slow
+def test_another_recipe_does_not_go_on_in_the_folder(built: tuple[Path, list[str], list[str]]) -> None:
+    with pytest.raises(UserError, match="another recipe"):
+        next(build(SAVANNA, built[0]))
