@@ -40,7 +40,7 @@ RANKS = (
     ("worlds/savanna/prior", "worlds/savanna/shot"),
     ("worlds/savanna/world", "worlds/savanna/caption"),
     ("worlds/savanna/sheet", "bundle"),
-    ("experiments/recipes", "experiments/seen", "experiments/generate", "experiments/bench"),
+    ("experiments/recipes", "experiments/seen", "experiments/generate", "experiments/bench", "experiments/readme"),
     ("experiments/build",),
     ("ui/studio", "ui/theme", "ui/chart"),
     ("ui/words",),
@@ -59,7 +59,7 @@ DOORS = {
     "gradio": ("ui/app", "ui/chart", "ui/play", "ui/theme"),
     "plotly": ("plots", "ui/*"),
     "typer": ("cli",),
-    "safetensors": ("files",),
+    "safetensors": ("files", "lora"),
 }
 
 

@@ -63,18 +63,6 @@ def test_nothing_half_done_is_left(built: tuple[Path, list[str], list[str]]) -> 
 
 
 @pytest.mark.slow
-def test_a_finished_build_that_is_started_and_stopped_again_loses_nothing(
-    built: tuple[Path, list[str], list[str]],
-) -> None:
-    before = {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")}
-    again = build(SMOKE, built[0])
-    assert next(again, ("figures", None))[0] == "figures"
-    again.close()
-    assert {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")} == before
-    assert set(Bundle.open(built[0]).figures.get("locations", {})) == set(SMOKE.seen)
-
-
-@pytest.mark.slow
 def test_the_bundle_evaluates_as_its_figures_say(built: tuple[Path, list[str], list[str]]) -> None:
     bundle = Bundle.open(built[0])
     *_, (step, report) = evaluate_locations(bundle, SMOKE.seen[:1], samples=SMOKE.samples, seed=0)
@@ -106,3 +94,15 @@ def test_the_bundle_generates_an_adapter_that_plain_peft_and_timm_load(
 def test_another_recipe_does_not_go_on_in_the_folder(built: tuple[Path, list[str], list[str]]) -> None:
     with pytest.raises(UserError, match="another recipe"):
         next(build(SAVANNA, built[0]))
+
+
+@pytest.mark.slow
+def test_a_finished_build_that_is_started_and_stopped_again_loses_nothing(
+    built: tuple[Path, list[str], list[str]],
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")}
+    again = build(SMOKE, built[0])
+    assert next(again, ("figures", None))[0] == "figures"
+    again.close()
+    assert {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")} == before
+    assert set(Bundle.open(built[0]).figures.get("locations", {})) == set(SMOKE.seen)

@@ -102,8 +102,10 @@ class Backbone(nn.Module):
         return network
 
     def copy(self) -> nn.Module:
-        """A second module tree over the same tensors: giving it other weights leaves this one as it is."""
-        shared = {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
+        """A second, untrainable module tree over the same numbers: giving it other weights leaves this one as it is."""
+        shared: dict[int, Tensor] = {id(buffer): buffer for buffer in self.network.buffers()}
+        for weight in self.network.parameters():
+            shared[id(weight)] = nn.Parameter(weight.detach(), requires_grad=False)
         return copy.deepcopy(self.network, shared)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +53,10 @@ class Bundle:
         manifest = load_json(folder / MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise UserError(f"'{folder.name}' is a bundle of another version; this program reads version {FORMAT}.")
+        if manifest.get("sum") != _sum(manifest):
+            raise UserError(
+                f"The bundle's '{MANIFEST}' is damaged (its checksum differs); fetch it again or make it anew."
+            )
         _check_files(folder, manifest["files"])
         return cls(folder, manifest, torch.device(device))
 
@@ -86,12 +92,14 @@ class Bundle:
 
     @cached_property
     def condition(self) -> ClipCondition:
-        """CLIP of a background."""
-        return ClipCondition.load(f"local-dir:{self.folder / 'clip'}", device=self.device)
+        """CLIP of a background, checked to be the one that the generator knows."""
+        condition = ClipCondition.load(f"local-dir:{self.folder / 'clip'}", device=self.device)
+        self.generator.check(condition_name=condition.name)
+        return condition
 
     @cached_property
     def generator(self) -> AdapterGenerator:
-        """The generator, checked to fit classifier and condition."""
+        """The generator, checked to fit the classifier."""
         generator = AdapterGenerator.from_pretrained(self.folder / f"generator-{self.regime}", self.device)
         generator.check(layout=self.backbone.layout, backbone_fingerprint=self.backbone.fingerprint)
         return generator
@@ -142,7 +150,23 @@ def seal(folder: Path, about: dict[str, Any]) -> None:
     """
     names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")}
     sums = {name.as_posix(): sha256(folder / name) for name in sorted(names) if name.parts[0] not in (MANIFEST, "work")}
-    save_json(folder / MANIFEST, {"format": FORMAT, **about, "files": sums})
+    manifest = {"format": FORMAT, **about, "files": sums}
+    save_json(folder / MANIFEST, manifest | {"sum": _sum(manifest)})
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder holds a finished, undamaged bundle."""
+    try:
+        Bundle.open(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _sum(manifest: dict[str, Any]) -> str:
+    """Checksum of a manifest's content, all but the checksum itself."""
+    content = {key: value for key, value in manifest.items() if key != "sum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def named_locations() -> tuple[str, ...]:
@@ -153,7 +177,7 @@ def named_locations() -> tuple[str, ...]:
 def _check_files(folder: Path, sums: dict[str, str]) -> None:
     for name, expected in sums.items():
         path = folder / name
-        if not path.exists():
+        if not path.is_file():
             raise UserError(f"The bundle '{folder.name}' lacks '{name}'; fetch it again or make it anew.")
         if sha256(path) != expected:
             raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); fetch it again or make it anew.")

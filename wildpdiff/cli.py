@@ -16,7 +16,11 @@ from .errors import UserError
 DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "assets" / "savanna"
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.partition("\n")[0]
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=__doc__.partition("\n")[0],
 )
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]

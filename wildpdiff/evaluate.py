@@ -9,15 +9,16 @@ from .backbone import Backbone, merge, prepared
 
 
 @torch.inference_mode()
-def predictions(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_size: int = 256) -> Tensor:
+def predictions(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_size: int | None = None) -> Tensor:
     """Logits `[M, K]` of images, uint8 `[M, 3, H, W]`, under one raw row `[D]` (None: no adapter), on the CPU."""
     backbone.eval()
     device = next(backbone.parameters()).device
     network = backbone.network if adapter is None else backbone.merged(adapter.to(device))
-    return torch.cat([network(prepared(batch.to(device))).cpu() for batch in pixels.split(batch_size)])
+    size = batch_size or best_batch(device)
+    return torch.cat([network(prepared(batch.to(device))).cpu() for batch in pixels.split(size)])
 
 
-def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int = 256) -> Tensor:
+def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None) -> Tensor:
     """Shares of images that each adapter names correctly.
 
     Args:
@@ -25,6 +26,7 @@ def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tenso
         adapters: raw rows, `[N, D]`.
         pixels: images, uint8 `[M, 3, H, W]`.
         labels: species of each image, `[M]`.
+        batch_size: images at once; None chooses what is fastest on the device.
 
     Returns:
         `[N]`, in 0..1, on the CPU.
@@ -36,7 +38,7 @@ def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tenso
 
 
 @torch.inference_mode()
-def correct(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int = 256) -> Tensor:
+def correct(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None) -> Tensor:
     """Which images each adapter names correctly: bool `[N, M]` (arguments as for `accuracy`).
 
     Rows are merged into a private copy one after the other: on a CPU that is 1.6 times faster than unmerged LoRA and
@@ -44,13 +46,19 @@ def correct(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor
     """
     backbone.eval()
     device = next(backbone.parameters()).device
-    network, batches = backbone.copy(), [prepared(batch.to(device)) for batch in pixels.split(batch_size)]
+    size = batch_size or best_batch(device)
+    network, batches = backbone.copy(), [prepared(batch.to(device)) for batch in pixels.split(size)]
     right = torch.empty(len(adapters), len(pixels), dtype=torch.bool)
     for index, adapter in enumerate(adapters):
         merge(network, backbone.network, backbone.layout, adapter.to(device))
         named = torch.cat([network(batch).argmax(dim=1).cpu() for batch in batches])
         right[index] = named == labels
     return right
+
+
+def best_batch(device: torch.device) -> int:
+    """Images at once: on a CPU 32 at 96 px stay in its cache and run 2.6 times as fast as 200; a GPU wants many."""
+    return 32 if device.type == "cpu" else 256
 
 
 def pretrained_accuracy(backbone: Backbone, pixels: Tensor, labels: Tensor) -> float:

@@ -211,6 +211,8 @@ class AdapterGenerator(nn.Module):
                 out of range.
         """
         condition = self._checked(condition, guidance).to(self.device)
+        if not 0 <= seed < 2**62:
+            raise UserError(f"The seed must be a whole number from 0 to 2^62, not {seed}.")
         self.schedule.times(steps)
         shape = (self.config.vae.channels, self.config.vae.chunks)
         noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(len(condition))]

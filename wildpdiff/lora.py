@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from .adapter import AdapterLayout
@@ -31,7 +31,8 @@ def attach(backbone: Backbone, row: Tensor) -> PeftModel:
 
 def read_row(model: PeftModel, layout: AdapterLayout) -> Tensor:
     """The raw row `[D]` of an attached adapter, on the CPU."""
-    return layout.pack({_ours(name): value.detach().cpu() for name, value in get_peft_model_state_dict(model).items()})
+    factors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return layout.pack({_ours(name): value.detach().cpu() for name, value in factors.items()})
 
 
 def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
@@ -52,21 +53,31 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
         UserError: if the folder cannot be written.
     """
     folder = Path(folder)
+    _check_target(folder)
     model = attach(backbone, row)
     model.peft_config["default"].base_model_name_or_path = f"timm/{ARCHITECTURE}"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
             fresh = Path(temporary) / "adapter"
-            model.save_pretrained(str(fresh))
+            model.save_pretrained(str(fresh), save_embedding_layers=False)
             (fresh / "README.md").write_text(_card(backbone, card), encoding="utf-8")
             if folder.exists():
-                shutil.rmtree(folder)
+                folder.rename(Path(temporary) / "earlier")
             fresh.rename(folder)
-    except OSError as error:
-        raise UserError(
-            f"'{folder.name}' could not be written ({error.strerror}); choose another --out folder."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise UserError(f"'{folder.name}' could not be written ({reason}); choose another --out folder.") from error
+
+
+def _check_target(folder: Path) -> None:
+    """Refuse to write over anything but an earlier adapter."""
+    if folder.exists() and not (folder / "adapter_config.json").exists() and not _is_empty(folder):
+        raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def load_peft(layout: AdapterLayout, folder: Path) -> Tensor:
@@ -80,9 +91,9 @@ def load_peft(layout: AdapterLayout, folder: Path) -> Tensor:
     folder = Path(folder)
     try:
         config = PeftConfig.from_pretrained(str(folder))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError) as error:
         raise UserError(f"'{folder.name}' is not a PEFT folder; it needs adapter_config.json.") from error
-    if not isinstance(config, LoraConfig) or config.lora_alpha / config.r != ALPHA / RANK:
+    if not isinstance(config, LoraConfig) or (config.r, config.lora_alpha) != (RANK, ALPHA):
         raise UserError(
             f"'{folder.name}' holds another kind of adapter; LoRA of rank {RANK} and alpha {ALPHA} is needed."
         )

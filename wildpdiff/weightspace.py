@@ -19,9 +19,14 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 def nearest(rows: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """The known row `[M, D]` nearest to each row `[N, D]`: its index `[N]` and the Euclidean distance `[N]`."""
-    distance = torch.cdist(rows.float(), known.float())
+    distance = _distance(rows.float(), known.float())
     found = distance.min(dim=1)
     return found.indices, found.values
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances `[N, M]`, exactly 0 between equal rows (the quicker formula by products is not)."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Map:
 
     def place(self, rows: Tensor, *, neighbours: int = 5) -> Tensor:
         """Approximate places on the map `[N, 2]`: the mean of the nearest anchors' places, weighted by nearness."""
-        distance = torch.cdist(self.project(rows), self.anchors)
+        distance = _distance(self.project(rows), self.anchors)
         found = distance.topk(min(neighbours, len(self.anchors)), dim=1, largest=False)
         weight = 1 / (found.values + 1e-6 + 0.05 * found.values.mean(dim=1, keepdim=True))
         weight = weight / weight.sum(dim=1, keepdim=True)

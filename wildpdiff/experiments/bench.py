@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from ..backbone import ARCHITECTURE, prepared
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import accuracy
+from ..evaluate import accuracy, best_batch
 from ..lora import attach, trainable
 
 STEPS, BATCH = 50, 16
@@ -109,7 +109,7 @@ def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
 def _adapted(bundle: Bundle) -> Callable[[], object]:
     images = bundle.world.images(bundle.seen[0], "eval")
     row = bundle.zoo.of(bundle.seen[0])[0][:1]
-    return lambda: accuracy(bundle.backbone, row, images.pixels, images.labels, batch_size=len(images))
+    return lambda: accuracy(bundle.backbone, row, images.pixels, images.labels)
 
 
 def _plain_timm(bundle: Bundle) -> Callable[[], object]:
@@ -120,7 +120,8 @@ def _plain_timm(bundle: Bundle) -> Callable[[], object]:
 
     @torch.inference_mode()
     def forward() -> None:
-        network(prepared(pixels.to(bundle.device))).argmax(dim=1).cpu()
+        for batch in pixels.split(best_batch(bundle.device)):
+            network(prepared(batch.to(bundle.device))).argmax(dim=1).cpu()
 
     return forward
 

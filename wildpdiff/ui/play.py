@@ -7,6 +7,7 @@ import binascii
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ MODEL = "model"
 STAMPED = "(...inputs) => [...inputs.slice(0, -1), Date.now()]"
 """Puts the browser's clock into the last input."""
 TRAIL = 12
+REST = 1.0
+"""Seconds without a newer value after which the adapter is written to a file."""
 WRONG = "Something went wrong here and was noted; try again, or reload the page."
 LEAD = (
     "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."
@@ -168,7 +171,7 @@ class Play:
         try:
             studio = self.studio()
             setting = _setting(a, b, weight, seed, samples, steps, uploads)
-            for result in studio.results(setting):
+            for result in studio.results(setting, lambda: not self.wishes.overtaken(weight, stamp, request)):
                 if self.wishes.overtaken(weight, stamp, request):
                     return
                 grown = [*trail, *result.points[:1]][-TRAIL:] if result.stage == "done" else gr.skip()
@@ -194,8 +197,10 @@ class Play:
     ) -> Iterator[Any]:
         """Put the newest adapter behind the button, so that one click fetches it.
 
-        Gradio serves a copy of its own, so the original goes at once.
+        It waits until the slider rests, since writing the file would slow the next answer down. Gradio serves a copy of
+        its own, so the original goes at once.
         """
+        time.sleep(REST)
         if self.wishes.overtaken(weight, stamp, request):
             return
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
@@ -224,7 +229,8 @@ class Play:
         figures = (
             [words.map_figure(known, result, trail), words.heat_figure(known, result)] if placed else [gr.skip()] * 2
         )
-        return [words.sentence(studio, result), words.bars_figure(result), *figures]
+        bars = gr.skip() if result.stage == "written" else words.bars_figure(result)
+        return [words.sentence(studio, result), bars, *figures]
 
 
 def header(studio: Studio | None = None) -> str:

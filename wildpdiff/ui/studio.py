@@ -6,7 +6,7 @@ import importlib
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +28,7 @@ MAX_SAMPLES, MAX_STEPS = 16, 200
 #: Photographs rendered and kept for each location.
 KEPT = 96
 #: How many of them are named at the first look: at the two chosen locations, and at each of the others.
-CHOSEN_FIRST, OTHERS_FIRST = 32, 24
+CHOSEN_FIRST, OTHERS_FIRST = 24, 24
 #: How many locations share one frame after the chosen ones.
 GROUP = 4
 #: Copies of the classifier that wait for the next adapter.
@@ -183,15 +183,19 @@ class Studio:
         chosen = [name for name in self._measured(setting) if name not in self.bundle.seen]
         return Result(setting, "known", tuple(self._bar(name) for name in (*self.bundle.seen, *chosen)))
 
-    def results(self, setting: Setting) -> Iterator[Result]:
-        """Write adapters for a setting and measure them, in growing frames; stop asking to stop the work.
+    def results(self, setting: Setting, wanted: Callable[[], bool] = lambda: True) -> Iterator[Result]:
+        """Write adapters for a setting and measure them, in growing frames.
+
+        Stop asking to stop the work; `wanted` is asked between the frames too, and ends the frames when it says no.
 
         Raises:
             UserError: as `first`, at the first frame.
         """
         began = time.perf_counter()
         frame = self.first(setting)
-        rows = self.write(setting)
+        rows = self._written(setting, wanted)
+        if rows is None:
+            return
         points = tuple((float(x), float(y)) for x, y in self._map.place(rows))
         alike = tuple(cosine(rows, self._means).mean(dim=0).tolist())
         frame = replace(frame, stage="written", rows=rows, points=points, alike=alike)
@@ -200,6 +204,8 @@ class Studio:
         with self._merged(rows) as networks:
             for place, looks in enumerate(plan, start=1):
                 for name, count in looks:
+                    if not wanted():
+                        return
                     frame = _with(frame, name, self._look(networks, name, count, frame.bar(name)))
                 stage: Stage = "done" if place == len(plan) else "measuring"
                 frame = replace(frame, stage=stage, seconds=time.perf_counter() - began)
@@ -211,12 +217,23 @@ class Studio:
         Raises:
             UserError: if a location is unknown or a number out of range, or a row is not finite.
         """
+        rows = self._written(setting, lambda: True)
+        if rows is None:
+            raise RuntimeError("the sampler stopped although it was wanted")
+        return rows
+
+    def _written(self, setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
+        """As `write`; None if `wanted`, asked at every step of the sampler, says no."""
         self.check(setting)
         condition = blend(
             self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight
         )
         batch = condition.expand(setting.samples, -1)
-        rows = self.bundle.generator.generate(batch, steps=setting.steps, seed=setting.seed).cpu()
+        latents = batch
+        for latents in self.bundle.generator.path(batch, steps=setting.steps, seed=setting.seed):
+            if not wanted():
+                return None
+        rows = self.bundle.generator.decode(latents).cpu()
         if not bool(rows.isfinite().all()):
             raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
         return rows
@@ -332,7 +349,7 @@ class Studio:
         chosen = self._measured(setting)
         others = [name for name in self.bundle.seen if name not in chosen]
         groups = [[(name, OTHERS_FIRST) for name in others[at : at + GROUP]] for at in range(0, len(others), GROUP)]
-        first, again = [(name, CHOSEN_FIRST) for name in chosen], [(name, KEPT) for name in chosen]
+        first, again = [(name, CHOSEN_FIRST) for name in chosen], _again(chosen)
         return [frame for frame in (first, *groups, again) if frame]
 
     @contextmanager
@@ -357,6 +374,12 @@ class Studio:
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
         total = max(start, count)
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
+
+
+def _again(chosen: list[str]) -> list[tuple[str, int]]:
+    """Looks that take the chosen locations from their first photographs to all kept ones, in small bites."""
+    counts = [*range(CHOSEN_FIRST + OTHERS_FIRST, KEPT, OTHERS_FIRST), KEPT]
+    return [(name, count) for count in counts for name in chosen]
 
 
 def _taken(spare: list[nn.Module]) -> nn.Module | None:

@@ -80,6 +80,8 @@ class Location:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"A location's {name} must lie in {low:g}..{high:g}, not {value:g}.")
+        if self.strip not in (0, 1, 2):
+            raise UserError(f"A location's strip must be 0 (none), 1 (below) or 2 (above), not {self.strip}.")
 
     @property
     def habitat(self) -> np.ndarray:
