@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import wildpdiff
+from wildpdiff import Bundle
 from wildpdiff.cli import app
 from wildpdiff.experiments.readme import results_table
 
@@ -64,6 +65,13 @@ def test_the_public_names_are_those_of_the_package_and_all_load():
     assert sorted(wildpdiff.__all__) == wildpdiff.__all__
     for name in wildpdiff.__all__:
         assert getattr(wildpdiff, name).__name__ == name
+
+
+def test_the_bundle_was_made_in_this_very_world():
+    bundle = Bundle.open(ROOT / "assets/savanna")
+    for name in (bundle.seen[0], bundle.unseen[-1]):
+        again = bundle.world.empties(bundle.world.location(name), 1, height=240, width=320)[0]
+        assert bool((again == bundle.pictures[name]).all()), "the savanna changed: train the bundle anew"
 
 
 def test_assets_keep_to_what_a_space_takes():

@@ -26,7 +26,6 @@ _HOMES = {
     "accuracy": "evaluate",
     "blend": "bundle",
     "cosine": "weightspace",
-    "finetune": "finetune",
     "load_peft": "lora",
     "load_picture": "picture",
     "sample_ddim": "diffusion",

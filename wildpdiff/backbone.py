@@ -127,11 +127,19 @@ def adapted_names(network: nn.Module) -> list[str]:
     ]
 
 
+def weight_of(network: nn.Module, name: str) -> Tensor:
+    """The weight of a named convolution."""
+    weight = network.get_submodule(name).weight
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"{name} has no weight")
+    return weight
+
+
 def layout_of(network: nn.Module) -> AdapterLayout:
     """Names and shapes of the LoRA factors in network order: A `[R, in, k, k]` before B `[out, R, 1, 1]`."""
     named: dict[str, Tensor] = {}
     for name in adapted_names(network):
-        out, inner, *kernel = network.get_submodule(name).weight.shape
+        out, inner, *kernel = weight_of(network, name).shape
         named[f"{name}.lora_A"] = torch.empty(RANK, inner, *kernel, device="meta")
         named[f"{name}.lora_B"] = torch.empty(out, RANK, 1, 1, device="meta")
     return AdapterLayout.of(named)
@@ -160,7 +168,7 @@ def deltas(layout: AdapterLayout, adapter: Tensor) -> dict[str, Tensor]:
 def merge(into: nn.Module, base: nn.Module, layout: AdapterLayout, adapter: Tensor) -> None:
     """Give `into` (a `Backbone.copy`) the weights of `base` plus one row `[D]`."""
     for name, delta in deltas(layout, adapter).items():
-        weight = base.get_submodule(name).weight.detach() + delta
+        weight = weight_of(base, name).detach() + delta
         into.get_submodule(name).weight = nn.Parameter(
             weight.contiguous(memory_format=torch.channels_last), requires_grad=False
         )

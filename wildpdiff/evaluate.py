@@ -18,7 +18,9 @@ def predictions(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, b
     return torch.cat([network(prepared(batch.to(device))).cpu() for batch in pixels.split(size)])
 
 
-def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None) -> Tensor:
+def accuracy(
+    backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None
+) -> Tensor:
     """Shares of images that each adapter names correctly.
 
     Args:
@@ -38,7 +40,9 @@ def accuracy(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tenso
 
 
 @torch.inference_mode()
-def correct(backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None) -> Tensor:
+def correct(
+    backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None
+) -> Tensor:
     """Which images each adapter names correctly: bool `[N, M]` (arguments as for `accuracy`).
 
     Rows are merged into a private copy one after the other: on a CPU that is 1.6 times faster than unmerged LoRA and

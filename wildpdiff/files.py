@@ -62,15 +62,16 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
 
 
-def rows_in(path: Path, name: str) -> int:
-    """Length of one tensor of a safetensors file, without reading the tensor.
+def header(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
+    """Shapes by name and metadata of a safetensors file, without reading its tensors.
 
     Raises:
         UserError: if the file is damaged.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return int(file.get_slice(name).get_shape()[0])
+            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return shapes, dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
 

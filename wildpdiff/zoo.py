@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .adapter import AdapterLayout
 from .errors import UserError
-from .files import load_tensors, rows_in, save_tensors
+from .files import header, load_tensors, save_tensors
 
 
 class Zoo:
@@ -54,20 +54,17 @@ class Zoo:
                 f"The zoo has no rows of location '{location}'; it has {', '.join(self.locations) or 'none'}."
             )
         tensors, metadata = load_tensors(path)
-        if metadata.get("layout") != self.layout.fingerprint:
-            raise UserError(
-                f"'{path.name}' holds adapters of another layout; the zoo's layout is {self.layout.fingerprint}."
-            )
-        if metadata.get("regime") != self.regime:
-            raise UserError(
-                f"'{path.name}' is of regime {metadata.get('regime')}, but this zoo is of regime {self.regime}."
-            )
+        self._check(path, metadata)
         return tensors["rows"].float(), tensors["accuracy"]
 
     def count(self, location: str) -> int:
         """Number of rows of a location; 0 if it has none."""
         path = self._path(location)
-        return rows_in(path, "accuracy") if path.exists() else 0
+        if not path.exists():
+            return 0
+        shapes, metadata = header(path)
+        self._check(path, metadata)
+        return shapes["accuracy"][0]
 
     def rows(self, locations: Sequence[str]) -> tuple[Tensor, Tensor]:
         """All rows of several locations `[N, D]`, and for each the index of its location `[N]`."""
@@ -78,6 +75,16 @@ class Zoo:
     def accuracies(self, locations: Sequence[str]) -> list[Tensor]:
         """Accuracies `[J]` of each location's rows."""
         return [self.of(location)[1] for location in locations]
+
+    def _check(self, path: Path, metadata: dict[str, str]) -> None:
+        if metadata.get("layout") != self.layout.fingerprint:
+            raise UserError(
+                f"'{path.name}' holds adapters of another layout; the zoo's layout is {self.layout.fingerprint}."
+            )
+        if metadata.get("regime") != self.regime:
+            raise UserError(
+                f"'{path.name}' is of regime {metadata.get('regime')}, but this zoo is of regime {self.regime}."
+            )
 
     def _path(self, location: str) -> Path:
         return self.folder / f"{location}.safetensors"

@@ -115,7 +115,7 @@ def _adapted(bundle: Bundle) -> Callable[[], object]:
 def _plain_timm(bundle: Bundle) -> Callable[[], object]:
     """timm's own network as it comes, in the same memory format, on the same pixels."""
     network = timm.create_model(ARCHITECTURE, num_classes=len(bundle.backbone.species))
-    network = network.eval().to(bundle.device, memory_format=torch.channels_last)
+    network = network.eval().to(bundle.device).to(memory_format=torch.channels_last)
     pixels = _images(bundle)
 
     @torch.inference_mode()

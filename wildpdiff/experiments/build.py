@@ -193,9 +193,7 @@ def tune_location(
 
     It dies with its parent, and waits while a leftover of an earlier build still works on the same location.
     """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     name, work = recipe.seen[place], out / "work"
     try:
@@ -210,6 +208,13 @@ def tune_location(
     except UserError as error:
         complaints.put(str(error))
         sys.exit(1)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

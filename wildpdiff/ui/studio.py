@@ -6,7 +6,7 @@ import importlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -229,10 +229,12 @@ class Studio:
             self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight
         )
         batch = condition.expand(setting.samples, -1)
-        latents = batch
-        for latents in self.bundle.generator.path(batch, steps=setting.steps, seed=setting.seed):
+        estimates = self.bundle.generator.path(batch, steps=setting.steps, seed=setting.seed)
+        latents = next(estimates)
+        for later in estimates:
             if not wanted():
                 return None
+            latents = later
         rows = self.bundle.generator.decode(latents).cpu()
         if not bool(rows.isfinite().all()):
             raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
@@ -376,7 +378,7 @@ class Studio:
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
 
 
-def _again(chosen: list[str]) -> list[tuple[str, int]]:
+def _again(chosen: Sequence[str]) -> list[tuple[str, int]]:
     """Looks that take the chosen locations from their first photographs to all kept ones, in small bites."""
     counts = [*range(CHOSEN_FIRST + OTHERS_FIRST, KEPT, OTHERS_FIRST), KEPT]
     return [(name, count) for count in counts for name in chosen]

@@ -128,9 +128,9 @@ def draw_location(name: str, *, seed: int, shift: float) -> Location:
     return Location(name=name, **habitat, **drawn, strip=strip, seed=int(rng.integers(2**31)))
 
 
-def with_habitat(location: Location, **habitat: float) -> Location:
+def with_habitat(location: Location, *, trees: float, bush: float, wet: float, rock: float) -> Location:
     """The same camera in another habitat."""
-    return replace(location, **habitat)
+    return replace(location, trees=trees, bush=bush, wet=wet, rock=rock)
 
 
 def _draw_habitat(rng: np.random.Generator) -> dict[str, float]:

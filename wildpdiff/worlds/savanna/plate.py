@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -12,6 +14,7 @@ from .location import Location, rng_of
 from .paint import Canvas, Colour, Noise, Spot
 
 SKY_DEPTH = 1e4
+Brush = Callable[[Canvas, Spot, np.random.Generator], None]
 
 
 @dataclass(frozen=True)
@@ -65,21 +68,21 @@ def paint_plate(location: Location, height: int, width: int) -> Plate:
     )
 
 
-def _objects(location: Location, tall: int, wide: int) -> list:
+def _objects(location: Location, tall: int, wide: int) -> list[Callable[[Canvas], None]]:
     """Brush strokes of everything that stands in the scene, from far to near."""
     rng = rng_of("scene", location.seed)
-    strokes: list[tuple[float, object]] = []
+    strokes: list[tuple[float, Callable[[Canvas], None]]] = []
 
     def spot(z: float, x: float) -> Spot:
         return Spot(wide / 2 + x * tall, ground_row(location, z) * tall, location.zoom * tall / z, z)
 
-    def scatter(count: float, near: float, far: float, brush, spread: float = 1.15, edge: float = 0.0) -> None:
+    def scatter(count: float, near: float, far: float, brush: Brush, spread: float = 1.15, edge: float = 0.0) -> None:
         for _ in range(int(count + 0.5)):
             z = near * far / (far - (far - near) * float(rng.random()))
             x = (2 * float(rng.random()) - 1) * 0.667 * spread
             child = np.random.Generator(np.random.PCG64(int(rng.integers(2**62))))
             if abs(x) >= edge or z > 22:
-                strokes.append((z, lambda canvas, z=z, x=x, child=child: brush(canvas, spot(z, x), child)))
+                strokes.append((z, partial(_paint_at, brush, spot(z, x), child)))
 
     leaf, bark, stone, blade = _palette(location)
     kinds = _tree_kinds(location)
@@ -113,7 +116,11 @@ def _objects(location: Location, tall: int, wide: int) -> list:
     return [stroke for _, stroke in strokes]
 
 
-def _tree_kinds(location: Location) -> list:
+def _paint_at(brush: Brush, where: Spot, rng: np.random.Generator, canvas: Canvas) -> None:
+    brush(canvas, where, rng)
+
+
+def _tree_kinds(location: Location) -> list[Callable[..., None]]:
     """Which trees grow here: acacias where dry, broad leaves where wet, snags among rocks."""
     kinds = [paint.umbrella_tree] * max(1, round(5 * (1.1 - location.wet)))
     kinds += [paint.round_tree] * round(5 * location.wet)
