@@ -125,14 +125,15 @@ def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
 
 def test_unseen_locations_have_no_fine_tuned_rows(run: Run, tiny_bundle: Path) -> None:
     report = document(run("evaluate", "--locations", "D03", "--samples", 1, "--json", "--bundle", tiny_bundle))
-    assert set(report["locations"]["D03"]) == {"images", "pretrained", "generated"}
+    assert set(report["locations"]["D03"]) == {"images", "pretrained", "generated", "one_picture"}
 
 
-def test_a_table_for_people_goes_to_stderr(run: Run, tiny_bundle: Path) -> None:
+def test_a_table_for_people_stands_on_stdout_and_progress_beside_it(run: Run, tiny_bundle: Path) -> None:
     ended = run("evaluate", "--locations", "R10", "--samples", 1, "--bundle", tiny_bundle)
-    assert (ended.status, ended.out) == (0, "")
-    assert "R10" in ended.err
-    assert "fine tuned" in ended.err
+    assert ended.status == 0
+    assert "R10" in ended.out
+    assert "fine tuned" in ended.out
+    assert "evaluate 1/1" in ended.err
 
 
 def test_generate_writes_peft_folders_and_prints_one_document(run: Run, tiny_bundle: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import Backbone, initial_row, prepared
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
-from wildpdiff.experiments import build
+from wildpdiff.experiments import grow as growing
 from wildpdiff.finetune import FinetuneRecipe, Tuned, finetune
 from wildpdiff.loop import Checkpoint, rng_at
 from wildpdiff.lora import attach, trainable
@@ -268,7 +268,7 @@ WORLD = SavannaWorld(SavannaConfig(size=32, train_images=6, eval_images=5))
 
 def grow(backbone: Backbone, start: Tensor, folder: Path, recipe: FinetuneRecipe = GROWN) -> tuple[Tensor, Tensor]:
     zoo = Zoo(folder / "zoo", backbone.layout, regime="H")
-    build.grow_zoo(zoo, "R10", backbone, start, WORLD, recipe, seed=4, checkpoint=folder / "tune.safetensors")
+    growing.grow_zoo(zoo, "R10", backbone, start, WORLD, recipe, seed=4, checkpoint=folder / "tune.safetensors")
     return zoo.of("R10")
 
 
@@ -330,7 +330,7 @@ def test_a_zoo_killed_anywhere_grows_to_the_same_rows(
     monkeypatch.setattr(Checkpoint, "save", dying_save)
     monkeypatch.setattr(Zoo, "add", dying_add)
     monkeypatch.setattr(Path, "unlink", dying_unlink)
-    monkeypatch.setattr(build, "finetune", dying_finetune)
+    monkeypatch.setattr(growing, "finetune", dying_finetune)
     with pytest.raises(Killed):
         grow(backbone, start, tmp_path)
     monkeypatch.undo()
@@ -351,6 +351,6 @@ def test_two_runs_over_one_location_at_once_leave_its_rows_once(
         monkeypatch.undo()
         grow(backbone, start, tmp_path, short)
 
-    monkeypatch.setattr(build, "finetune", overtaken)
+    monkeypatch.setattr(growing, "finetune", overtaken)
     rows, _ = grow(backbone, start, tmp_path, short)
     assert len(rows) == 3

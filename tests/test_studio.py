@@ -16,7 +16,8 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.ui import studio as studio_module
-from wildpdiff.ui.studio import Live, Result, Setting, Studio
+from wildpdiff.ui.setting import Live, Result, Setting
+from wildpdiff.ui.studio import Studio
 
 SETTING = Setting("R10", "R12", 0.3, seed=3, steps=2)
 

@@ -1,4 +1,4 @@
-"""The `wildpdiff` command. `--json` prints one JSON document on stdout; progress and words for people go to stderr."""
+"""The `wildpdiff` command. Results go to stdout, with `--json` as one JSON document; progress goes to stderr."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def generate(
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps)
     written = write_adapters(opened, request, out)
-    _print(written) if as_json else _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
+    _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
+    if as_json:
+        print(json.dumps(written, ensure_ascii=False))  # noqa: T201
 
 
 @app.command()
@@ -133,7 +135,7 @@ def evaluate(
     if crossed:
         for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, seed=seed)):
             report["crossed"] = found
-    _print(report) if as_json else _say(as_table(report))
+    print(json.dumps(report) if as_json else as_table(report))  # noqa: T201
 
 
 @app.command()
@@ -147,7 +149,7 @@ def bench(
     from .experiments.bench import run_bench
 
     figures = run_bench(bundle, device_of(device), rounds=rounds)
-    _print(figures) if as_json else _say(json.dumps(figures, indent=1))
+    print(json.dumps(figures, indent=None if as_json else 1))  # noqa: T201
 
 
 def device_of(name: str) -> str:
@@ -185,7 +187,3 @@ def _shown(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Any]]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
-
-
-def _print(document: Any) -> None:
-    print(json.dumps(document, ensure_ascii=False))  # noqa: T201

@@ -42,11 +42,12 @@ def _seen(figures: dict[str, Any]) -> list[tuple[object, ...]]:
     command, crossed = "`wildpdiff evaluate --crossed`", figures["crossed"]
     first = f"pretrained, mean of {len(rows)} seen locations, {images[0]} images each"
     return [
-        (first, _mean(rows, "pretrained"), PAPER["pretrained"], command, 4),
+        (first, _mean(rows, "pretrained"), PAPER["pretrained"], command, 3),
         ("fine-tuned there", _mean(rows, "fine_tuned"), PAPER["fine_tuned"], "same", ""),
         ("fine-tuned, through our codec alone", _mean(rows, "codec"), "", "same", ""),
         ("fine-tuned, through a PCA codec of the same size", _mean(rows, "pca_codec"), "", "same", ""),
         (f"**generated**, {adapters} adapters", f"**{_mean(rows, 'generated')}**", PAPER["generated"], "same", ""),
+        ("generated from one new picture of the place each", _mean(rows, "one_picture"), "", "same", ""),
         ("generated minus fine-tuned, points", _gap(rows, "fine_tuned"), PAPER["gap"], "same", ""),
         ("generated minus pretrained, points", _gap(rows, "pretrained"), "", "same", ""),
         (

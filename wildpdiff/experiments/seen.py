@@ -15,7 +15,7 @@ from ..loop import Step
 from ..vae import PCACodec
 from ..worlds.base import Images
 
-COLUMNS = ("pretrained", "fine_tuned", "codec", "pca_codec", "generated")
+COLUMNS = ("pretrained", "fine_tuned", "codec", "pca_codec", "generated", "one_picture")
 
 
 def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
@@ -36,8 +36,9 @@ def evaluate_locations(
 ) -> Iterator[tuple[Step, dict[str, Any]]]:
     """Measure `samples` generated adapters a location beside its fine-tuned ones; yields the growing report.
 
-    Accuracies lie in 0..1; `std` is over adapters. At unseen locations there are no fine-tuned rows, so only
-    `pretrained` and `generated` are reported.
+    Accuracies lie in 0..1; `std` is over adapters. `generated` adapters follow the location's mean embedding,
+    `one_picture` ones a single new background each. At unseen locations there are no fine-tuned rows, so `fine_tuned`
+    and the codecs are left out.
     """
     if samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
@@ -47,10 +48,12 @@ def evaluate_locations(
         images = bundle.world.images(location, "eval")
         condition = bundle.embedding(location).expand(samples, -1)
         generated = bundle.generator.generate(condition, steps=steps, seed=seed)
+        one_picture = bundle.generator.generate(fresh_views(bundle, location, samples), steps=steps, seed=seed)
         row: dict[str, Any] = {
             "images": len(images),
             "pretrained": pretrained_accuracy(bundle.backbone, images.pixels, images.labels),
             "generated": spread(bundle, generated, images),
+            "one_picture": spread(bundle, one_picture, images),
         }
         if location in bundle.seen:
             tuned, _ = bundle.zoo.of(location)
@@ -63,6 +66,13 @@ def evaluate_locations(
         report["locations"][location] = row
         report["mean"] = _means(report["locations"])
         yield Step(place + 1, len(locations), 0.0), report
+
+
+def fresh_views(bundle: Bundle, location: str, count: int) -> Tensor:
+    """Embeddings `[count, E]` of `count` backgrounds of a location that nothing was trained on."""
+    world = bundle.world
+    known = world.config.background_images
+    return bundle.condition.views(world.empties(world.location(location), known + count)[known:])
 
 
 def spread(bundle: Bundle, rows: Tensor, images: Images) -> dict[str, float]:

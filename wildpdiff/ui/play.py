@@ -19,7 +19,8 @@ from ..errors import UserError
 from ..picture import MAX_BYTES
 from . import words
 from .chart import Chart, LocationPicker, ResultLine
-from .studio import MAX_SAMPLES, Result, Setting, Studio, Upload
+from .setting import Result, Setting, Upload
+from .studio import MAX_SAMPLES, Studio
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 MODEL = "model"

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from .. import plots
-from .studio import Bar, Known, Live, Result, Studio, Upload
+from .setting import Bar, Known, Live, Result, Upload
+from .studio import Studio
 
 OWN = "own"
 """The picker's name for an uploaded background."""
