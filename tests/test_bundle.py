@@ -11,7 +11,7 @@ import torch
 from test_files import one_sentence
 
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.bundle import MANIFEST, Bundle, blend, named_locations, seal
+from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
@@ -51,7 +51,7 @@ def resealed(folder: Path) -> None:
 def test_every_part_of_a_bundle_opens_and_fits(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
     assert (bundle.seen, bundle.unseen, bundle.regime) == (SEEN, UNSEEN, "H")
-    assert tuple(bundle.conditions) == tuple(bundle.pictures) == named_locations()
+    assert tuple(bundle.conditions) == tuple(bundle.pictures) == (*SEEN, *UNSEEN)
     assert bundle.generator.condition_name == bundle.condition.name
     assert bundle.generator.layout == bundle.backbone.layout == bundle.zoo.layout
     rows = bundle.generator.generate(bundle.embedding("R10")[None], steps=2)

@@ -17,7 +17,7 @@ from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
-from .worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld
+from .worlds.savanna.world import SavannaConfig, SavannaWorld
 from .zoo import Zoo
 
 FORMAT = 1
@@ -77,7 +77,7 @@ class Bundle:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """Measured accuracies, as `experiments.seen.evaluate_seen` reports them."""
+        """Measured accuracies, as `experiments.seen.evaluate_locations` reports them."""
         return dict(self.manifest["figures"])
 
     @cached_property
@@ -167,11 +167,6 @@ def _sum(manifest: dict[str, Any]) -> str:
     """Checksum of a manifest's content, all but the checksum itself."""
     content = {key: value for key, value in manifest.items() if key != "sum"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def named_locations() -> tuple[str, ...]:
-    """The fifteen locations of the paper: ten seen, five unseen."""
-    return (*SEEN, *UNSEEN)
 
 
 def _check_files(folder: Path, sums: dict[str, str]) -> None:

@@ -37,8 +37,8 @@ class Recipe:
 SAVANNA = Recipe("savanna")
 """The bundled world. `wildpdiff train --recipe savanna --out runs/savanna`
 
-63 minutes on 2 CPU cores that other work shared (classifier 17, CLIP 14, shared adapter 2, zoo 23, generator 3, figures
-4). Expect, at the ten seen locations: pretrained 68%, fine-tuned 95%, generated 96%; another location's condition costs
+62 minutes on 2 CPU cores that other work shared (classifier 17, CLIP 14, shared adapter 2, zoo 23, generator 3, figures
+3). Expect, at the ten seen locations: pretrained 68%, fine-tuned 95%, generated 96%; another location's condition costs
 16 points.
 """
 

@@ -8,7 +8,6 @@ from .anatomy import Being, Body
 from .outline import Colour, Layer, Point, limb, oval, tone
 from .quadruped import along_leg, far_ear, horn
 
-BLACK = (38, 33, 30)
 WHITE = (236, 230, 216)
 Horn = tuple[list[Point], tuple[float, ...], Colour]
 LYRE: Horn = (
