@@ -50,14 +50,14 @@ def resealed(folder: Path) -> None:
 
 def test_every_part_of_a_bundle_opens_and_fits(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
-    assert (bundle.seen, bundle.unseen, bundle.regime) == (SEEN, UNSEEN, "H")
+    assert (bundle.seen, bundle.unseen, bundle.regimes) == (SEEN, UNSEEN, ("L", "M", "H"))
     assert tuple(bundle.conditions) == tuple(bundle.pictures) == (*SEEN, *UNSEEN)
-    assert bundle.generator.condition_name == bundle.condition.name
-    assert bundle.generator.layout == bundle.backbone.layout == bundle.zoo.layout
-    rows = bundle.generator.generate(bundle.embedding("R10")[None], steps=2)
-    assert rows.shape == bundle.zoo.of("R10")[0][:1].shape
+    assert bundle.generator("H").condition_name == bundle.condition.name
+    assert bundle.generator("H").layout == bundle.backbone.layout == bundle.zoo("H").layout
+    rows = bundle.generator("H").generate(bundle.embedding("R10")[None], steps=2)
+    assert rows.shape == bundle.zoo("H").of("R10")[0][:1].shape
     assert bundle.world.location("R10").name == "R10"
-    assert bundle.figures["locations"].keys() == set(SEEN)
+    assert bundle.figures("H")["locations"].keys() == set(SEEN)
 
 
 def test_every_file_but_the_manifest_has_its_checksum(tiny_bundle: Path) -> None:
@@ -113,9 +113,9 @@ def test_a_file_that_is_a_folder_is_one_sentence(copied: Path) -> None:
         lambda text: text[: len(text) // 2],
         lambda text: b"[]",
         lambda text: b"",
-        lambda text: text.replace(b'"format": 1', b'"format": 2'),
+        lambda text: text.replace(b'"format": 2', b'"format": 3'),
         lambda text: text.replace(b'"files"', b'"filed"'),
-        lambda text: text.replace(b'"regime"', b'"regine"'),
+        lambda text: text.replace(b'"regimes"', b'"regines"'),
         lambda text: text.replace(b'"seen"', b'"sees"'),
         lambda text: text.replace(b'"shift"', b'"shilt"'),
         lambda text: text.replace(b'"R10"', b'"R30"'),
@@ -150,7 +150,7 @@ def test_a_generator_of_another_layout_is_refused(copied: Path) -> None:
     AdapterGenerator.untrained(config).save_pretrained(copied / "generator-H")
     resealed(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).generator  # noqa: B018
+        Bundle.open(copied).generator("H")
     assert "layout" in one_sentence(error, copied)
 
 
@@ -162,7 +162,7 @@ def test_a_generator_of_another_condition_is_refused(copied: Path) -> None:
     resealed(copied)
     bundle = Bundle.open(copied)
     with pytest.raises(UserError) as error:
-        bundle.generator, bundle.condition  # noqa: B018
+        bundle.generator("H"), bundle.condition  # noqa: B018
     one_sentence(error, copied)
 
 
@@ -172,7 +172,7 @@ def test_a_generator_of_another_classifier_is_refused(copied: Path) -> None:
     save_json(copied / "generator-H" / "config.json", config)
     resealed(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).generator  # noqa: B018
+        Bundle.open(copied).generator("H")
     one_sentence(error, copied)
 
 
@@ -181,7 +181,7 @@ def test_a_zoo_of_another_layout_is_refused(copied: Path) -> None:
     Zoo(copied / "zoo-H", OTHER, regime="H").add("R10", torch.zeros(1, OTHER.dim), torch.zeros(1))
     resealed(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).zoo.of("R10")
+        Bundle.open(copied).zoo("H").of("R10")
     assert "layout" in one_sentence(error, copied)
 
 

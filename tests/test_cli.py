@@ -114,7 +114,7 @@ def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
     report = document(run("evaluate", "--locations", "R10", "--samples", 1, "--json", "--bundle", tiny_bundle))
     bundle = Bundle.open(tiny_bundle)
     images, shares = bundle.world.images("R10", "eval"), []
-    for row in bundle.zoo.of("R10")[0]:
+    for row in bundle.zoo("H").of("R10")[0]:
         with torch.no_grad():
             shares.append(float((bundle.backbone(images.pixels, row).argmax(dim=1) == images.labels).float().mean()))
     assert report["locations"]["R10"]["fine_tuned"]["mean"] == pytest.approx(sum(shares) / 3)
@@ -157,12 +157,12 @@ def test_generate_writes_peft_folders_and_prints_one_document(run: Run, tiny_bun
     assert [adapter["seed"] for adapter in written["adapters"]] == [5, 6]
     bundle = Bundle.open(tiny_bundle)
     mixed = 0.75 * bundle.embedding("R10") + 0.25 * bundle.embedding("R12")
-    expected = bundle.generator.generate(mixed.expand(2, -1), steps=3, seed=5)
+    expected = bundle.generator("H").generate(mixed.expand(2, -1), steps=3, seed=5)
     for adapter, row in zip(written["adapters"], expected, strict=True):
         folder = tmp_path / "new" / "out" / adapter["folder"]
         assert torch.allclose(load_peft(bundle.backbone.layout, folder), row, atol=1e-5)
         card = (folder / "README.md").read_text()
-        for told in (f"seed: {adapter['seed']}", "R10 blended with R12", bundle.generator.fingerprint):
+        for told in (f"seed: {adapter['seed']}", "R10 blended with R12", bundle.generator("H").fingerprint):
             assert told in card
 
 

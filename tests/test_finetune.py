@@ -268,7 +268,9 @@ WORLD = SavannaWorld(SavannaConfig(size=32, train_images=6, eval_images=5))
 
 def grow(backbone: Backbone, start: Tensor, folder: Path, recipe: FinetuneRecipe = GROWN) -> tuple[Tensor, Tensor]:
     zoo = Zoo(folder / "zoo", backbone.layout, regime="H")
-    growing.grow_zoo(zoo, "R10", backbone, start, WORLD, recipe, seed=4, checkpoint=folder / "tune.safetensors")
+    images, held_out = WORLD.images("R10", "train"), WORLD.images("R10", "eval")
+    checkpoint = folder / "tune.safetensors"
+    growing.grow_zoo(zoo, "R10", backbone, start, images, held_out, recipe, seed=4, checkpoint=checkpoint)
     return zoo.of("R10")
 
 

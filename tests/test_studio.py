@@ -94,7 +94,7 @@ def test_an_abandoned_answer_does_not_disturb_the_next(studio: Studio) -> None:
 
 @pytest.mark.parametrize(("weight", "location"), [(0.0, "R10"), (1.0, "R12")])
 def test_the_ends_of_the_slider_are_the_locations_themselves(studio: Studio, weight: float, location: str) -> None:
-    own = studio.bundle.generator.generate(studio.bundle.embedding(location)[None], steps=2, seed=3)
+    own = studio.bundle.generator("H").generate(studio.bundle.embedding(location)[None], steps=2, seed=3)
     assert torch.allclose(studio.write(replace(SETTING, weight=weight)), own, atol=1e-6)
 
 
@@ -131,7 +131,7 @@ def test_an_upload_takes_a_locations_place_and_is_not_measured(studio: Studio) -
     upload = studio.upload(png())
     result = last(studio, replace(SETTING, a="own", upload_a=upload, weight=0.0))
     assert [bar.location for bar in result.bars] == list(studio.bundle.seen)
-    expected = studio.bundle.generator.generate(upload.embedding[None], steps=2, seed=3)
+    expected = studio.bundle.generator("H").generate(upload.embedding[None], steps=2, seed=3)
     assert torch.allclose(result.rows, expected, atol=1e-6)
 
 

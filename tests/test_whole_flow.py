@@ -14,11 +14,15 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.build import build
 from wildpdiff.experiments.generate import Request, write_adapters
+from wildpdiff.experiments.jobs import zoo_folder
 from wildpdiff.experiments.recipes import SAVANNA, SMOKE
 from wildpdiff.experiments.seen import evaluate_locations
 from wildpdiff.zoo import Zoo
 
-STAGES = ["backbone", "clip", "shared", "zoo", "conditions", "generator", "gallery", "figures"]
+STAGES = [
+    *("backbone", "clip", "starts", "zoo L", "zoo M", "zoo H", "blends", "flanks"),
+    *("conditions", "generator L", "generator M", "generator H", "alone", "gallery", "figures"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], li
     """The folder, and the stages that were seen before and after the run was stopped in the zoo."""
     out = tmp_path_factory.mktemp("whole") / "smoke"
     run = build(SMOKE, out, workers=2)
-    before = [stage for stage, _ in takewhile(lambda item: item[0] != "zoo", run)]
+    before = [stage for stage, _ in takewhile(lambda item: item[0] != "zoo M", run)]
     run.close()
     seen = []
     for stage, step in build(SMOKE, out, workers=2):
@@ -38,38 +42,44 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], li
 @pytest.mark.slow
 def test_a_stopped_build_goes_on_where_it_was(built: tuple[Path, list[str], list[str]]) -> None:
     _, before, after = built
-    assert before == STAGES[:3]
-    assert after == STAGES[3:]
+    assert before == STAGES[:4]
+    assert after == STAGES[4:]
 
 
 @pytest.mark.slow
 def test_every_location_has_all_its_rows_once(built: tuple[Path, list[str], list[str]]) -> None:
     out = built[0]
     bundle = Bundle.open(out)
-    zoo = Zoo(out / "work" / "zoo-H", bundle.backbone.layout, regime="H")
+    zoo = Zoo(zoo_folder(out / "work", "H", SMOKE.finetune.interval), bundle.backbone.layout, regime="H")
     assert set(zoo.locations) == set(SMOKE.seen)
     for name in SMOKE.seen:
         rows, shares = zoo.of(name)
         assert len(rows) == len(shares) == SMOKE.finetune.rows
         assert len(rows.unique(dim=0)) == len(rows)
-        assert bundle.zoo.count(name) == SMOKE.kept_rows
+        assert bundle.zoo("H").count(name) == SMOKE.kept_rows
 
 
 @pytest.mark.slow
 def test_nothing_half_done_is_left(built: tuple[Path, list[str], list[str]]) -> None:
     work = {path.relative_to(built[0] / "work").parts[0] for path in (built[0] / "work").rglob("*")}
-    assert work == {"recipe.json", "seconds.json", "clip.json", "shared.safetensors", "zoo-H"}
+    assert work == {
+        *("recipe.json", "seconds.json", "clip.json", "joint.safetensors", "start-M.safetensors", "start-H.safetensors"),
+        *(f"start-L-{name}.safetensors" for name in SMOKE.seen),
+        *("zoo-L-1", "zoo-M-1", "zoo-H-1", "zoo-blend-1", "zoo-M-2"),
+        *("generator-L", "generator-M", "generator-H", "generator-R10"),
+    }
     assert not list(built[0].rglob(".*"))
+    assert not [path for path in (built[0] / "work").rglob("generator-*/*")]
 
 
 @pytest.mark.slow
 def test_the_bundle_evaluates_as_its_figures_say(built: tuple[Path, list[str], list[str]]) -> None:
     bundle = Bundle.open(built[0])
-    *_, (step, report) = evaluate_locations(bundle, SMOKE.seen[:1], samples=SMOKE.samples, seed=0)
+    *_, (step, report) = evaluate_locations(bundle, SMOKE.seen[:1], regime="H", samples=SMOKE.samples, seed=0)
     assert step.index == step.total == 1
-    assert report["locations"][SMOKE.seen[0]] == bundle.figures["locations"][SMOKE.seen[0]]
-    assert set(bundle.figures["unseen"]) == set(SMOKE.unseen)
-    assert set(bundle.figures["crossed"]["drop"]) == set(SMOKE.seen)
+    assert report["locations"][SMOKE.seen[0]] == bundle.figures("H")["locations"][SMOKE.seen[0]]
+    assert set(bundle.figures("H")["unseen"]) == set(SMOKE.unseen)
+    assert set(bundle.figures("H")["crossed"]["drop"]) == set(SMOKE.seen)
 
 
 @pytest.mark.slow
@@ -84,7 +94,7 @@ def test_the_bundle_generates_an_adapter_that_plain_peft_and_timm_load(
     plain = PeftModel.from_pretrained(network, str(tmp_path / written["adapters"][0]["folder"])).eval()
     pixels = bundle.world.images(SMOKE.seen[0], "eval").pixels
     condition = (bundle.embedding(SMOKE.seen[0]) + bundle.embedding(SMOKE.seen[1])) / 2
-    row = bundle.generator.generate(condition[None], steps=5, seed=3)[0]
+    row = bundle.generator("H").generate(condition[None], steps=5, seed=3)[0]
     with torch.no_grad():
         expected = bundle.backbone.eval()(pixels, row)
         assert float((plain(prepared(pixels)) - expected).abs().max()) < 1e-3 * float(expected.std())
@@ -105,4 +115,4 @@ def test_a_finished_build_that_is_started_and_stopped_again_loses_nothing(
     assert next(again, ("figures", None))[0] == "figures"
     again.close()
     assert {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")} == before
-    assert set(Bundle.open(built[0]).figures.get("locations", {})) == set(SMOKE.seen)
+    assert set(Bundle.open(built[0]).figures("H").get("locations", {})) == set(SMOKE.seen)

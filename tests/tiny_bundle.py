@@ -11,11 +11,11 @@ from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_tensors
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
-from wildpdiff.weightspace import Map
+from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 
-ROWS = 3
+ROWS, REGIMES = 3, ("L", "M", "H")
 CLIP = ClipConfig(embedding=16, image_size=32, image_width=64, image_layers=1, text_width=64, text_layers=1)
 
 
@@ -26,23 +26,29 @@ def write_tiny_bundle(folder: Path) -> Path:
     backbone.save(folder / "backbone.safetensors")
     save_clip(build_clip(CLIP, seed=0), CLIP, folder / "clip", name="tiny")
     condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
-    rows = _write_zoo(folder, backbone)
     config = GeneratorConfig.of(
         backbone.layout,
         condition_name=condition.name,
         condition_dim=condition.dim,
         backbone_fingerprint=backbone.fingerprint,
     )
-    AdapterGenerator.untrained(config).half_precision_().save_pretrained(folder / "generator-H", torch.float16)
+    for place, regime in enumerate(REGIMES):
+        generator = AdapterGenerator.untrained(config, seed=place).half_precision_()
+        generator.save_pretrained(folder / f"generator-{regime}", torch.float16)
+        twin = generator.with_fresh_denoiser(seed=10 + place).half_precision_()
+        twin.save_denoiser(folder / f"generator-{regime}" / "paper.safetensors", torch.float16)
+        _tiny_map(_write_zoo(folder, backbone, regime)).save(folder / f"map-{regime}.safetensors")
+    AdapterGenerator.untrained(config, seed=3).half_precision_().save_pretrained(folder / "generator-R10", torch.float16)
+    save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
     _write_conditions(folder, world, condition)
-    _tiny_map(rows).save(folder / "map-H.safetensors")
-    about = {"regime": "H", "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
-    seal(folder, about | {"figures": _figures()})
+    about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
+    seal(folder, about | {"figures": {regime: _figures(regime) for regime in REGIMES}})
     return folder
 
 
-def _write_zoo(folder: Path, backbone: Backbone) -> torch.Tensor:
-    zoo, rng = Zoo(folder / "zoo-H", backbone.layout, regime="H"), torch.Generator().manual_seed(0)
+def _write_zoo(folder: Path, backbone: Backbone, regime: str) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(REGIMES.index(regime))
+    zoo = Zoo(folder / f"zoo-{regime}", backbone.layout, regime=regime)
     start, parts = initial_row(backbone.layout, rng), []
     for location in SEEN:
         centre = start + 0.05 * torch.randn(backbone.layout.dim, generator=rng)
@@ -61,13 +67,11 @@ def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipConditio
 
 
 def _tiny_map(rows: torch.Tensor) -> Map:
-    centre = rows.mean(dim=0)
-    basis = torch.linalg.svd(rows - centre, full_matrices=False).Vh[:8]
-    anchors, index = (rows - centre) @ basis.T, torch.arange(len(SEEN)).repeat_interleave(ROWS)
-    return Map(centre, basis, anchors, anchors[:, :2].contiguous(), index)
+    anchors, index = project(rows), torch.arange(len(SEEN)).repeat_interleave(ROWS)
+    return Map(anchors, anchors[:, :2].contiguous(), index)
 
 
-def _figures() -> dict:
+def _figures(regime: str) -> dict:
     def share(value: float) -> dict:
         return {"mean": value, "std": 0.01, "n": 8}
 
@@ -78,4 +82,4 @@ def _figures() -> dict:
         locations[location] = {"images": 200, "pretrained": low} | parts
     unseen = {location: {"images": 200, "pretrained": 0.6} for location in UNSEEN}
     mean = {"pretrained": 0.59, "fine_tuned": 0.84, "codec": 0.83, "generated": 0.82}
-    return {"regime": "H", "samples": 8, "seed": 0, "locations": locations, "mean": mean, "unseen": unseen}
+    return {"regime": regime, "samples": 8, "seed": 0, "locations": locations, "mean": mean, "unseen": unseen}

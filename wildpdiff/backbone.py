@@ -98,7 +98,9 @@ class Backbone(nn.Module):
     def merged(self, adapter: Tensor) -> nn.Module:
         """A copy of the network with one raw row `[D]` merged in; everything but the 44 weights is shared."""
         network = self.copy()
-        merge(network, self.network, self.layout, adapter)
+        for name, delta in deltas(self.layout, adapter).items():
+            weight = (weight_of(self.network, name).detach() + delta).contiguous(memory_format=torch.channels_last)
+            network.get_submodule(name).weight = nn.Parameter(weight, requires_grad=False)
         return network
 
     def copy(self) -> nn.Module:
@@ -163,15 +165,6 @@ def deltas(layout: AdapterLayout, adapter: Tensor) -> dict[str, Tensor]:
         a, b = factors[f"{name}.lora_A"], factors[f"{name}.lora_B"]
         added[name] = (b.flatten(1) @ a.flatten(1)).view(b.shape[0], *a.shape[1:]) * (ALPHA / RANK)
     return added
-
-
-def merge(into: nn.Module, base: nn.Module, layout: AdapterLayout, adapter: Tensor) -> None:
-    """Give `into` (a `Backbone.copy`) the weights of `base` plus one row `[D]`."""
-    for name, delta in deltas(layout, adapter).items():
-        weight = weight_of(base, name).detach() + delta
-        into.get_submodule(name).weight = nn.Parameter(
-            weight.contiguous(memory_format=torch.channels_last), requires_grad=False
-        )
 
 
 def _half(value: Tensor) -> Tensor:

@@ -17,10 +17,13 @@ from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
+from .weightspace import Map
 from .worlds.savanna.world import SavannaConfig, SavannaWorld
 from .zoo import Zoo
 
-FORMAT = 1
+FORMAT = 2
+#: How the middle between two locations is written.
+WAYS = ("ours", "paper")
 MANIFEST = "bundle.json"
 
 
@@ -29,9 +32,11 @@ class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
     Files: `bundle.json` (manifest with checksums and figures), `backbone.safetensors`, `clip/` (an open_clip folder),
-    `generator-H/`, `zoo-H/` (some fine-tuned rows of each location, half precision), `conditions.safetensors`
-    (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `map-H.safetensors` (see `weightspace.Map`),
-    `pictures.safetensors` (one background of each named location to look at, uint8 `[15, 3, H, W]`).
+    `conditions.safetensors` (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `pictures.safetensors`
+    (one background of each named location to look at, uint8 `[15, 3, H, W]`), `joint.safetensors` (`row` `[D]`, trained
+    on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments); and for each regime R of
+    similarity `generator-R/` (with `paper.safetensors`, the denoiser that never saw a blend), `zoo-R/` (some fine-tuned
+    rows of each location, half precision) and `map-R.safetensors` (see `weightspace.Map`).
     """
 
     folder: Path
@@ -61,9 +66,19 @@ class Bundle:
         return cls(folder, manifest, torch.device(device))
 
     @property
+    def recipe(self) -> str:
+        """Name of the recipe that it was trained by."""
+        return str(self.manifest.get("recipe", "savanna"))
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """Its regimes of similarity, of L, M and H (paper, section 4.3)."""
+        return tuple(self.manifest["regimes"])
+
+    @property
     def regime(self) -> str:
-        """Similarity regime of its zoo: H, all locations start from one converged adapter."""
-        return str(self.manifest["regime"])
+        """The regime to begin with: H, where all locations start from one converged adapter, if there is one."""
+        return "H" if "H" in self.regimes else self.regimes[0]
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -75,10 +90,9 @@ class Bundle:
         """Named locations that nothing was trained on."""
         return tuple(self.manifest["unseen"])
 
-    @property
-    def figures(self) -> dict[str, Any]:
-        """Measured accuracies, as `experiments.seen.evaluate_locations` reports them."""
-        return dict(self.manifest["figures"])
+    def figures(self, regime: str) -> dict[str, Any]:
+        """Measured accuracies of a regime, as `experiments.seen.evaluate_locations` reports them."""
+        return dict(self.manifest["figures"].get(regime, {}))
 
     @cached_property
     def world(self) -> SavannaWorld:
@@ -94,20 +108,57 @@ class Bundle:
     def condition(self) -> ClipCondition:
         """CLIP of a background, checked to be the one that the generator knows."""
         condition = ClipCondition.load(f"local-dir:{self.folder / 'clip'}", device=self.device)
-        self.generator.check(condition_name=condition.name)
+        self.generator(self.regime).check(condition_name=condition.name)
         return condition
 
+    def generator(self, regime: str, *, way: str = "ours") -> AdapterGenerator:
+        """The generator of a regime, checked to fit the classifier.
+
+        Args:
+            regime: one of `regimes`.
+            way: `ours` was trained on rows of blended conditions too; `paper` never saw one.
+
+        Raises:
+            UserError: if the bundle has no such generator, or it is damaged.
+        """
+        if regime not in self.regimes:
+            raise UserError(f"Regime '{regime}' is not in this bundle; choose one of: {', '.join(self.regimes)}.")
+        if way not in WAYS:
+            raise UserError(f"The way to blend must be one of: {', '.join(WAYS)}; not '{way}'.")
+        if (regime, way) not in self._generators:
+            self._generators[regime, way] = (
+                self._loaded(f"generator-{regime}")
+                if way == "ours"
+                else self.generator(regime).with_denoiser(self.folder / f"generator-{regime}" / "paper.safetensors")
+            )
+        return self._generators[regime, way]
+
     @cached_property
-    def generator(self) -> AdapterGenerator:
-        """The generator, checked to fit the classifier."""
-        generator = AdapterGenerator.from_pretrained(self.folder / f"generator-{self.regime}", self.device)
+    def unconditional(self) -> AdapterGenerator:
+        """The generator of one location alone, the first seen one; it looks at no condition."""
+        return self._loaded(f"generator-{self.seen[0]}")
+
+    @cached_property
+    def _generators(self) -> dict[tuple[str, str], AdapterGenerator]:
+        return {}
+
+    def _loaded(self, folder: str) -> AdapterGenerator:
+        generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
         generator.check(layout=self.backbone.layout, backbone_fingerprint=self.backbone.fingerprint)
         return generator
 
+    def zoo(self, regime: str) -> Zoo:
+        """Some fine-tuned rows of every seen location in a regime."""
+        return Zoo(self.folder / f"zoo-{regime}", self.backbone.layout, regime=regime)
+
+    def map(self, regime: str) -> Map:
+        """The flat map of a regime's zoo."""
+        return Map.load(self.folder / f"map-{regime}.safetensors")
+
     @cached_property
-    def zoo(self) -> Zoo:
-        """Some fine-tuned rows of every seen location."""
-        return Zoo(self.folder / f"zoo-{self.regime}", self.backbone.layout, regime=self.regime)
+    def joint(self) -> Tensor:
+        """The one adapter trained on all seen locations together, `[D]`."""
+        return load_tensors(self.folder / "joint.safetensors")[0]["row"].float()
 
     @cached_property
     def conditions(self) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ app = typer.Typer(
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: L, M or H.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 
 
@@ -88,6 +89,64 @@ def train(
 
 
 @app.command()
+def zoo(
+    out: OutOption,
+    regime: RegimeOption = "H",
+    interval: Annotated[int, typer.Option(help="Steps between two saved rows: 1, 10 and 100 in the paper.")] = 5,
+    rows: Annotated[int, typer.Option(help="Rows a location.")] = 100,
+    locations: Annotated[str, typer.Option(help="seen, or names with commas.")] = "seen",
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+) -> None:
+    """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
+    from .bundle import Bundle
+    from .experiments.recipes import recipe_of
+    from .experiments.zoos import Order, grow_order, words_of_cost
+
+    opened = Bundle.open(bundle, device_of(device))
+    names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
+    order, recipe = Order(regime, interval, rows, names), recipe_of(opened.recipe)
+    _say(words_of_cost(opened, recipe, order, workers=workers))
+    for _ in _shown(grow_order(opened, recipe, order, out, workers=workers)):
+        pass
+    _say(f"The zoo is ready: {out}")
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(help="One of the paper's tables and figures, or ablations, or all.")],
+    out: OutOption,
+    quick: Annotated[bool, typer.Option("--quick", help="8 generated adapters a cell instead of 100.")] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="Train what is otherwise read from the bundle.")] = False,
+    run: Annotated[Path | None, typer.Option(help="Folder of `wildpdiff train`, with the whole zoo.")] = None,
+    seed: Annotated[int, typer.Option(help="The first adapter's seed.")] = 0,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Trainings at once.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a table or figure of the paper on our world: JSON, figures, and a report to open offline."""
+    from .bundle import Bundle
+    from .experiments.lab import Lab
+    from .experiments.recipes import recipe_of
+    from .experiments.reproduce import REPORT, choose, read_result, summary
+    from .experiments.reproduce import reproduce as measure
+
+    chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
+    folder = run or (out / "run" if retrain else None)
+    lab = Lab(opened, recipe_of(opened.recipe), folder, samples=8 if quick else 100, seed=seed, workers=workers)
+    for _ in _shown(measure(chosen, lab, out, quick=quick, retrain=retrain, command=_typed())):
+        pass
+    results = {experiment.name: read_result(out / f"{experiment.name}.json") for experiment in chosen}
+    if as_json:
+        print(json.dumps({name: result.to_json() for name, result in results.items()}))  # noqa: T201
+    else:
+        print("\n\n".join(summary(experiment, results[experiment.name]) for experiment in chosen))  # noqa: T201
+    _say(f"The report: {out / REPORT}")
+
+
+@app.command()
 def generate(
     out: OutOption,
     location: Annotated[str | None, typer.Option(help="A named location.")] = None,
@@ -97,6 +156,8 @@ def generate(
     samples: Annotated[int, typer.Option(help="How many adapters.")] = 1,
     seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,
     steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
+    regime: RegimeOption = "H",
+    way: Annotated[str, typer.Option(help="ours (trained on blends) or paper (never saw one).")] = "ours",
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -106,7 +167,7 @@ def generate(
     from .experiments.generate import Request, write_adapters
 
     opened = Bundle.open(bundle, device_of(device))
-    request = Request(location, blend_with, weight, background, samples, seed, steps)
+    request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way)
     written = write_adapters(opened, request, out)
     _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
     if as_json:
@@ -119,6 +180,7 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="Generated adapters a location.")] = 8,
     seed: Annotated[int, typer.Option(help="The first adapter's seed.")] = 0,
     crossed: Annotated[bool, typer.Option(help="Also: each adapter at every other location.")] = False,
+    regime: RegimeOption = "H",
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -129,11 +191,11 @@ def evaluate(
 
     opened = Bundle.open(bundle, device_of(device))
     report: dict[str, Any] = {}
-    steps = evaluate_locations(opened, chosen_locations(opened, locations), samples=samples, seed=seed)
+    steps = evaluate_locations(opened, chosen_locations(opened, locations), regime=regime, samples=samples, seed=seed)
     for _, report in _shown(("evaluate", pair) for pair in steps):  # noqa: B007
         pass
     if crossed:
-        for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, seed=seed)):
+        for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, regime=regime, seed=seed)):
             report["crossed"] = found
     print(json.dumps(report) if as_json else as_table(report))  # noqa: T201
 
@@ -183,6 +245,12 @@ def _shown(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Any]]:
             print(f"{line:<70}", end=end, file=sys.stderr, flush=True)  # noqa: T201
             shown_at = now
         yield stage, result
+
+
+def _typed() -> str:
+    """What was typed; of an absolute path only the last part, so that no result names somebody's folders."""
+    words = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
+    return " ".join(["wildpdiff", *words])
 
 
 def _say(text: str) -> None:

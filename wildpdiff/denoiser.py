@@ -22,10 +22,10 @@ class DenoiserConfig:
     """
 
     condition_dim: int
-    channels: int = 32
+    channels: int = 16
     length: int = 64
-    widths: tuple[int, ...] = (96, 128, 192)
-    embedding: int = 256
+    widths: tuple[int, ...] = (48, 64, 96)
+    embedding: int = 128
 
     def __post_init__(self) -> None:
         if self.length % 2 ** (len(self.widths) - 1):

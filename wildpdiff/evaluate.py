@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
-from .backbone import Backbone, merge, prepared
+from .backbone import Backbone, prepared
+from .folded import Folded, prepared_batches
 
 
 @torch.inference_mode()
@@ -39,24 +42,40 @@ def accuracy(
     return correct(backbone, adapters, pixels, labels, batch_size=batch_size).float().mean(dim=1)
 
 
-@torch.inference_mode()
 def correct(
     backbone: Backbone, adapters: Tensor, pixels: Tensor, labels: Tensor, *, batch_size: int | None = None
 ) -> Tensor:
     """Which images each adapter names correctly: bool `[N, M]` (arguments as for `accuracy`).
 
-    Rows are merged into a private copy one after the other: on a CPU that is 1.6 times faster than unmerged LoRA and
-    3.5 times faster than `vmap`.
+    Rows are merged one after the other into a private copy whose batch-norms are folded: on a CPU merging is 1.6 times
+    faster than unmerged LoRA and 3.5 times faster than `vmap`, and folding doubles that.
     """
-    backbone.eval()
+    for adapter in adapters[:1]:
+        backbone.layout.check(adapter)
+    return _correct(backbone, list(adapters), pixels, labels, batch_size)
+
+
+def correct_products(
+    backbone: Backbone, products: Sequence[Mapping[str, Tensor]], pixels: Tensor, labels: Tensor
+) -> Tensor:
+    """As `correct`, for weights to add that need not be the product of one row's factors (see `backbone.deltas`)."""
+    return _correct(backbone, products, pixels, labels, None)
+
+
+@torch.inference_mode()
+def _correct(
+    backbone: Backbone,
+    adapters: Sequence[Tensor | Mapping[str, Tensor]],
+    pixels: Tensor,
+    labels: Tensor,
+    batch_size: int | None,
+) -> Tensor:
     device = next(backbone.parameters()).device
-    size = batch_size or best_batch(device)
-    network, batches = backbone.copy(), [prepared(batch.to(device)) for batch in pixels.split(size)]
+    folded = Folded(backbone)
+    batches = prepared_batches(pixels, batch_size or best_batch(device), device)
     right = torch.empty(len(adapters), len(pixels), dtype=torch.bool)
     for index, adapter in enumerate(adapters):
-        merge(network, backbone.network, backbone.layout, adapter.to(device))
-        named = torch.cat([network(batch).argmax(dim=1).cpu() for batch in batches])
-        right[index] = named == labels
+        right[index] = folded.wear(adapter).named(batches) == labels
     return right
 
 

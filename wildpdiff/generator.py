@@ -1,5 +1,6 @@
 """The generator: what a place looks like -> adapters. Everything that was trained, as one module and one folder."""
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -143,10 +144,12 @@ class AdapterGenerator(nn.Module):
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that depend on every weight."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:12]
+        return _digest(self.state_dict())
+
+    @property
+    def codec_fingerprint(self) -> str:
+        """Twelve hexadecimal digits that depend on every weight but the denoiser's."""
+        return _digest({name: value for name, value in self.state_dict().items() if not name.startswith("denoiser.")})
 
     def check(
         self,
@@ -242,6 +245,35 @@ class AdapterGenerator(nn.Module):
         about = {"format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS), "notes": self.notes}
         save_json(folder / CONFIG, about | self.config.to_json())
 
+    def with_fresh_denoiser(self, *, seed: int = 0) -> "AdapterGenerator":
+        """A generator with this one's codec and an untrained denoiser whose weights depend on the seed alone."""
+        other = copy.deepcopy(self)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            other.denoiser = Denoiser(self.config.denoiser).to(self.device)
+        return other
+
+    def save_denoiser(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write the denoiser alone, for `with_denoiser` of a generator with the same codec."""
+        weights = {name: tensor.to(dtype) for name, tensor in self.denoiser.state_dict().items()}
+        save_tensors(path, weights, {"codec": self.codec_fingerprint})
+
+    def with_denoiser(self, path: Path) -> "AdapterGenerator":
+        """This generator with the denoiser that `save_denoiser` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged, or was trained over another codec.
+        """
+        tensors, metadata = load_tensors(path)
+        if metadata.get("codec") != self.codec_fingerprint:
+            raise UserError(f"'{Path(path).name}' belongs to another codec; fetch or make the generator anew.")
+        other = self.with_fresh_denoiser()
+        try:
+            other.denoiser.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise UserError(f"'{Path(path).name}' does not fit '{CONFIG}'; fetch or make it anew.") from error
+        return other.eval()
+
     @classmethod
     def from_pretrained(cls, folder: Path, device: torch.device | str = "cpu") -> "AdapterGenerator":
         """Load what `save_pretrained` wrote, ready to generate.
@@ -287,3 +319,10 @@ class AdapterGenerator(nn.Module):
             return ignore + guidance * (follow - ignore)
 
         yield from sample_ddim(denoise, noise, self.schedule, steps)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -189,11 +189,28 @@ def train_generator(
         checkpoint=folder and folder / "codec.safetensors",
     )
     yield from (("codec", step) for step in codec)
-    with torch.no_grad():
-        latents = generator.vae.encode_standard(unit)
-    denoiser = train_denoiser(
+    denoiser = retrain_denoiser(generator, rows, embeddings, index, recipe, folder=folder)
+    yield from (("denoiser", step) for step in denoiser)
+
+
+def retrain_denoiser(
+    generator: AdapterGenerator,
+    rows: Tensor,
+    embeddings: Tensor,
+    index: Tensor,
+    recipe: GeneratorRecipe,
+    *,
+    folder: Path | None = None,
+) -> Iterator[Step]:
+    """Train a generator's denoiser on latents of its trained codec; arguments and errors as for `train_generator`.
+
+    To have a second denoiser over the same codec, pass `generator.with_fresh_denoiser()`.
+    """
+    _check(generator, rows, embeddings, index)
+    generator.train()
+    yield from train_denoiser(
         generator.denoiser,
-        latents,
+        generator.encode(rows),
         embeddings,
         index,
         generator.schedule,
@@ -205,7 +222,6 @@ def train_generator(
         seed=recipe.seed + 1,
         checkpoint=folder and folder / "denoiser.safetensors",
     )
-    yield from (("denoiser", step) for step in denoiser)
     generator.eval()
 
 

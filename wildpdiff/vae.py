@@ -11,7 +11,7 @@ from .errors import UserError
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """Shape and training noise of an `AdapterVAE`; the latent holds channels x chunks = 2,048 numbers, as in the paper.
+    """Shape and training noise of an `AdapterVAE`; the latent holds channels x chunks = 1,024 numbers.
 
     Attributes:
         dim: D, numbers in a row.
@@ -26,7 +26,7 @@ class VAEConfig:
 
     dim: int
     chunks: int = 64
-    channels: int = 32
+    channels: int = 16
     width: int = 64
     depth: int = 2
     input_noise: float = 0.001

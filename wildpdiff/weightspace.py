@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .files import load_tensors, save_tensors
-from .vae import principal_directions
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -29,55 +29,59 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
+#: Coordinates that a random projection keeps of a row: distances come out right within about 6%.
+PROJECTED = 128
+
+
+@lru_cache(maxsize=2)
+def projection(dim: int) -> Tensor:
+    """A fixed random matrix `[D, 128]`: projected rows keep their distances (Johnson and Lindenstrauss), and nothing
+    has to be stored."""
+    return torch.randn(dim, PROJECTED, generator=torch.Generator().manual_seed(0)) / PROJECTED**0.5
+
+
 @dataclass(frozen=True)
 class Map:
-    """A flat map of the zoo: UMAP of its rows, and the linear projection by which new rows find their place.
+    """A flat map of the zoo: UMAP of its rows, by way of a random projection from which new rows find their place.
 
-    `centre` `[D]` and `basis` `[P, D]` project a row to P principal coordinates; `anchors` `[J, P]` are those of the
-    zoo's rows, `points` `[J, 2]` their places on the map, `index` `[J]` their locations.
+    `anchors` `[J, 128]` are the projected rows of the zoo, `points` `[J, 2]` their places on the map, `index` `[J]`
+    their locations.
     """
 
-    centre: Tensor
-    basis: Tensor
     anchors: Tensor
     points: Tensor
     index: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor, index: Tensor, *, dimensions: int = 16, seed: int = 0) -> Map:
+    def of(cls, rows: Tensor, index: Tensor, *, seed: int = 0) -> Map:
         """Map raw rows `[J, D]` of locations `index` `[J]`."""
         import umap
 
-        centre = rows.mean(dim=0)
-        basis = principal_directions(rows - centre, min(dimensions, len(rows) - 1)).T
-        anchors = (rows - centre) @ basis.T
+        anchors = project(rows)
         reducer = umap.UMAP(
             n_components=2, n_neighbors=min(15, len(rows) - 1), min_dist=0.25, random_state=seed, n_jobs=1
         )
-        points = torch.from_numpy(reducer.fit_transform(anchors.numpy())).float()
-        return cls(centre, basis, anchors, points, index)
-
-    def project(self, rows: Tensor) -> Tensor:
-        """Principal coordinates `[N, P]` of raw rows `[N, D]`."""
-        return (rows - self.centre) @ self.basis.T
+        return cls(anchors, torch.from_numpy(reducer.fit_transform(anchors.numpy())).float(), index)
 
     def place(self, rows: Tensor, *, neighbours: int = 5) -> Tensor:
         """Approximate places on the map `[N, 2]`: the mean of the nearest anchors' places, weighted by nearness."""
-        distance = _distance(self.project(rows), self.anchors)
+        distance = _distance(project(rows), self.anchors)
         found = distance.topk(min(neighbours, len(self.anchors)), dim=1, largest=False)
         weight = 1 / (found.values + 1e-6 + 0.05 * found.values.mean(dim=1, keepdim=True))
         weight = weight / weight.sum(dim=1, keepdim=True)
         return (self.points[found.indices] * weight[..., None]).sum(dim=1)
 
     def save(self, path: Path) -> None:
-        """Write the map; the projection in half precision."""
-        halves = {"centre": self.centre.half(), "basis": self.basis.half()}
-        save_tensors(path, halves | {"anchors": self.anchors, "points": self.points, "index": self.index})
+        """Write the map."""
+        save_tensors(path, {"anchors": self.anchors, "points": self.points, "index": self.index})
 
     @classmethod
     def load(cls, path: Path) -> Map:
         """Read a map that `save` wrote."""
         tensors, _ = load_tensors(path)
-        return cls(
-            tensors["centre"].float(), tensors["basis"].float(), tensors["anchors"], tensors["points"], tensors["index"]
-        )
+        return cls(tensors["anchors"], tensors["points"], tensors["index"])
+
+
+def project(rows: Tensor) -> Tensor:
+    """Raw rows `[N, D]` -> `[N, 128]`, distances nearly kept."""
+    return rows.float() @ projection(rows.shape[1])

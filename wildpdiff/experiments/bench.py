@@ -55,7 +55,7 @@ def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "generator_parameters": sum(parameter.numel() for parameter in bundle.generator.parameters()),
+        "generator_parameters": sum(parameter.numel() for parameter in bundle.generator(bundle.regime).parameters()),
         "generate": {"seconds": middle["generate"], "steps": STEPS, "batch": 1},
         "fine_tune_step_seconds": middle["fine_tune"],
         "generate_over_fine_tune_step": median(
@@ -86,12 +86,12 @@ def _images(bundle: Bundle) -> torch.Tensor:
 
 
 def _generate(bundle: Bundle) -> Callable[[], object]:
-    condition = bundle.embedding(bundle.seen[0])[None]
-    return lambda: bundle.generator.generate(condition, steps=STEPS, seed=0)
+    condition, generator = bundle.embedding(bundle.seen[0])[None], bundle.generator(bundle.regime)
+    return lambda: generator.generate(condition, steps=STEPS, seed=0)
 
 
 def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
-    row = bundle.zoo.of(bundle.seen[0])[0][0].to(bundle.device)
+    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][0].to(bundle.device)
     model = attach(bundle.backbone, row).to(bundle.device)
     optimizer = torch.optim.AdamW(trainable(model), lr=1e-4)
     photographs = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "bench", BATCH)
@@ -108,7 +108,7 @@ def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
 
 def _adapted(bundle: Bundle) -> Callable[[], object]:
     images = bundle.world.images(bundle.seen[0], "eval")
-    row = bundle.zoo.of(bundle.seen[0])[0][:1]
+    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][:1]
     return lambda: accuracy(bundle.backbone, row, images.pixels, images.labels)
 
 

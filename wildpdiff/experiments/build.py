@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..backbone import Backbone, initial_row
+from ..adapter import AdapterLayout
+from ..backbone import Backbone
 from ..bundle import Bundle, is_whole, seal
 from ..clip_training import build_clip, retrieval, save_clip, train_clip
 from ..condition import ClipCondition
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
-from ..finetune import finetune
-from ..generator import AdapterGenerator, GeneratorConfig
 from ..loop import Step
 from ..pretrain import pretrain
-from ..train import train_generator
 from ..weightspace import Map
-from ..worlds.base import Images
 from ..worlds.savanna.caption import Pairs
 from ..worlds.savanna.location import draw_location
 from ..worlds.savanna.world import SPECIES, SavannaWorld
 from ..zoo import Zoo
-from .grow import REGIME, fine_tune_all
+from .generators import fresh_generator, train_regime, train_unconditional
+from .grow import grow, photographs
+from .jobs import REGIMES, flank_jobs, location_jobs, middle_jobs, zoo_folder
 from .recipes import Recipe
 from .seen import crossed_conditions, evaluate_locations
+from .zoos import starts
+
+BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
 
 Progress = Iterator[tuple[str, Step]]
 
@@ -48,11 +51,17 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     world = SavannaWorld(recipe.world)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
-    yield from _timed(work, "shared", _shared(recipe, world, out, work, device))
-    yield from _timed(work, "zoo", fine_tune_all(recipe, out, work, workers, device))
+    yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device))
+    grown = partial(grow, backbone=out / BACKBONE, world=recipe.world, workers=workers, device=device)
+    for regime in REGIMES:
+        yield from _timed(work, f"zoo {regime}", grown(location_jobs(recipe, work, regime)))
+    yield from _timed(work, "blends", grown(middle_jobs(recipe, work)))
+    yield from _timed(work, "flanks", grown(flank_jobs(recipe, work)))
     yield from _timed(work, "conditions", _conditions(recipe, world, out))
-    yield from _timed(work, "generator", _generator(recipe, out, work, device))
-    yield from _timed(work, "gallery", _gallery(recipe, world, out, work))
+    for regime in REGIMES:
+        yield from _timed(work, f"generator {regime}", train_regime(recipe, out, work, regime, device))
+    yield from _timed(work, "alone", _alone(recipe, out, work, workers, device))
+    yield from _timed(work, "gallery", _gallery(recipe, out, work))
     yield from _timed(work, "figures", _figures(recipe, out, work, device))
 
 
@@ -84,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def _backbone(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
-    path, checkpoint = out / "backbone.safetensors", work / "backbone.safetensors"
+    path, checkpoint = out / BACKBONE, work / "backbone.safetensors"
     if path.exists():
         return
     images = photographs(world, recipe.pretraining, recipe.pretrain.images_per_location)
@@ -92,12 +101,6 @@ def _backbone(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device
     yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
     backbone.round_to_half().save(path)
     checkpoint.unlink(missing_ok=True)
-
-
-def photographs(world: SavannaWorld, locations: tuple[str, ...], count: int) -> Images:
-    """`count` training photographs of each of several locations, together."""
-    parts = [world.photograph(world.location(name), "train", count) for name in locations]
-    return Images(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 def _clip(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
@@ -120,21 +123,6 @@ def _clip(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: st
     checkpoint.unlink(missing_ok=True)
 
 
-def _shared(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
-    """The converged adapter of regime H: one LoRA row fine-tuned on all seen locations together."""
-    path, checkpoint = work / "shared.safetensors", work / "shared-state.safetensors"
-    if path.exists():
-        return
-    backbone = Backbone.load(out / "backbone.safetensors").to(device)
-    images = photographs(world, recipe.seen, recipe.world.train_images)
-    start = initial_row(backbone.layout, torch.Generator().manual_seed(recipe.seed))
-    for tuned in finetune(backbone, start, images, recipe.shared, seed=recipe.seed, checkpoint=checkpoint):
-        if tuned.row is not None:
-            save_tensors(path, {"row": tuned.row}, {"layout": backbone.layout.fingerprint})
-        yield tuned.step
-    checkpoint.unlink(missing_ok=True)
-
-
 def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step]:
     """Embed the backgrounds of the named locations; and keep a picture of each to look at."""
     path = out / "conditions.safetensors"
@@ -154,51 +142,49 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     yield Step(len(names), len(names), float("nan"))
 
 
-def _generator(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Step]:
-    folder = out / f"generator-{REGIME}"
+def _alone(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> Iterator[Step]:
+    """The generator of the first seen location alone, without a condition (paper, section 4.2)."""
+    first, backbone = recipe.seen[0], Backbone.load(out / BACKBONE)
+    folder = out / f"generator-{first}"
     if (folder / "config.json").exists():
         return
-    backbone = Backbone.load(out / "backbone.safetensors")
-    zoo = Zoo(work / f"zoo-{REGIME}", backbone.layout, regime=REGIME)
-    rows, index = zoo.rows(recipe.seen)
-    tensors, metadata = load_tensors(out / "conditions.safetensors")
-    seen = len(recipe.seen)
-    embeddings = torch.cat([tensors["mean"][:seen, None], tensors["views"][:seen]], dim=1)
-    config = GeneratorConfig.of(
-        backbone.layout,
-        condition_name=metadata["condition"],
-        condition_dim=embeddings.shape[-1],
-        backbone_fingerprint=backbone.fingerprint,
-    )
-    generator = AdapterGenerator.untrained(
-        config, seed=recipe.seed, notes={"recipe": recipe.name, "regime": REGIME}
-    ).to(device)
-    stages = {"codec": 0, "denoiser": recipe.generator.vae_steps}
-    total = recipe.generator.vae_steps + recipe.generator.denoiser_steps
-    for stage, step in train_generator(generator, rows, embeddings, index, recipe.generator, folder=work):
-        yield Step(stages[stage] + step.index, total, step.loss)
-    generator.half_precision_().save_pretrained(folder, torch.float16)
-    for name in ("codec.safetensors", "denoiser.safetensors"):
-        (work / name).unlink(missing_ok=True)
+    jobs = location_jobs(recipe, work, "M", interval=recipe.alone_interval, locations=[first])
+    grown = grow(jobs, out / BACKBONE, recipe.world, workers=workers, device=device)
+    yield from (Step(step.index, 2 * step.total, step.loss) for step in grown)
+    rows, _ = Zoo(jobs[0].folder, backbone.layout, regime="M").of(first)
+    fresh = fresh_generator(recipe, backbone, out, {"recipe": recipe.name, "location": first}).to(device)
+    for step in train_unconditional(fresh, rows, recipe.generator, folder=work / f"generator-{first}"):
+        yield Step(step.total + step.index, 2 * step.total, step.loss)
+    fresh.half_precision_().save_pretrained(folder, torch.float16)
 
 
-def _gallery(recipe: Recipe, world: SavannaWorld, out: Path, work: Path) -> Iterator[Step]:
-    """Thin the zoo for the bundle, and map it."""
-    path, layout = out / f"map-{REGIME}.safetensors", Backbone.load(out / "backbone.safetensors").layout
-    if path.exists():
-        return
-    zoo = Zoo(work / f"zoo-{REGIME}", layout, regime=REGIME)
+def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
+    """Thin the zoos for the bundle, and map them."""
+    layout = Backbone.load(out / BACKBONE).layout
+    for place, regime in enumerate(REGIMES):
+        path = out / f"map-{regime}.safetensors"
+        if not path.exists():
+            _thin(recipe, out, work, layout, regime).save(path)
+        if place + 1 < len(REGIMES):
+            yield Step(place + 1, len(REGIMES), float("nan"))
+    joint = load_tensors(work / JOINT)[0]["row"]
+    save_tensors(out / JOINT, {"row": joint.half()}, {"layout": layout.fingerprint})
+    yield Step(len(REGIMES), len(REGIMES), float("nan"))
+
+
+def _thin(recipe: Recipe, out: Path, work: Path, layout: AdapterLayout, regime: str) -> Map:
+    """Keep some rows of each location for the bundle; the map of all."""
+    zoo = Zoo(zoo_folder(work, regime, recipe.finetune.interval), layout, regime=regime)
     rows, index = zoo.rows(recipe.seen)
-    folder = out / f"zoo-{REGIME}"
+    folder = out / f"zoo-{regime}"
     shutil.rmtree(folder, ignore_errors=True)
-    kept = Zoo(folder, layout, regime=REGIME)
+    kept = Zoo(folder, layout, regime=regime)
     for name in recipe.seen:
         of_location, accuracies = zoo.of(name)
         chosen = torch.linspace(0, len(of_location) - 1, recipe.kept_rows).round().long()
         kept.add(name, of_location[chosen], accuracies[chosen], dtype=torch.float16)
     thin = torch.arange(len(rows)) % max(1, len(rows) // 400) == 0
-    Map.of(rows[thin], index[thin], seed=recipe.seed).save(path)
-    yield Step(1, 1, float("nan"))
+    return Map.of(rows[thin], index[thin], seed=recipe.seed)
 
 
 def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Step]:
@@ -206,23 +192,30 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
     if is_whole(out):
         return
     about: dict[str, Any] = {
-        "recipe": recipe.name, "regime": REGIME, "seen": list(recipe.seen), "unseen": list(recipe.unseen),
-        "world": asdict(recipe.world),
+        "recipe": recipe.name, "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
+        "world": asdict(recipe.world), "figures": {},
     }  # fmt: skip
     bundle = Bundle(out, about, torch.device(device))
-    total, done = 2 * len(recipe.seen) + len(recipe.unseen), 0
-    parts: dict[str, Any] = {}
-    stages: dict[str, Callable[[], Iterator[tuple[Step, dict[str, Any]]]]] = {
-        "seen": lambda: evaluate_locations(bundle, recipe.seen, samples=recipe.samples, seed=0),
-        "unseen": lambda: evaluate_locations(bundle, recipe.unseen, samples=recipe.samples, seed=0),
-        "crossed": lambda: crossed_conditions(bundle, seed=0),
-    }
-    for name, stage in stages.items():
-        for _, report in stage():
-            parts[name], done = report, done + 1
+    total, done = len(REGIMES) * (2 * len(recipe.seen) + len(recipe.unseen)), 0
+    for regime in REGIMES:
+        for figures in _measured(bundle, recipe, regime):
+            about["figures"][regime], done = figures, done + 1
             if done < total:
                 yield Step(done, total, float("nan"))
-    figures = parts["seen"] | {"unseen": parts["unseen"]["locations"], "crossed": parts["crossed"]}
     notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
-    seal(out, about | {"figures": figures} | notes)
+    seal(out, about | notes)
     yield Step(total, total, float("nan"))
+
+
+def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str, Any]]:
+    """The growing figures of one regime: seen and unseen locations, and other locations' conditions."""
+    figures: dict[str, Any] = {}
+    for _, seen in evaluate_locations(bundle, recipe.seen, regime=regime, samples=recipe.samples, seed=0):
+        figures |= seen
+        yield figures
+    for _, unseen in evaluate_locations(bundle, recipe.unseen, regime=regime, samples=recipe.samples, seed=0):
+        figures["unseen"] = unseen["locations"]
+        yield figures
+    for _, crossed in crossed_conditions(bundle, regime=regime, seed=0):
+        figures["crossed"] = crossed
+        yield figures

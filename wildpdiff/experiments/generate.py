@@ -10,13 +10,15 @@ from torch import Tensor
 
 from ..bundle import Bundle, blend
 from ..errors import UserError
+from ..generator import AdapterGenerator
 from ..lora import save_peft
 from ..picture import load_picture
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to generate: a named `location` (blended with another by `weight`) or a `background` picture."""
+    """What to generate: a named `location` (blended with another by `weight`) or a `background` picture; and the
+    generator's `regime` of similarity and `way` to blend (see `Bundle.generator`)."""
 
     location: str | None
     blend_with: str | None
@@ -25,6 +27,8 @@ class Request:
     samples: int
     seed: int
     steps: int
+    regime: str = "H"
+    way: str = "ours"
 
 
 def condition_of(bundle: Bundle, request: Request) -> tuple[Tensor, str]:
@@ -56,23 +60,25 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
     if request.samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
     condition, words = condition_of(bundle, request)
-    rows = bundle.generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed)
+    generator = bundle.generator(request.regime, way=request.way)
+    rows = generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed)
     adapters = []
     for index, row in enumerate(rows):
         seed = request.seed + index
         folder = Path(out) / f"adapter-{seed}"
-        save_peft(bundle.backbone, row.cpu(), folder, card=card(bundle, words, seed, request.steps))
+        save_peft(bundle.backbone, row.cpu(), folder, card=card(generator, words, seed, request))
         adapters.append({"folder": folder.name, "seed": seed})
-    return {"condition": words, "generator": bundle.generator.fingerprint, "steps": request.steps, "adapters": adapters}
+    return {"condition": words, "generator": generator.fingerprint, "steps": request.steps, "adapters": adapters}
 
 
-def card(bundle: Bundle, condition: str, seed: int, steps: int) -> dict[str, str]:
+def card(generator: AdapterGenerator, condition: str, seed: int, request: Request) -> dict[str, str]:
     """Where an adapter comes from, for its README."""
     return {
         "condition": condition,
-        "condition model": bundle.generator.condition_name,
+        "condition model": generator.condition_name,
         "seed": str(seed),
-        "DDIM steps": str(steps),
-        "similarity regime": bundle.regime,
-        "generator": bundle.generator.fingerprint,
+        "DDIM steps": str(request.steps),
+        "similarity regime": request.regime,
+        "trained on blends": "yes" if request.way == "ours" else "no",
+        "generator": generator.fingerprint,
     }

@@ -14,8 +14,13 @@ from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """From nothing to a bundle. `shared` makes the converged adapter that regime H starts from; `kept_rows` a location
-    go into the bundle; `samples` adapters a location are generated to measure it."""
+    """From nothing to a bundle.
+
+    `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
+    all seen locations together that blends start from. `middle` and `flank` fine-tune on blends of two locations, even
+    and uneven; `soups` means of such rows are learned from beside them. `alone_interval` is the saving interval of the unconditional generator's rows.
+    `kept_rows` a location go into the bundle; `samples` adapters a location are generated to measure it.
+    """
 
     name: str
     world: SavannaConfig = field(default_factory=SavannaConfig)
@@ -28,8 +33,14 @@ class Recipe:
     clip_places: int = 900
     shared: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=500, rows=1, interval=1))
     finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
+    middle: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=160, rows=4, interval=10))
+    flank: FinetuneRecipe = field(
+        default_factory=lambda: FinetuneRecipe(converge=40, rows=4, interval=10, learning_rate=1e-3)
+    )
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
-    kept_rows: int = 8
+    soups: int = 600
+    alone_interval: int = 100
+    kept_rows: int = 2
     samples: int = 8
     seed: int = 0
 
@@ -54,8 +65,11 @@ SMOKE = Recipe(
     clip_places=6,
     shared=FinetuneRecipe(converge=3, rows=1, interval=1, batch_size=4),
     finetune=FinetuneRecipe(converge=2, rows=6, interval=1, batch_size=4),
+    middle=FinetuneRecipe(converge=2, rows=2, interval=1, batch_size=4),
+    flank=FinetuneRecipe(converge=1, rows=2, interval=1, batch_size=4),
     generator=GeneratorRecipe(vae_steps=6, vae_batch=4, denoiser_steps=10, denoiser_batch=4),
-    kept_rows=3,
+    soups=4,
+    alone_interval=2,
     samples=2,
 )
 """Every stage at toy size, to test the way and not the result: under a minute and a half on 2 cores; accuracies are

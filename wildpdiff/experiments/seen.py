@@ -12,10 +12,9 @@ from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, mean_interval, pretrained_accuracy
 from ..loop import Step
-from ..vae import PCACodec
 from ..worlds.base import Images
 
-COLUMNS = ("pretrained", "fine_tuned", "codec", "pca_codec", "generated", "one_picture")
+COLUMNS = ("pretrained", "fine_tuned", "codec", "generated", "one_picture")
 
 
 def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
@@ -32,23 +31,23 @@ def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
 
 
 def evaluate_locations(
-    bundle: Bundle, locations: Sequence[str], *, samples: int, seed: int, steps: int = 50
+    bundle: Bundle, locations: Sequence[str], *, regime: str, samples: int, seed: int, steps: int = 50
 ) -> Iterator[tuple[Step, dict[str, Any]]]:
-    """Measure `samples` generated adapters a location beside its fine-tuned ones; yields the growing report.
+    """Measure `samples` adapters a location of a regime's generator beside fine-tuned ones; yields the growing report.
 
     Accuracies lie in 0..1; `std` is over adapters. `generated` adapters follow the location's mean embedding,
     `one_picture` ones a single new background each. At unseen locations there are no fine-tuned rows, so `fine_tuned`
-    and the codecs are left out.
+    and the codec are left out.
     """
     if samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
-    report: dict[str, Any] = {"regime": bundle.regime, "samples": samples, "seed": seed, "locations": {}, "mean": {}}
-    pca = _pca_of_same_size(bundle)
+    generator = bundle.generator(regime)
+    report: dict[str, Any] = {"regime": regime, "samples": samples, "seed": seed, "locations": {}, "mean": {}}
     for place, location in enumerate(locations):
         images = bundle.world.images(location, "eval")
         condition = bundle.embedding(location).expand(samples, -1)
-        generated = bundle.generator.generate(condition, steps=steps, seed=seed)
-        one_picture = bundle.generator.generate(fresh_views(bundle, location, samples), steps=steps, seed=seed)
+        generated = generator.generate(condition, steps=steps, seed=seed)
+        one_picture = generator.generate(fresh_views(bundle, location, samples), steps=steps, seed=seed)
         row: dict[str, Any] = {
             "images": len(images),
             "pretrained": pretrained_accuracy(bundle.backbone, images.pixels, images.labels),
@@ -56,13 +55,9 @@ def evaluate_locations(
             "one_picture": spread(bundle, one_picture, images),
         }
         if location in bundle.seen:
-            tuned, _ = bundle.zoo.of(location)
+            tuned, _ = bundle.zoo(regime).of(location)
             row["fine_tuned"] = spread(bundle, tuned, images)
-            row["codec"] = spread(bundle, bundle.generator.reconstruct(tuned), images)
-            unit = bundle.generator.standardizer.normalize(tuned)
-            row["pca_codec"] = spread(
-                bundle, bundle.generator.standardizer.denormalize(pca.decode(pca.encode(unit))), images
-            )
+            row["codec"] = spread(bundle, generator.reconstruct(tuned), images)
         report["locations"][location] = row
         report["mean"] = _means(report["locations"])
         yield Step(place + 1, len(locations), 0.0), report
@@ -82,15 +77,16 @@ def spread(bundle: Bundle, rows: Tensor, images: Images) -> dict[str, float]:
     return {"mean": float(values.mean()), "std": deviation, "n": len(values)}
 
 
-def crossed_conditions(bundle: Bundle, *, seed: int, steps: int = 50) -> Iterator[tuple[Step, dict[str, Any]]]:
+def crossed_conditions(
+    bundle: Bundle, *, regime: str, seed: int, steps: int = 50
+) -> Iterator[tuple[Step, dict[str, Any]]]:
     """Accuracy at each seen location of the adapter made for it, and of those made for the others.
 
     The last report holds `accuracy[made for][measured at]`, each location's `drop` (own minus the mean of the others)
     and the `mean_drop` over locations with its 95% bootstrap interval.
     """
-    rows = bundle.generator.generate(
-        torch.stack([bundle.embedding(name) for name in bundle.seen]), steps=steps, seed=seed
-    )
+    conditions = torch.stack([bundle.embedding(name) for name in bundle.seen])
+    rows = bundle.generator(regime).generate(conditions, steps=steps, seed=seed)
     columns: dict[str, list[float]] = {}
     for place, location in enumerate(bundle.seen):
         images = bundle.world.images(location, "eval")
@@ -140,10 +136,3 @@ def _means(locations: dict[str, dict[str, Any]]) -> dict[str, float]:
         if numbers:
             means[column] = sum(numbers) / len(numbers)
     return means
-
-
-def _pca_of_same_size(bundle: Bundle) -> PCACodec:
-    """A PCA codec with as many numbers as the learned codec has, fitted to the same kept rows (its advantage)."""
-    rows, _ = bundle.zoo.rows(bundle.seen)
-    numbers = sum(parameter.numel() for parameter in bundle.generator.vae.parameters())
-    return PCACodec.of_size(bundle.generator.standardizer.normalize(rows), numbers)

@@ -13,12 +13,14 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..backbone import merge, prepared
+from ..backbone import prepared
 from ..bundle import Bundle, blend
 from ..errors import UserError
+from ..folded import Folded
 from ..picture import load_picture
+from ..generator import AdapterGenerator
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
 from .setting import Bar, Known, Live, Result, Setting, Stage, Upload
@@ -42,7 +44,7 @@ class Studio:
         self._images: dict[str, Images] = {}
         self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
         self._condition_lock = threading.Lock()
-        self._spare: list[nn.Module] = []
+        self._spare: list[Folded] = []
 
     @classmethod
     def open(cls, folder: Path, device: str = "cpu") -> Studio:
@@ -121,13 +123,13 @@ class Studio:
             self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b), setting.weight
         )
         batch = condition.expand(setting.samples, -1)
-        estimates = self.bundle.generator.path(batch, steps=setting.steps, seed=setting.seed)
+        estimates = self._generator.path(batch, steps=setting.steps, seed=setting.seed)
         latents = next(estimates)
         for later in estimates:
             if not wanted():
                 return None
             latents = later
-        rows = self.bundle.generator.decode(latents).cpu()
+        rows = self._generator.decode(latents).cpu()
         if not bool(rows.isfinite().all()):
             raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
         return rows
@@ -184,7 +186,7 @@ class Studio:
     def warm(self, first: tuple[str, ...] = ()) -> None:
         """Load the networks and render the photographs, those of `first` before the others."""
         names = (*first, *(name for name in self.locations if name not in first))
-        self.bundle.generator, self.bundle.backbone  # noqa: B018 - loads them
+        self._generator, self.bundle.backbone  # noqa: B018 - loads them
         for name in names[: len(self.bundle.seen)]:
             self.images(name, CHOSEN_FIRST)
         self.write(Setting(names[0], names[0], steps=2))
@@ -211,18 +213,22 @@ class Studio:
         alike = tuple(tuple(row) for row in cosine(self._means, self._means).tolist())
         return Known(self.bundle.seen, points, tuple(self._map.index.tolist()), alike)
 
+    @property
+    def _generator(self) -> AdapterGenerator:
+        return self.bundle.generator(self.bundle.regime)
+
     @cached_property
     def _map(self) -> Map:
-        return Map.load(self.bundle.folder / f"map-{self.bundle.regime}.safetensors")
+        return self.bundle.map(self.bundle.regime)
 
     @cached_property
     def _means(self) -> Tensor:
         """The mean fine-tuned row of each seen location, `[10, D]`."""
-        return torch.stack([self.bundle.zoo.of(location)[0].mean(dim=0) for location in self.bundle.seen])
+        return torch.stack([self.bundle.zoo(self.bundle.regime).of(location)[0].mean(dim=0) for location in self.bundle.seen])
 
     @cached_property
     def _fingerprint(self) -> str:
-        return self.bundle.generator.fingerprint
+        return self._generator.fingerprint
 
     def _embedding(self, name: str, upload: Upload | None) -> Tensor:
         return upload.embedding if upload else self.bundle.embedding(name)
@@ -233,7 +239,7 @@ class Studio:
         return tuple(dict.fromkeys(chosen))
 
     def _bar(self, name: str) -> Bar:
-        figures = self.bundle.figures
+        figures = self.bundle.figures(self.bundle.regime)
         known = figures.get("locations", {}).get(name) or figures.get("unseen", {}).get(name) or {}
         tuned, own = known.get("fine_tuned") or {}, known.get("generated") or {}
         return Bar(name, int(known.get("images", 0)), known.get("pretrained"), tuned.get("mean"), own.get("mean"))
@@ -247,19 +253,19 @@ class Studio:
         return [frame for frame in (first, *groups, again) if frame]
 
     @contextmanager
-    def _merged(self, rows: Tensor) -> Iterator[list[nn.Module]]:
+    def _merged(self, rows: Tensor) -> Iterator[list[Folded]]:
         """A private network for each row, with the row merged in; the copies serve again afterwards."""
         backbone = self.bundle.backbone
-        networks = [_taken(self._spare) or backbone.copy() for _ in rows]
+        networks = [_taken(self._spare) or Folded(backbone) for _ in rows]
         try:
             for network, row in zip(networks, rows, strict=True):
-                merge(network, backbone.network, backbone.layout, row.to(self.bundle.device))
+                network.wear(row.to(self.bundle.device))
             yield networks
         finally:
             self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
 
     @torch.inference_mode()
-    def _look(self, networks: list[nn.Module], name: str, count: int, bar: Bar | None) -> Live:
+    def _look(self, networks: list[Folded], name: str, count: int, bar: Bar | None) -> Live:
         """Measure each merged network on the first `count` images of a location, going on from what the bar has."""
         images, before = self.images(name, count), bar.live if bar else None
         start = before.count if before else 0
@@ -276,7 +282,7 @@ def _again(chosen: Sequence[str]) -> list[tuple[str, int]]:
     return [(name, count) for count in counts for name in chosen]
 
 
-def _taken(spare: list[nn.Module]) -> nn.Module | None:
+def _taken(spare: list[Folded]) -> Folded | None:
     """One of the spare networks; popping a list is safe between threads, asking for its length first is not."""
     try:
         return spare.pop()

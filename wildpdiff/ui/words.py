@@ -114,7 +114,7 @@ def problem(text: str) -> dict[str, Any]:
 
 
 def _known_sentence(studio: Studio) -> dict[str, Any]:
-    mean = studio.bundle.figures.get("mean", {})
+    mean = studio.bundle.figures(studio.bundle.regime).get("mean", {})
     parts = [_part("Each location's own generated adapter, measured when this bundle was made", strong=True)]
     named = (("pretrained", "pretrained"), ("fine_tuned", "fine-tuned"), ("generated", "generated"))
     parts += [_part(f"{word} {mean[key]:.0%}") for key, word in named if isinstance(mean.get(key), float)]

@@ -1,0 +1,132 @@
+"""Which fine-tunings a zoo is made of: three regimes of similarity, saving intervals, and blends of two locations."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..backbone import Backbone, initial_row
+from ..errors import UserError
+from ..finetune import FinetuneRecipe
+from .grow import Job, save_row
+from .recipes import Recipe
+
+#: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
+REGIMES = ("L", "M", "H")
+#: The regime of rows that are fine-tuned on blends of two locations; they serve the generators of all three.
+BLEND = "blend"
+#: Shares of the second location's photographs in a blend.
+WEIGHTS = (0.25, 0.5, 0.75)
+
+
+def zoo_folder(work: Path, regime: str, interval: int) -> Path:
+    """Where the rows of a regime and saving interval are kept."""
+    return work / f"zoo-{regime}-{interval}"
+
+
+def checked_regime(regime: str) -> str:
+    """The regime, if it is one.
+
+    Raises:
+        UserError: naming the known ones.
+    """
+    if regime not in REGIMES:
+        raise UserError(f"Regime '{regime}' is not known; choose one of: {', '.join(REGIMES)}.")
+    return regime
+
+
+def start_file(work: Path, regime: str, location: str) -> Path:
+    """The starting row of a location in a regime: its own, the shared one, or the converged one."""
+    names = {"L": f"start-L-{location}", "M": "start-M", "H": "start-H"}
+    return work / f"{names[checked_regime(regime)]}.safetensors"
+
+
+def write_starts(recipe: Recipe, backbone: Backbone, work: Path) -> None:
+    """Draw the random starting rows of regimes L and M; H's is fine-tuned (see `build`)."""
+    for place, location in enumerate(("", *recipe.seen)):
+        path = start_file(work, "L" if location else "M", location)
+        if not path.exists():
+            rng = torch.Generator().manual_seed(recipe.seed * 1000 + place)
+            save_row(path, initial_row(backbone.layout, rng), backbone)
+
+
+def location_jobs(
+    recipe: Recipe,
+    work: Path,
+    regime: str,
+    *,
+    interval: int | None = None,
+    rows: int | None = None,
+    locations: Sequence[str] = (),
+) -> list[Job]:
+    """One job for each seen location (or each of `locations`) in a regime."""
+    tuning = recipe.finetune
+    tuning = replace(tuning, interval=interval or tuning.interval, rows=rows or tuning.rows)
+    folder = zoo_folder(work, checked_regime(regime), tuning.interval)
+    return [
+        Job(
+            folder,
+            regime,
+            location,
+            start_file(work, regime, location),
+            ((location, 1.0),),
+            tuning,
+            recipe.seed * 1000 + place,
+        )
+        for place, location in enumerate(recipe.seen)
+        if not locations or location in locations
+    ]
+
+
+def pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """All pairs of locations, in order."""
+    return tuple(itertools.combinations(locations, 2))
+
+
+def held_out_pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The pairs that no blend is trained on: neighbours in a circle of the locations, and opposite ones.
+
+    Of ten locations that holds out 15 of 45 pairs, three with each location.
+    """
+    count = len(locations)
+    far = {1, count - 1} | ({count // 2} if count % 2 == 0 else set())
+    place = {location: index for index, location in enumerate(locations)}
+    return tuple((a, b) for a, b in pairs(locations) if count > 3 and place[b] - place[a] in far)
+
+
+def blend_name(a: str, b: str, weight: float) -> str:
+    """The name in the zoo of rows fine-tuned on a blend."""
+    return f"{a}+{b}@{weight:g}"
+
+
+def middle_jobs(recipe: Recipe, work: Path) -> list[Job]:
+    """Half-and-half blends of all pairs, from the adapter trained on all locations; held-out pairs are the yardstick
+    of what the middle could be, and no generator is trained on them."""
+    return [
+        _blend_job(recipe, work, a, b, 0.5, work / "joint.safetensors", recipe.middle, place)
+        for place, (a, b) in enumerate(pairs(recipe.seen))
+    ]
+
+
+def flank_jobs(recipe: Recipe, work: Path) -> list[Job]:
+    """Unequal blends of the training pairs, each from the last row of the pair's half-and-half blend."""
+    held_out, middles = held_out_pairs(recipe.seen), zoo_folder(work, BLEND, recipe.middle.interval)
+    return [
+        _blend_job(recipe, work, a, b, weight, middles / f"{blend_name(a, b, 0.5)}.safetensors", recipe.flank, place)
+        for place, (a, b) in enumerate(pairs(recipe.seen))
+        if (a, b) not in held_out
+        for weight in WEIGHTS
+        if weight != 0.5
+    ]
+
+
+def _blend_job(
+    recipe: Recipe, work: Path, a: str, b: str, weight: float, start: Path, tuning: FinetuneRecipe, place: int
+) -> Job:
+    folder, seed = zoo_folder(work, BLEND, tuning.interval), recipe.seed * 1000 + 500 + place + round(400 * weight)
+    parts = ((a, 1 - weight), (b, weight))
+    return Job(folder, BLEND, blend_name(a, b, weight), start, parts, tuning, seed)

@@ -1,0 +1,153 @@
+"""What every experiment has at hand, and the shape that its findings take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..bundle import Bundle
+from ..errors import UserError
+from ..evaluate import correct
+from ..loop import Step
+from ..plots import Figure
+from ..worlds.base import Images
+from ..zoo import Zoo
+from .jobs import zoo_folder
+from .recipes import Recipe
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A bundle to measure, and where there is one the training folder that it came from.
+
+    Attributes:
+        bundle: the trained bundle.
+        recipe: what it was trained by.
+        run: folder of `wildpdiff train`; its `work` holds the whole zoo. None: only what the bundle keeps.
+        samples: generated adapters a cell: 100 as in the paper, 8 to be quick.
+        seed: of the first generated adapter; the next ones count up.
+        workers: processes that may train at once.
+        left_out: sentences on what could not be used.
+    """
+
+    bundle: Bundle
+    recipe: Recipe
+    run: Path | None = None
+    samples: int = 8
+    seed: int = 0
+    workers: int = 2
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        """Folder for what experiments train.
+
+        Raises:
+            UserError: if there is no training folder.
+        """
+        if self.run is None:
+            raise UserError("This experiment trains; name a folder for it with --run DIR.")
+        return self.run / "work"
+
+    def zoo(self, regime: str, interval: int | None = None) -> Zoo:
+        """The fine-tuned rows of a regime: the whole zoo of the training folder, or those that the bundle keeps."""
+        folder = zoo_folder(self.work, regime, interval or self.recipe.finetune.interval) if self.run else None
+        if folder is None or not folder.exists():
+            folder = self.bundle.folder / f"zoo-{regime}"
+        return Zoo(folder, self.bundle.backbone.layout, regime=regime)
+
+    def rows(self, regime: str, location: str, *, at_most: int | None = None, interval: int | None = None) -> Tensor:
+        """Raw fine-tuned rows `[J, D]` of a location, evenly spaced if there are more than `at_most`.
+
+        A row that is not finite is left out, and said so.
+
+        Raises:
+            UserError: if the location has no usable rows.
+        """
+        rows, _ = self.zoo(regime, interval).of(location)
+        finite = rows.isfinite().all(dim=1)
+        if not bool(finite.all()):
+            self._leave_out(f"{int((~finite).sum())} rows of {location} in regime {regime} are not finite.")
+            rows = rows[finite]
+        if not len(rows):
+            raise UserError(f"Location '{location}' has no usable rows in regime {regime}.")
+        if at_most is None or len(rows) <= at_most:
+            return rows
+        return rows[torch.linspace(0, len(rows) - 1, at_most).round().long()]
+
+    def locations(self, regime: str) -> tuple[str, ...]:
+        """The seen locations with usable rows in a regime; what is wrong with the others is noted, once."""
+        usable = []
+        for location in self.bundle.seen:
+            try:
+                self.rows(regime, location, at_most=1)
+                usable.append(location)
+            except UserError as error:
+                self._leave_out(str(error))
+        return tuple(usable)
+
+    def means(self, regime: str) -> Tensor:
+        """The mean fine-tuned row of each usable location, `[Q, D]`."""
+        return torch.stack([self.rows(regime, location).mean(dim=0) for location in self.locations(regime)])
+
+    def images(self, location: str) -> Images:
+        """The evaluation photographs of a named location."""
+        return _images(self.bundle.world, location)
+
+    def right(self, rows: Tensor, location: str) -> Tensor:
+        """Which evaluation photographs of a location each raw row `[N, D]` names correctly: bool `[N, M]`."""
+        images = self.images(location)
+        return correct(self.bundle.backbone, rows, images.pixels, images.labels)
+
+    def _leave_out(self, sentence: str) -> None:
+        if sentence not in self.left_out:
+            self.left_out.append(sentence)
+
+
+@lru_cache(maxsize=32)
+def _images(world: Any, location: str) -> Images:
+    images: Images = world.images(location, "eval")
+    return images
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people: a title, column heads, rows of text as long as the head, and a note below."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One table or figure of the paper, measured on our world.
+
+    Attributes:
+        name: as given to `wildpdiff reproduce`.
+        title: of its chapter in the report.
+        question: what it asks, in a sentence or two for a reader who does not know the paper.
+        measure: yields (step, data) as it goes; the last data is whole, and JSON.
+        tables: the data as tables, ours beside the paper's figures.
+        figures: the data as figures (`experiments.charts`).
+        says: sentences drawn from the numbers; a difference is called one only if its interval excludes zero.
+        trains: whether it needs long training, so that the stored result is read unless told otherwise.
+    """
+
+    name: str
+    title: str
+    question: str
+    measure: Callable[[Lab], Iterator[tuple[Step, Data]]]
+    tables: Callable[[Data], list[Table]]
+    figures: Callable[[Data], list[Figure]]
+    says: Callable[[Data], list[str]]
+    trains: bool = False

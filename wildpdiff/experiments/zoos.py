@@ -1,0 +1,118 @@
+"""One zoo to order: a regime, a saving interval, some locations - what it will cost, and its growth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..backbone import Backbone
+from ..bundle import Bundle
+from ..errors import UserError
+from ..evaluate import accuracy
+from ..files import load_tensors
+from ..finetune import FinetuneRecipe, finetune
+from ..loop import Step
+from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from .grow import Job, grow, photographs, save_row
+from .jobs import checked_regime, location_jobs, start_file, write_starts
+from .recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Order:
+    """A zoo to grow: its regime, steps between saved rows, rows a location, and the locations."""
+
+    regime: str
+    interval: int
+    rows: int
+    locations: tuple[str, ...]
+
+    def jobs(self, bundle: Bundle, recipe: Recipe, work: Path) -> list[Job]:
+        """The fine-tunings that it stands for.
+
+        Raises:
+            UserError: if the regime or a location is not known, or a number is below 1.
+        """
+        if self.interval < 1 or self.rows < 1:
+            raise UserError("A zoo needs a saving interval and a number of rows of at least 1.")
+        unknown = [name for name in self.locations if name not in bundle.seen]
+        if unknown or not self.locations:
+            raise UserError(
+                f"Location '{''.join(unknown[:1])}' is not a seen one; choose of: {', '.join(bundle.seen)}."
+            )
+        checked_regime(self.regime)
+        return location_jobs(
+            recipe, work, self.regime, interval=self.interval, rows=self.rows, locations=self.locations
+        )
+
+
+def grow_order(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int) -> Iterator[tuple[str, Step]]:
+    """Grow an order into the folder `out/zoo-REGIME-INTERVAL`; yields (stage, step), rows of all rows.
+
+    Raises:
+        UserError: as `Order.jobs`, if the folder holds a zoo of another regime or layout, or a worker complains.
+    """
+    jobs, path = order.jobs(bundle, recipe, out), bundle.folder / "backbone.safetensors"
+    yield from (("start", step) for step in starts(recipe, path, out, bundle.device.type, joint=False))
+    grown = grow(jobs, path, recipe.world, workers=workers, device=bundle.device.type)
+    yield from ((f"zoo {order.regime}", step) for step in grown)
+
+
+def starts(recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bool = True) -> Iterator[Step]:
+    """Write the rows that fine-tunings start from.
+
+    Random ones for regimes L and M; for H one that converged at the first seen location (paper, appendix D); and, if
+    `joint`, the one trained on all seen locations together, from which blends start.
+    """
+    network = Backbone.load(backbone).to(device)
+    write_starts(recipe, network, work)
+    plans = [(start_file(work, "H", ""), recipe.seen[:1])]
+    plans += [(work / "joint.safetensors", recipe.seen)] if joint else []
+    for place, (path, locations) in enumerate(plans):
+        if path.exists():
+            continue
+        checkpoint = path.with_suffix(".part")
+        images = photographs(SavannaWorld(recipe.world), locations, recipe.world.train_images)
+        first = load_tensors(start_file(work, "M", ""))[0]["row"]
+        for tuned in finetune(network, first, images, recipe.shared, seed=recipe.seed, checkpoint=checkpoint):
+            if tuned.row is not None:
+                save_row(path, tuned.row, network)
+            index, total = place * recipe.shared.steps + tuned.step.index, len(plans) * recipe.shared.steps
+            yield Step(index, total, tuned.step.loss)
+        checkpoint.unlink(missing_ok=True)
+
+
+def words_of_cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> str:
+    """What an order will cost here, measured by a few steps on one thread: minutes and megabytes, in a sentence."""
+    jobs = order.jobs(bundle, recipe, Path())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        step, look = _seconds(bundle, jobs[0].recipe, recipe.world)
+    finally:
+        torch.set_num_threads(threads)
+    each = jobs[0].recipe.steps * step + order.rows * look * recipe.world.eval_images
+    rounds = -(-len(jobs) // max(1, workers))
+    size = len(jobs) * order.rows * bundle.backbone.layout.dim * 4 / 1e6
+    return (
+        f"{len(jobs)} locations x {jobs[0].recipe.steps:,} steps: about {rounds * each / 60:.0f} minutes in {workers} "
+        f"processes, {size:,.0f} MB, if nothing else runs (a step {step:.2f} s; a row measured {look * 200:.2f} s)."
+    )
+
+
+def _seconds(bundle: Bundle, tuning: FinetuneRecipe, world: SavannaConfig) -> tuple[float, float]:
+    """Seconds of a fine-tuning step, and of naming one image."""
+    images = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "cost", 32)
+    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][0]
+    run = finetune(bundle.backbone, row, images, tuning, seed=0)
+    next(run)
+    begun = time.perf_counter()
+    for _ in range(3):
+        next(run)
+    step, begun = (time.perf_counter() - begun) / 3, time.perf_counter()
+    accuracy(bundle.backbone, row[None], images.pixels, images.labels)
+    return step, (time.perf_counter() - begun) / len(images)

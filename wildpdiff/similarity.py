@@ -1,0 +1,177 @@
+"""How alike adapters are, convolution by convolution: by their factors, by what the factors multiply to, and aligned.
+
+LoRA's factors (B Q, Q' A) with an orthogonal Q `[R, R]` are the same adapter as (B, A). A cosine of factors can
+therefore be small between adapters that do the same; a cosine of the products B A cannot. P counts the adapted
+convolutions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from .adapter import AdapterLayout
+
+_A, _B = ".lora_A", ".lora_B"
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Cosines of rows `[N, D]` with rows `[J, D]`: in each convolution `[P, N, J]`, and of whole rows `[N, J]`.
+
+    A convolution that one of the two leaves as it is has cosine 0.
+    """
+
+    factors: Tensor
+    products: Tensor
+    whole_factors: Tensor
+    whole_products: Tensor
+
+
+def convolutions(layout: AdapterLayout) -> tuple[str, ...]:
+    """Names of the adapted convolutions, in network order."""
+    return tuple(name.removesuffix(_A) for name in layout.names if name.endswith(_A))
+
+
+def compare(layout: AdapterLayout, a: Tensor, b: Tensor) -> Alike:
+    """Cosines of all raw rows of `a` `[N, D]` with all of `b` `[J, D]` (paper, appendix D, compares factors).
+
+    Raises:
+        UserError: if rows have another D.
+    """
+    factors, products = _dots(layout, a, b)
+    factor_norms = [_norms(layout, rows, 0) for rows in (a, b)]
+    product_norms = [_norms(layout, rows, 1) for rows in (a, b)]
+    return Alike(
+        _cosine(factors, *factor_norms),
+        _cosine(products, *product_norms),
+        _cosine(factors.sum(dim=0), *(norms.sum(dim=0) for norms in factor_norms)),
+        _cosine(products.sum(dim=0), *(norms.sum(dim=0) for norms in product_norms)),
+    )
+
+
+def per_layer(layout: AdapterLayout, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines of two raw rows `[D]` in each adapted convolution: of the factors `[P]`, and of the products `[P]`."""
+    alike = compare(layout, a[None], b[None])
+    return alike.factors[:, 0, 0], alike.products[:, 0, 0]
+
+
+def align(layout: AdapterLayout, row: Tensor, reference: Tensor) -> Tensor:
+    """The same adapters with factors as near as may be to the reference's (orthogonal Procrustes, per convolution).
+
+    Args:
+        layout: of the rows.
+        row: raw rows, `[..., D]`.
+        reference: one raw row, `[D]`.
+
+    Returns:
+        Raw rows `[..., D]` whose products B A are those of `row`.
+
+    Raises:
+        UserError: if a row has another D.
+    """
+    named, wanted = layout.unpack(row.double()), layout.unpack(reference.double())
+    for name in convolutions(layout):
+        a, b = named[name + _A], named[name + _B]
+        flat_a, flat_b = a.flatten(-3), b.flatten(-3)
+        overlap = flat_b.mT @ wanted[name + _B].flatten(-3) + flat_a @ wanted[name + _A].flatten(-3).mT
+        left, _, right = torch.linalg.svd(overlap)
+        turn = left @ right
+        named[name + _A] = (turn.mT @ flat_a).reshape(a.shape)
+        named[name + _B] = (flat_b @ turn).reshape(b.shape)
+    return layout.pack(named)
+
+
+def diversity(rows: Tensor, first: Tensor) -> dict[str, list[float]]:
+    """Cosine of each checkpoint `[J, D]` with the converged one `[D]`, and the largest and smallest with the others."""
+    own = torch.eye(len(rows), dtype=torch.bool)
+    others = _exact_cosine(rows, rows)
+    return {
+        "from_first": _exact_cosine(rows, first[None])[:, 0].tolist(),
+        "largest": others.masked_fill(own, -1.0).max(dim=1).values.tolist(),
+        "smallest": others.masked_fill(own, 1.0).min(dim=1).values.tolist(),
+    }
+
+
+def novelty(rows: Tensor, known: Tensor, *, is_known: bool = False) -> dict[str, Any]:
+    """How far rows `[N, D]` are from known ones `[J, D]` and from one another.
+
+    Args:
+        rows: raw rows; N of at least 2, or they are not compared with one another.
+        known: the training rows.
+        is_known: whether the rows are among the known ones; then each is compared with the others.
+
+    Returns:
+        For each row, `cosine`: the largest with a known row (paper, Figure 5); `deviation`: the same of deviations
+        from the mean known row; `distance`: to the nearest known row, in units of the mean distance between known
+        rows; `among`: the largest cosine with another of the rows. `apart` is the mean distance between the rows in
+        that unit, and `spread` their standard deviation over the known rows'.
+    """
+    mean, gaps = known.mean(dim=0), torch.cdist(rows, known, compute_mode="donot_use_mm_for_euclid_dist")
+    same = (gaps == 0) & torch.tensor(is_known)
+    between = _mean_distance(known)
+    found = {
+        "cosine": _exact_cosine(rows, known).masked_fill(same, -1.0).max(dim=1).values,
+        "deviation": _exact_cosine(rows - mean, known - mean).masked_fill(same, -1.0).max(dim=1).values,
+        "distance": gaps.masked_fill(same, float("inf")).min(dim=1).values / between,
+        "among": _others(_exact_cosine(rows, rows)),
+    }
+    return {name: values.tolist() for name, values in found.items()} | {
+        "apart": _mean_distance(rows) / between,
+        "spread": _deviation(rows) / _deviation(known),
+    }
+
+
+def _exact_cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosines `[N, J]` in double precision: those of checkpoints one iteration apart differ from 1 by about 1e-5, as
+    much as single precision errs over a whole row."""
+    return normalize(a.double(), dim=1) @ normalize(b.double(), dim=1).T
+
+
+def _dots(layout: AdapterLayout, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Inner products of factors and of products B A in each convolution, each `[P, N, J]`.
+
+    <B A, B' A'> is the sum of (B^T B') * (A A'^T), so no product is ever made.
+    """
+    first, second = layout.unpack(a.float()), layout.unpack(b.float())
+    factors, products = [], []
+    for name in convolutions(layout):
+        down = torch.einsum("nri,jsi->njrs", first[name + _A].flatten(2), second[name + _A].flatten(2))
+        up = torch.einsum("nor,jos->njrs", first[name + _B].flatten(2), second[name + _B].flatten(2))
+        factors.append((down + up).diagonal(dim1=2, dim2=3).sum(dim=-1))
+        products.append((down * up).sum(dim=(2, 3)))
+    return torch.stack(factors), torch.stack(products)
+
+
+def _norms(layout: AdapterLayout, rows: Tensor, which: int) -> Tensor:
+    """Squared norms `[P, N]` of the factors (0) or products (1) of each row."""
+    return torch.stack([_dots(layout, row, row)[which][:, 0, 0] for row in rows.split(1)], dim=1)
+
+
+def _cosine(dots: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Cosines `[..., N, J]` from inner products and squared norms `[..., N]` and `[..., J]`."""
+    size = (first[..., :, None] * second[..., None, :]).clamp(min=0).sqrt()
+    return torch.where(size > 0, dots / size.clamp(min=1e-30), torch.zeros_like(dots)).clamp(-1, 1)
+
+
+def _others(cosines: Tensor) -> Tensor:
+    """The largest of each row of `[N, N]` beside the diagonal; of one row alone, its own."""
+    if len(cosines) == 1:
+        return cosines[0]
+    return cosines.masked_fill(torch.eye(len(cosines), dtype=torch.bool), -1.0).max(dim=1).values
+
+
+def _mean_distance(rows: Tensor) -> float:
+    """The mean distance between different rows `[N, D]`; 0 if there is one."""
+    return float(torch.pdist(rows).mean()) if len(rows) > 1 else 0.0
+
+
+def _deviation(rows: Tensor) -> float:
+    """Root mean square distance of rows `[N, D]` from their mean; 0 if there is one."""
+    if len(rows) == 1:
+        return 0.0
+    return float((rows - rows.mean(dim=0)).square().sum() / (len(rows) - 1)) ** 0.5
