@@ -44,7 +44,7 @@ RANKS = (
     ("worlds/savanna/sheet", "bundle"),
     ("experiments/recipes", "experiments/seen", "experiments/generate", "experiments/bench", "experiments/statistics"),
     ("experiments/grow", "experiments/charts", "experiments/baselines", "experiments/parameter_kinds"),
-    ("experiments/jobs", "experiments/parameter_runs"),
+    ("experiments/jobs", "experiments/parameter_runs", "experiments/grow_together"),
     ("experiments/generators", "experiments/zoos", "experiments/lab"),
     ("experiments/build", "experiments/blending", "experiments/ablation_runs", "experiments/report"),
     ("experiments/figure7",),

@@ -102,13 +102,14 @@ def zoo(
     """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
     from .bundle import Bundle
     from .experiments.recipes import recipe_of
-    from .experiments.zoos import Order, grow_order, words_of_cost
+    from .experiments.zoos import Order, cost, grow_order
 
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
     order, recipe = Order(regime, interval, rows, names), recipe_of(opened.recipe)
-    _say(words_of_cost(opened, recipe, order, workers=workers))
-    for _ in _shown(grow_order(opened, recipe, order, out, workers=workers)):
+    price = cost(opened, recipe, order, workers=workers)
+    _say(price.words(order, recipe, workers))
+    for _ in _shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
         pass
     _say(f"The zoo is ready: {out}")
 

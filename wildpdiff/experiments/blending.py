@@ -23,7 +23,7 @@ GENERATED = ("ours", "paper", "latents")
 WAYS = (*GENERATED, "weights", "products", "softmax")
 MEANING = {
     "ours": "generated at the blended condition, trained with rows of blends",
-    "paper": "generated at the blended condition, no blend ever trained on",
+    "paper": "generated at the blended condition by a denoiser that never saw a blend",
     "latents": "blend of the two latents that both conditions lead to from one noise",
     "weights": "weighted ensemble of both locations' mean fine-tuned rows",
     "products": "the same of the products BA, not of the factors",

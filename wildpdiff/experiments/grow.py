@@ -138,19 +138,27 @@ def do(job: Job, backbone: Backbone, world: SavannaWorld) -> None:
         zoo = Zoo(job.folder, backbone.layout, regime=job.regime)
         if zoo.count(job.name) >= job.recipe.rows:
             return
-        tensors, _ = load_tensors(job.start)
-        start = tensors["row"] if "row" in tensors else tensors["rows"][-1].float()
         grow_zoo(
             zoo,
             job.name,
             backbone,
-            start,
+            start_row(job),
             mixed(world, job.parts, "train"),
             mixed(world, job.parts, "eval"),
             job.recipe,
             seed=job.seed,
             checkpoint=mark.with_suffix(f"{mark.suffix}.part"),
         )
+
+
+def start_row(job: Job) -> Tensor:
+    """The raw row `[D]` that a job starts from.
+
+    Raises:
+        UserError: if its file is missing or damaged.
+    """
+    tensors, _ = load_tensors(job.start)
+    return tensors["row"].float() if "row" in tensors else tensors["rows"][-1].float()
 
 
 def mixed(world: SavannaWorld, parts: Sequence[tuple[str, float]], split: str) -> Images:

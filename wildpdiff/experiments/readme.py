@@ -1,101 +1,131 @@
-"""The README's results table, made from the bundle's figures and a stored run of `wildpdiff bench --json`."""
+"""The README's results table, made from the stored experiments and a stored run of `wildpdiff bench --json`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..evaluate import mean_interval
+from . import table1, table2, table3
+from .figure7 import MEANING
+from .lab import Data
+from .reproduce import Result
+from .statistics import points
 
-#: The paper's figures beside ours, percent: Tables 2 (regime H) and 3; and the size that section 4.3 gives.
-PAPER = {"pretrained": 71.0, "fine_tuned": 96.2, "generated": 95.4, "gap": -0.86}
-PAPER_UNSEEN = {"pretrained": 86.6, "generated": 85.3}
+Row = tuple[object, ...]
+#: The size of the paper's generator (section 4.3).
 PAPER_SIZE = "282.42M"
+#: The paper's cosine of factors across locations (appendix D), and at interval 100 to the training rows (appendix C).
+PAPER_COSINE = "0 / 0.5 / 0.98"
+PAPER_NOVELTY = "0.89"
 
 
-def results_table(manifest: dict[str, Any], bench: dict[str, Any]) -> str:
+def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapping[str, Result]) -> str:
     """Markdown: ours, the paper's, the command that measures it, and minutes on two CPU cores.
 
-    Intervals are 95% bootstrap intervals of a mean over locations.
+    Three figures with strokes between them stand for the regimes L / M / H; brackets hold 95% intervals.
     """
     lines = ["| what | ours | paper | command | minutes |", "|---|---|---|---|---|"]
-    rows = [*_made(manifest), *_seen(manifest["figures"]), *_at_unseen(manifest["figures"]), *_speed(bench)]
+    parts = {
+        "table1": _unconditional,
+        "figure5": _novelty,
+        "table2": _seen,
+        "figure7": _middle,
+        "figure6": _likeness,
+        "table3": _unseen,
+    }
+    rows = [*_made(manifest)]
+    for name, part in parts.items():
+        rows += _commanded(results[name], part(results[name].data))
+    rows += _crossed(manifest)
+    rows += _speed(bench)
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
 
 
-def _made(manifest: dict[str, Any]) -> list[tuple[object, ...]]:
+def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows of one experiment, the first with its command and minutes."""
+    command: tuple[object, object] = (f"`wildpdiff reproduce {result.name}`", f"{result.seconds / 60:.0f}")
+    for row in rows:
+        yield (*row, *command)
+        command = ("same", "")
+
+
+def _made(manifest: dict[str, Any]) -> list[Row]:
     minutes = sum(manifest["seconds"].values()) / 60
-    return [
-        (
-            "the bundle, from nothing",
-            "",
-            "",
-            f"`wildpdiff train --recipe {manifest['recipe']} --out DIR`",
-            f"{minutes:.0f}",
-        )
-    ]
+    return [("the bundle, from nothing", "", "", f"`wildpdiff train --recipe {manifest['recipe']}`", f"{minutes:.0f}")]
 
 
-def _seen(figures: dict[str, Any]) -> list[tuple[object, ...]]:
-    rows = figures["locations"]
-    images = sorted({row["images"] for row in rows.values()})
-    adapters = sum(row["generated"]["n"] for row in rows.values())
-    command, crossed = "`wildpdiff evaluate --crossed`", figures["crossed"]
-    first = f"pretrained, mean of {len(rows)} seen locations, {images[0]} images each"
-    return [
-        (first, _mean(rows, "pretrained"), PAPER["pretrained"], command, 3),
-        ("fine-tuned there", _mean(rows, "fine_tuned"), PAPER["fine_tuned"], "same", ""),
-        ("fine-tuned, through our codec alone", _mean(rows, "codec"), "", "same", ""),
-        ("fine-tuned, through a PCA codec of the same size", _mean(rows, "pca_codec"), "", "same", ""),
-        (f"**generated**, {adapters} adapters", f"**{_mean(rows, 'generated')}**", PAPER["generated"], "same", ""),
-        ("generated from one new picture of the place each", _mean(rows, "one_picture"), "", "same", ""),
-        ("generated minus fine-tuned, points", _gap(rows, "fine_tuned"), PAPER["gap"], "same", ""),
-        ("generated minus pretrained, points", _gap(rows, "pretrained"), "", "same", ""),
-        (
-            "another location's condition costs, points",
-            _signed(crossed["mean_drop"], crossed["interval"]),
-            "",
-            "same",
-            "",
-        ),
-    ]
+def _unconditional(data: Data) -> Iterator[Row]:
+    for interval, cell in data["intervals"].items():
+        tuned, made = table1.PAPER[int(interval)]
+        what = f"{data['location']} alone, no condition, interval {interval}: fine-tuned; generated"
+        yield what, f"{points(cell['fine_tuned'])}; {points(cell['generated'])}", f"{tuned}; {made}"
 
 
-def _at_unseen(figures: dict[str, Any]) -> list[tuple[object, ...]]:
-    rows = figures["unseen"]
-    first, command = f"pretrained, {len(rows)} unseen locations", "`wildpdiff evaluate --locations unseen`"
-    return [
-        (first, _mean(rows, "pretrained"), PAPER_UNSEEN["pretrained"], command, 1),
-        ("generated, the same locations", _mean(rows, "generated"), PAPER_UNSEEN["generated"], "same", ""),
-    ]
+def _novelty(data: Data) -> Iterator[Row]:
+    found = data["intervals"]["100"]["generated"]
+    cosine = sum(found["cosine"]) / len(found["cosine"])
+    apart = sum(found["distance"]) / len(found["distance"])
+    yield "interval 100: largest cosine to a training row", f"{cosine:.3f}", PAPER_NOVELTY
+    yield "the same, as distance over the mean distance of training rows", f"{apart:.2f}", ""
 
 
-def _speed(bench: dict[str, Any]) -> list[tuple[object, ...]]:
+def _seen(data: Data) -> Iterator[Row]:
+    regimes = data["regimes"]
+    one = next(iter(regimes.values()))
+    count, images = len(one["locations"]), next(iter(one["locations"].values()))["generated"]["images"]
+    for way in ("pretrained", "fine_tuned", "codec", "generated", "ensemble", "joint"):
+        paper = {"pretrained": "71.0", "fine_tuned": _paper(0), "generated": _paper(1)}.get(way, "")
+        mark = "**" if way == "generated" else ""
+        where = f", {count} seen locations, {images} images each" if way == "pretrained" else ""
+        yield f"{mark}{table2.WAYS[way]}{mark}{where}", f"{mark}{_over(regimes, way)}{mark}", paper
+    gaps = " / ".join(points(part["mean"]["gap"], signed=True) for part in regimes.values())
+    yield "generated minus fine-tuned, points", gaps, "\u22120.04 / \u22120.81 / \u22120.86"
+
+
+def _paper(place: int) -> str:
+    means = [sum(row[place] for row in part.values()) / len(part) for part in table2.PAPER.values()]
+    return " / ".join(f"{mean:.1f}" for mean in means)
+
+
+def _over(regimes: Data, way: str) -> str:
+    return " / ".join(f"{100 * part['mean'][way]['mean']:.1f}" for part in regimes.values())
+
+
+def _middle(data: Data) -> Iterator[Row]:
+    parts = [part for part in data["summary"] if part["group"] == "held out"]
+    for way in ("ours", "paper", "weights", "products", "joint", "own"):
+        shares = " / ".join(f"{100 * part['weaker'][way]['mean']:.1f}" for part in parts)
+        yield f"half-way, weaker of both, 15 held-out pairs: {MEANING[way]}", shares, ""
+    gains = " / ".join(points(part["ours_minus"][part["best"]], signed=True) for part in parts)
+    yield "ours minus the best of ensemble, products and the paper's way, points", gains, ""
+
+
+def _likeness(data: Data) -> Iterator[Row]:
+    for what, paper in (("factors", PAPER_COSINE), ("products", "")):
+        shown = " / ".join(f"{part['across'][what]['mean']:.2f}" for part in data["regimes"].values())
+        yield f"cosine of {what} across locations", shown, paper
+
+
+def _unseen(data: Data) -> Iterator[Row]:
+    means = [sum(row[place] for row in table3.PAPER.values()) / len(table3.PAPER) for place in range(4)]
+    yield f"pretrained, {len(data['shared'])} unseen locations", points(data["mean"]["pretrained"]), f"{means[0]:.1f}"
+    paper = " / ".join(f"{mean:.1f}" for mean in means[1:])
+    yield "generated, the same locations", _over(data["regimes"], "generated"), paper
+    yield "one adapter trained on all ten, unchanged", points(data["mean"]["joint"]), ""
+
+
+def _crossed(manifest: dict[str, Any]) -> list[Row]:
+    crossed = manifest["figures"]["H"]["crossed"]
+    low, high = (100 * value for value in crossed["interval"])
+    cost = f"{100 * crossed['mean_drop']:.1f} ({low:.1f} to {high:.1f})"
+    return [("another location's condition costs, points, H", cost, "", "`wildpdiff evaluate --crossed`", 2)]
+
+
+def _speed(bench: dict[str, Any]) -> list[Row]:
     step, swapped = bench["generate_over_fine_tune_step"], bench["evaluate"]["ratio"]
     numbers = f"{bench['generator_parameters'] / 1e6:.2f}M"
     return [
-        ("numbers in the generator", numbers, PAPER_SIZE, "`wildpdiff bench`", 1),
+        ("numbers in a generator", numbers, PAPER_SIZE, "`wildpdiff bench`", 1),
         ("one adapter (DDIM, 50 steps) over one fine-tuning step of batch 16", f"{step:.2f}", "", "same", ""),
         ("images a second with a swapped adapter over plain timm", f"{swapped:.2f}", "", "same", ""),
     ]
-
-
-def _values(rows: dict[str, Any], column: str) -> list[float]:
-    return [100 * (row[column]["mean"] if isinstance(row[column], dict) else row[column]) for row in rows.values()]
-
-
-def _with_interval(values: list[float], form: str) -> str:
-    low, high = mean_interval(values)
-    return f"{sum(values) / len(values):{form}} ({low:{form}} to {high:{form}})"
-
-
-def _mean(rows: dict[str, Any], column: str) -> str:
-    return _with_interval(_values(rows, column), ".1f")
-
-
-def _gap(rows: dict[str, Any], column: str) -> str:
-    pairs = zip(_values(rows, "generated"), _values(rows, column), strict=True)
-    return _with_interval([generated - other for generated, other in pairs], "+.2f")
-
-
-def _signed(value: float, interval: list[float]) -> str:
-    return f"{100 * value:.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"

@@ -35,7 +35,7 @@ class Recipe:
     finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
     middle: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=160, rows=4, interval=10))
     flank: FinetuneRecipe = field(
-        default_factory=lambda: FinetuneRecipe(converge=40, rows=4, interval=10, learning_rate=1e-3)
+        default_factory=lambda: FinetuneRecipe(converge=20, rows=2, interval=10, learning_rate=1e-3)
     )
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     soups: int = 600

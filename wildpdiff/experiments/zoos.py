@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,8 +17,10 @@ from ..evaluate import accuracy
 from ..files import load_tensors
 from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
-from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from ..together import faster_together
+from ..worlds.savanna.world import SavannaWorld
 from .grow import Job, grow, photographs, save_row
+from .grow_together import grow_together
 from .jobs import checked_regime, location_jobs, start_file, write_starts
 from .recipes import Recipe
 
@@ -50,15 +53,22 @@ class Order:
         )
 
 
-def grow_order(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int) -> Iterator[tuple[str, Step]]:
+def grow_order(
+    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int, together: bool = False
+) -> Iterator[tuple[str, Step]]:
     """Grow an order into the folder `out/zoo-REGIME-INTERVAL`; yields (stage, step), rows of all rows.
+
+    `together` trains all locations in one batched step: see `Cost`.
 
     Raises:
         UserError: as `Order.jobs`, if the folder holds a zoo of another regime or layout, or a worker complains.
     """
     jobs, path = order.jobs(bundle, recipe, out), bundle.folder / "backbone.safetensors"
     yield from (("start", step) for step in starts(recipe, path, out, bundle.device.type, joint=False))
-    grown = grow(jobs, path, recipe.world, workers=workers, device=bundle.device.type)
+    if together:
+        grown = grow_together(jobs, path, recipe.world, device=bundle.device.type)
+    else:
+        grown = grow(jobs, path, recipe.world, workers=workers, device=bundle.device.type)
     yield from ((f"zoo {order.regime}", step) for step in grown)
 
 
@@ -86,33 +96,59 @@ def starts(recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bo
         checkpoint.unlink(missing_ok=True)
 
 
-def words_of_cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> str:
-    """What an order will cost here, measured by a few steps on one thread: minutes and megabytes, in a sentence."""
+@dataclass(frozen=True)
+class Cost:
+    """What an order will cost here, measured by a few steps on one thread.
+
+    `step`: seconds of a fine-tuning step; `look`: of naming one image; `together`: how many times faster all locations
+    train in one batched step than one after the other; `minutes`, `megabytes`: of the whole.
+    """
+
+    step: float
+    look: float
+    together: float
+    minutes: float
+    megabytes: float
+
+    def words(self, order: Order, recipe: Recipe, workers: int) -> str:
+        """The cost in a sentence."""
+        steps = recipe.finetune.converge + order.rows * order.interval
+        way = "in one batched step" if self.together > 1 else f"in {workers} processes"
+        return (
+            f"{len(order.locations)} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
+            f"{self.megabytes:,.0f} MB, if nothing else runs (a step takes {self.step:.2f} s, and a batched step is "
+            f"{self.together:.1f} times as fast as one after the other)."
+        )
+
+
+def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
+    """Measure what an order will cost, on one thread.
+
+    Raises:
+        UserError: as `Order.jobs`.
+    """
     jobs = order.jobs(bundle, recipe, Path())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        step, look = _seconds(bundle, jobs[0].recipe, recipe.world)
+        step, look, together = _seconds(bundle, jobs[0].recipe)
     finally:
         torch.set_num_threads(threads)
     each = jobs[0].recipe.steps * step + order.rows * look * recipe.world.eval_images
-    rounds = -(-len(jobs) // max(1, workers))
+    rounds = len(jobs) / together if together > 1 else -(-len(jobs) // max(1, workers))
     size = len(jobs) * order.rows * bundle.backbone.layout.dim * 4 / 1e6
-    return (
-        f"{len(jobs)} locations x {jobs[0].recipe.steps:,} steps: about {rounds * each / 60:.0f} minutes in {workers} "
-        f"processes, {size:,.0f} MB, if nothing else runs (a step {step:.2f} s; a row measured {look * 200:.2f} s)."
-    )
+    return Cost(step, look, together, rounds * each / 60, size)
 
 
-def _seconds(bundle: Bundle, tuning: FinetuneRecipe, world: SavannaConfig) -> tuple[float, float]:
-    """Seconds of a fine-tuning step, and of naming one image."""
+def _seconds(bundle: Bundle, tuning: FinetuneRecipe) -> tuple[float, float, float]:
+    """Seconds of a fine-tuning step, of naming one image, and the gain of batching two locations."""
     images = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "cost", 32)
     row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][0]
     run = finetune(bundle.backbone, row, images, tuning, seed=0)
     next(run)
     begun = time.perf_counter()
-    for _ in range(3):
-        next(run)
-    step, begun = (time.perf_counter() - begun) / 3, time.perf_counter()
+    done = sum(1 for _ in islice(run, 3))
+    step, begun = (time.perf_counter() - begun) / max(1, done), time.perf_counter()
     accuracy(bundle.backbone, row[None], images.pixels, images.labels)
-    return step, (time.perf_counter() - begun) / len(images)
+    look = (time.perf_counter() - begun) / len(images)
+    return step, look, faster_together(bundle.backbone, torch.stack([row, row]), [images, images], tuning)

@@ -1,0 +1,56 @@
+"""Growing a zoo in one process whose every step trains all locations at once: for devices on which that is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..backbone import Backbone
+from ..evaluate import accuracy
+from ..loop import Step
+from ..together import finetune_together
+from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from ..zoo import Zoo
+from .grow import Job, mixed, start_row
+
+
+def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, device: str) -> Iterator[Step]:
+    """Do all jobs of one zoo in batched steps; killed and run again, it goes on. Yields rows in the zoo of all rows.
+
+    Rows reach the zoos before the training state that follows them is saved, as in `grow.grow_zoo`.
+    """
+    network, recipe = Backbone.load(backbone).to(device), jobs[0].recipe
+    zoo = Zoo(jobs[0].folder, network.layout, regime=jobs[0].regime)
+    total = len(jobs) * recipe.rows
+    if all(zoo.count(job.name) >= recipe.rows for job in jobs):
+        return
+    jobs[0].folder.mkdir(parents=True, exist_ok=True)
+    checkpoint, block = jobs[0].folder / ".together.part", 10 * recipe.interval
+    images = [mixed(SavannaWorld(world), job.parts, "train") for job in jobs]
+    held_out = [mixed(SavannaWorld(world), job.parts, "eval") for job in jobs]
+    fresh: dict[int, Tensor] = {}
+
+    def keep() -> None:
+        for place, job in enumerate(jobs):
+            new = [rows[place] for number, rows in fresh.items() if number >= zoo.count(job.name)]
+            if new:
+                stacked = torch.stack(new)
+                zoo.add(job.name, stacked, accuracy(network, stacked, held_out[place].pixels, held_out[place].labels))
+        fresh.clear()
+
+    starts, seeds = torch.stack([start_row(job) for job in jobs]), [job.seed for job in jobs]
+    run = finetune_together(network, starts, images, recipe, seeds=seeds, checkpoint=checkpoint, save_every=block)
+    for tuned in run:
+        if tuned.rows is not None:
+            fresh[(tuned.step.index - recipe.converge) // recipe.interval - 1] = tuned.rows
+        if tuned.step.index % block == 0:
+            keep()
+            done = sum(zoo.count(job.name) for job in jobs)
+            if done < total:
+                yield Step(max(1, done), total, tuned.step.loss)
+    keep()
+    checkpoint.unlink(missing_ok=True)
+    yield Step(total, total, float("nan"))
