@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 import wildpdiff
 from wildpdiff import Bundle
 from wildpdiff.cli import app
+from wildpdiff.experiments.lab import Lab
 from wildpdiff.experiments.readme import results_table
+from wildpdiff.experiments.recipes import recipe_of
+from wildpdiff.experiments.reproduce import EXPERIMENTS, chapter, choose, read_result, reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,10 +24,27 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_results_table_is_made_from_the_bundle_and_the_stored_benchmark():
+def test_the_results_table_is_made_from_the_stored_experiments_and_the_stored_benchmark():
     manifest = json.loads((ROOT / "assets/savanna/bundle.json").read_text())
     bench = json.loads((ROOT / "assets/readme/bench.json").read_text())
-    assert results_table(manifest, bench) in README
+    stored = {path.stem: read_result(path) for path in (ROOT / "assets/savanna/results").glob("*.json")}
+    assert results_table(manifest, bench, stored) in README
+    assert set(stored) <= set(EXPERIMENTS)
+    for name, result in stored.items():
+        chapter(EXPERIMENTS[name], result)
+        assert result.command.startswith(f"wildpdiff reproduce {name}")
+        assert re.fullmatch(r"[0-9a-f]{40}", result.commit)
+
+
+def test_the_report_of_the_stored_experiments_is_whole(tmp_path):
+    stored = [path.stem for path in (ROOT / "assets/savanna/results").glob("*.json")]
+    trains = [name for name in stored if EXPERIMENTS[name].trains]
+    lab = Lab(Bundle.open(ROOT / "assets/savanna"), recipe_of("savanna"))
+    for name in trains:
+        list(reproduce(choose(name), lab, tmp_path, quick=True, retrain=False, command=f"wildpdiff reproduce {name}"))
+    page = (tmp_path / "report.html").read_text()
+    assert trains
+    assert all(f'id="{name}"' in page for name in trains)
 
 
 @pytest.mark.slow

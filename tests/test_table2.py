@@ -24,6 +24,9 @@ from wildpdiff.zoo import Zoo
 SEEN, UNSEEN, REGIMES = ("R10", "R12", "U11", "Q08"), ("D03", "E01"), ("L", "H")
 ROWS, IMAGES = 5, 12
 
+#: A lab, and what tables 2 and 3 find in it.
+Found = tuple[Lab, dict[str, Any], dict[str, Any]]
+
 
 class RuledLab(Lab):
     """A lab in which an adapter is right about an image if it lies on one side of a plane, by location and image."""
@@ -40,6 +43,18 @@ def rng(seed: int) -> torch.Generator:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
+    """A lab to change."""
+    return ruled(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A lab to leave as it is, and what tables 2 and 3 find in it."""
+    lab = ruled(tmp_path_factory.mktemp("lab"))
+    return lab, measured(table2, lab), measured(table3, lab)
+
+
+def ruled(folder: Path) -> Lab:
     """Four seen and two unseen locations, two regimes, 50 numbers in a row."""
     names = (*SEEN, *UNSEEN)
     embeddings = dict(zip(names, torch.randn(len(names), 6, generator=rng(1)), strict=True))
@@ -49,7 +64,7 @@ def lab(tmp_path: Path) -> Lab:
         for number, way in enumerate(("ours", "paper"))
     }
     bundle: Any = SimpleNamespace(
-        folder=tmp_path,
+        folder=folder,
         seen=SEEN,
         unseen=UNSEEN,
         regimes=REGIMES,
@@ -59,7 +74,7 @@ def lab(tmp_path: Path) -> Lab:
         backbone=SimpleNamespace(layout=LAYOUT),
     )
     for place, regime in enumerate(REGIMES):
-        zoo = Zoo(tmp_path / f"zoo-{regime}", LAYOUT, regime=regime)
+        zoo = Zoo(folder / f"zoo-{regime}", LAYOUT, regime=regime)
         for number, name in enumerate(SEEN):
             rows = torch.randn(ROWS, LAYOUT.dim, generator=rng(100 * place + number))
             zoo.add(name, rows, torch.zeros(ROWS))
@@ -87,8 +102,9 @@ def made(lab: Lab, regime: str, location: str, count: int = 3, way: str = "ours"
     return torch.cat([generator.generate(condition, seed=lab.seed + i) for i in range(count)])
 
 
-def test_the_gap_is_generated_minus_fine_tuned(lab: Lab) -> None:
-    data, gaps = measured(table2, lab), {}
+def test_the_gap_is_generated_minus_fine_tuned(whole: Found) -> None:
+    lab, data, _ = whole
+    gaps = {}
     for regime in REGIMES:
         for name in SEEN:
             own, tuned = data["regimes"][regime]["locations"][name], lab.zoo(regime).of(name)[0]
@@ -103,8 +119,8 @@ def test_the_gap_is_generated_minus_fine_tuned(lab: Lab) -> None:
     assert max(map(abs, gaps.values())) > 0.02, "or nothing was compared"
 
 
-def test_the_parts_of_the_gap_add_up(lab: Lab) -> None:
-    for part in measured(table2, lab)["regimes"].values():
+def test_the_parts_of_the_gap_add_up(whole: Found) -> None:
+    for part in whole[1]["regimes"].values():
         for cells in (*part["locations"].values(), part["mean"]):
             parts = cells["codec_gap"]["mean"] + cells["diffusion_gap"]["mean"]
             assert cells["gap"]["mean"] == pytest.approx(parts)
@@ -112,8 +128,8 @@ def test_the_parts_of_the_gap_add_up(lab: Lab) -> None:
             assert cells["codec_gap"]["mean"] == pytest.approx(lost)
 
 
-def test_every_cell_says_what_it_was_measured_on(lab: Lab) -> None:
-    data = measured(table2, lab)
+def test_every_cell_says_what_it_was_measured_on(whole: Found) -> None:
+    _, data, _ = whole
     assert data["samples"] == 3
     for part in data["regimes"].values():
         for cells in part["locations"].values():
@@ -125,8 +141,8 @@ def test_every_cell_says_what_it_was_measured_on(lab: Lab) -> None:
             assert all(0 <= cells[way]["low"] <= cells[way]["mean"] <= cells[way]["high"] <= 1 for way in table2.WAYS)
 
 
-def test_single_rows_are_what_their_names_say(lab: Lab) -> None:
-    data = measured(table2, lab)
+def test_single_rows_are_what_their_names_say(whole: Found) -> None:
+    lab, data, _ = whole
     for regime in REGIMES:
         zoo = {name: lab.zoo(regime).of(name)[0] for name in SEEN}
         for name in SEEN:
@@ -146,7 +162,8 @@ def test_single_rows_are_what_their_names_say(lab: Lab) -> None:
                 assert cells[way]["mean"] == pytest.approx(share(lab, row[None], name), abs=0.09), (way, name)
 
 
-def test_noise_is_as_far_from_the_zoo_as_generated_adapters(lab: Lab) -> None:
+def test_noise_is_as_far_from_the_zoo_as_generated_adapters(whole: Found) -> None:
+    lab = whole[0]
     shared = table2._Shared.of(lab, "H")
     rows = table2.candidates(lab, shared, "R10")
     tuned = lab.rows("H", "R10")
@@ -165,8 +182,8 @@ def test_few_and_many_samples_can_be_measured(lab: Lab, samples: int) -> None:
 
 
 @pytest.mark.parametrize("table", [table2, table3])
-def test_the_tables_are_rectangular_and_the_figures_drawn(lab: Lab, table: ModuleType) -> None:
-    data = measured(table, lab)
+def test_the_tables_are_rectangular_and_the_figures_drawn(whole: Found, table: ModuleType) -> None:
+    data = whole[1 if table is table2 else 2]
     (experiment,) = table.EXPERIMENTS
     for found in experiment.tables(data):
         assert found.rows
@@ -176,13 +193,16 @@ def test_the_tables_are_rectangular_and_the_figures_drawn(lab: Lab, table: Modul
     assert all(sentence.endswith(".") for sentence in experiment.says(data))
 
 
-def test_each_location_has_its_row_with_the_paper_s_figures_beside(lab: Lab) -> None:
-    low = next(table for table in table2.tables(measured(table2, lab)) if "Regime L" in table.title)
+def test_each_location_has_its_row_with_the_paper_s_figures_beside(
+    whole: Found,
+) -> None:
+    _, seen, unseen = whole
+    low = next(table for table in table2.tables(seen) if "Regime L" in table.title)
     assert [row[0] for row in low.rows] == list(SEEN)
     assert low.rows[0][-3:] == ("94.2", "93.8", "-0.4")
-    unseen = table3.tables(measured(table3, lab))[1]
-    assert [row[0] for row in unseen.rows] == list(UNSEEN)
-    assert unseen.rows[1][-4:] == ("97.9", "97.7", "97.1", "96.2")
+    there = table3.tables(unseen)[1]
+    assert [row[0] for row in there.rows] == list(UNSEEN)
+    assert there.rows[1][-4:] == ("97.9", "97.7", "97.1", "96.2")
 
 
 def test_the_paper_s_mean_gaps_are_those_that_it_reports() -> None:
@@ -228,8 +248,8 @@ def test_a_difference_is_only_called_one_if_its_interval_excludes_zero(found: di
         assert size in seen[0] and size in unseen[0] and size in joint[0]
 
 
-def test_table3_measures_gains_over_the_pretrained_network(lab: Lab) -> None:
-    data = measured(table3, lab)
+def test_table3_measures_gains_over_the_pretrained_network(whole: Found) -> None:
+    lab, _, data = whole
     for name in UNSEEN:
         plain = share(lab, torch.zeros(1, LAYOUT.dim), name)
         shared = data["shared"][name]

@@ -1,9 +1,12 @@
 """An order of one zoo: what is refused, what it costs, and that it grows once."""
 
+import multiprocessing
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ from wildpdiff.backbone import Backbone
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments import zoos
+from wildpdiff.experiments.grow import _finished, work_on
 from wildpdiff.experiments.jobs import start_file, zoo_folder
 from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.experiments.zoos import Order, cost, grow_order, starts
@@ -146,14 +150,20 @@ def test_a_zoo_of_another_regime_in_the_folder_is_refused_and_kept(
     assert kept.read_bytes() == original.read_bytes()
 
 
-def test_a_damaged_start_is_what_the_worker_complains_of(
-    bundle: Bundle, grown: tuple[Path, list[tuple[str, Step]]], tmp_path: Path
-) -> None:
-    shutil.copytree(grown[0], tmp_path, dirs_exist_ok=True)
+def test_a_damaged_start_is_what_the_worker_complains_of(bundle: Bundle, tmp_path: Path) -> None:
+    """The worker runs in this process; a spawned one would take seconds to begin."""
+    jobs = replace(ORDER, locations=("Q08",)).jobs(bundle, RECIPE, tmp_path)
     start_file(tmp_path, "M", "").write_bytes(b"nothing")
-    order = replace(ORDER, locations=("Q08",))
+    complaints: Any = multiprocessing.get_context("spawn").SimpleQueue()
+    threads = torch.get_num_threads()
+    with pytest.raises(SystemExit) as end:
+        work_on(jobs, bundle.folder / "backbone.safetensors", RECIPE.world, "cpu", complaints)
+    torch.set_num_threads(threads)
+    ended: Any = SimpleNamespace(is_alive=lambda: False, exitcode=end.value.code)
     with pytest.raises(UserError, match=r"^'start-M\.safetensors' is damaged [^\n]*\.$"):
-        list(grow_order(bundle, RECIPE, order, tmp_path, workers=1))
+        _finished(ended, complaints)
+    with pytest.raises(UserError, match="run the same command again"):
+        _finished(ended, complaints)
 
 
 @pytest.fixture(scope="module")

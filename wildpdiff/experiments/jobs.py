@@ -19,6 +19,8 @@ from .recipes import Recipe
 REGIMES = ("L", "M", "H")
 #: The regime of rows that are fine-tuned on blends of two locations; they serve the generators of all three.
 BLEND = "blend"
+#: Saving intervals from which on a row costs so much that there are fewer.
+LONG = 100
 #: Shares of the second location's photographs in a blend.
 WEIGHTS = (0.25, 0.5, 0.75)
 
@@ -63,9 +65,11 @@ def location_jobs(
     rows: int | None = None,
     locations: Sequence[str] = (),
 ) -> list[Job]:
-    """One job for each seen location (or each of `locations`) in a regime."""
-    tuning = recipe.finetune
-    tuning = replace(tuning, interval=interval or tuning.interval, rows=rows or tuning.rows)
+    """One job for each seen location (or each of `locations`) in a regime; at intervals of `LONG` steps or more the
+    recipe saves fewer rows."""
+    tuning, interval = recipe.finetune, interval or recipe.finetune.interval
+    usual = recipe.long_rows if interval >= LONG else tuning.rows
+    tuning = replace(tuning, interval=interval, rows=rows or usual)
     folder = zoo_folder(work, checked_regime(regime), tuning.interval)
     return [
         Job(

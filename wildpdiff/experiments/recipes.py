@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..clip_training import ClipConfig, ClipRecipe
 from ..errors import UserError
@@ -18,8 +18,9 @@ class Recipe:
 
     `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
     all seen locations together that blends start from. `middle` and `flank` fine-tune on blends of two locations, even
-    and uneven; `soups` means of such rows are learned from beside them. `alone_interval` is the saving interval of the unconditional generator's rows.
-    `kept_rows` a location go into the bundle; `samples` adapters a location are generated to measure it.
+    and uneven; `soups` means of such rows are learned from beside them. `alone_interval` is the saving interval of the
+    unconditional generator's rows; at 100 and more there are `long_rows` of them. `kept_rows` a location go into the
+    bundle; `samples` adapters a location are generated to measure it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Recipe:
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     soups: int = 600
     alone_interval: int = 100
+    long_rows: int = 50
     kept_rows: int = 2
     samples: int = 8
     seed: int = 0
@@ -75,7 +77,14 @@ SMOKE = Recipe(
 """Every stage at toy size, to test the way and not the result: under a minute and a half on 2 cores; accuracies are
 at chance. `wildpdiff train --recipe smoke --out runs/smoke`"""
 
-RECIPES = {recipe.name: recipe for recipe in (SAVANNA, SMOKE)}
+FULL = replace(
+    SAVANNA, name="full", finetune=FinetuneRecipe(rows=300, interval=10), long_rows=300, kept_rows=2, samples=100
+)
+"""As many checkpoints as in the paper: 300 a location and regime. `wildpdiff train --recipe full --out runs/full`
+
+Never run as a whole: by the steps that `savanna` takes, about six hours on 2 CPU cores. Meant for a GPU."""
+
+RECIPES = {recipe.name: recipe for recipe in (SAVANNA, SMOKE, FULL)}
 
 
 def recipe_of(name: str) -> Recipe:
