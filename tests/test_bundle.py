@@ -162,7 +162,7 @@ def test_a_generator_of_another_condition_is_refused(copied: Path) -> None:
     resealed(copied)
     bundle = Bundle.open(copied)
     with pytest.raises(UserError) as error:
-        bundle.generator("H"), bundle.condition  # noqa: B018
+        bundle.generator("H"), bundle.condition
     one_sentence(error, copied)
 
 

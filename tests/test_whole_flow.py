@@ -63,13 +63,20 @@ def test_every_location_has_all_its_rows_once(built: tuple[Path, list[str], list
 def test_nothing_half_done_is_left(built: tuple[Path, list[str], list[str]]) -> None:
     work = {path.relative_to(built[0] / "work").parts[0] for path in (built[0] / "work").rglob("*")}
     assert work == {
-        *("recipe.json", "seconds.json", "clip.json", "joint.safetensors", "start-M.safetensors", "start-H.safetensors"),
+        *(
+            "recipe.json",
+            "seconds.json",
+            "clip.json",
+            "joint.safetensors",
+            "start-M.safetensors",
+            "start-H.safetensors",
+        ),
         *(f"start-L-{name}.safetensors" for name in SMOKE.seen),
         *("zoo-L-1", "zoo-M-1", "zoo-H-1", "zoo-blend-1", "zoo-M-2"),
         *("generator-L", "generator-M", "generator-H", "generator-R10"),
     }
     assert not list(built[0].rglob(".*"))
-    assert not [path for path in (built[0] / "work").rglob("generator-*/*")]
+    assert not list((built[0] / "work").rglob("generator-*/*"))
 
 
 @pytest.mark.slow

@@ -38,7 +38,9 @@ def write_tiny_bundle(folder: Path) -> Path:
         twin = generator.with_fresh_denoiser(seed=10 + place).half_precision_()
         twin.save_denoiser(folder / f"generator-{regime}" / "paper.safetensors", torch.float16)
         _tiny_map(_write_zoo(folder, backbone, regime)).save(folder / f"map-{regime}.safetensors")
-    AdapterGenerator.untrained(config, seed=3).half_precision_().save_pretrained(folder / "generator-R10", torch.float16)
+    AdapterGenerator.untrained(config, seed=3).half_precision_().save_pretrained(
+        folder / "generator-R10", torch.float16
+    )
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
     _write_conditions(folder, world, condition)
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}

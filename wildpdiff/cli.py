@@ -75,7 +75,9 @@ def world(
 @app.command()
 def train(
     out: OutOption,
-    recipe: Annotated[str, typer.Option(help="savanna; smoke to test the way; full for 300 rows a location.")] = "savanna",
+    recipe: Annotated[
+        str, typer.Option(help="savanna; smoke to test the way; full for 300 rows a location.")
+    ] = "savanna",
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:

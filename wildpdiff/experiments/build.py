@@ -26,7 +26,7 @@ from ..worlds.savanna.caption import Pairs
 from ..worlds.savanna.location import draw_location
 from ..worlds.savanna.world import SPECIES, SavannaWorld
 from ..zoo import Zoo
-from .generators import fresh_generator, train_regime, train_unconditional
+from .generators import discard, fresh_generator, train_regime, train_unconditional
 from .grow import grow, photographs
 from .jobs import REGIMES, flank_jobs, location_jobs, middle_jobs, zoo_folder
 from .recipes import Recipe
@@ -156,6 +156,7 @@ def _alone(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> 
     for step in train_unconditional(fresh, rows, recipe.generator, folder=work / f"generator-{first}"):
         yield Step(step.total + step.index, 2 * step.total, step.loss)
     fresh.half_precision_().save_pretrained(folder, torch.float16)
+    discard(work / f"generator-{first}")
 
 
 def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:

@@ -104,14 +104,14 @@ def train_regime(recipe: Recipe, out: Path, work: Path, regime: str, device: str
             before = 0 if stage == "codec" else recipe.generator.vae_steps
             yield Step(before + step.index, total, step.loss)
         generator.half_precision_().save_pretrained(folder, torch.float16)
-        _discard(begun)
+        discard(begun)
     generator = AdapterGenerator.from_pretrained(folder, device)
     twin = generator.with_fresh_denoiser(seed=recipe.seed)
     for step in retrain_denoiser(twin, own.rows, own.embeddings, own.index, recipe.generator, folder=begun):
         if step.index < step.total:
             yield Step(total - step.total + step.index, total, step.loss)
     twin.half_precision_().save_denoiser(folder / PAPER, torch.float16)
-    _discard(begun)
+    discard(begun)
     yield Step(total, total, float("nan"))
 
 
@@ -127,7 +127,8 @@ def fresh_generator(recipe: Recipe, backbone: Backbone, out: Path, notes: dict[s
     return AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes)
 
 
-def _discard(folder: Path) -> None:
+def discard(folder: Path) -> None:
+    """Remove the checkpoints of a training whose result is saved."""
     for name in ("codec.safetensors", "denoiser.safetensors"):
         (folder / name).unlink(missing_ok=True)
 
@@ -135,10 +136,12 @@ def _discard(folder: Path) -> None:
 def train_unconditional(
     generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, folder: Path
 ) -> Iterator[Step]:
-    """Train a generator that looks at no condition on raw rows `[N, D]`; sample from it with `guidance=0`."""
+    """Train a generator that looks at no condition on raw rows `[N, D]`; sample from it with `guidance=0`.
+
+    `folder` keeps checkpoints; the caller calls `discard` on it once the generator is saved.
+    """
     recipe = replace(recipe, condition_dropout=1.0)
     views = torch.zeros(1, 1, generator.condition_dim)
     index, total = torch.zeros(len(rows), dtype=torch.int64), recipe.vae_steps + recipe.denoiser_steps
     for stage, step in train_generator(generator, rows, views, index, recipe, folder=folder):
         yield Step((0 if stage == "codec" else recipe.vae_steps) + step.index, total, step.loss)
-    _discard(folder)

@@ -56,8 +56,10 @@ def grow(
     faster than one after the other on both. Yields rows in the zoo of all rows.
 
     Raises:
-        UserError: what a worker complained of.
+        UserError: if there is no worker, or what one complained of.
     """
+    if workers < 1:
+        raise UserError(f"At least 1 worker is needed, not {workers}.")
     layout = Backbone.load(backbone).layout
     total = sum(job.recipe.rows for job in jobs)
 
@@ -158,6 +160,8 @@ def start_row(job: Job) -> Tensor:
         UserError: if its file is missing or damaged.
     """
     tensors, _ = load_tensors(job.start)
+    if not {"row", "rows"} & set(tensors):
+        raise UserError(f"'{job.start.name}' holds no row to start from; make it anew.")
     return tensors["row"].float() if "row" in tensors else tensors["rows"][-1].float()
 
 

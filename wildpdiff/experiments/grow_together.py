@@ -28,7 +28,7 @@ def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, 
     if all(zoo.count(job.name) >= recipe.rows for job in jobs):
         return
     jobs[0].folder.mkdir(parents=True, exist_ok=True)
-    checkpoint, block = jobs[0].folder / ".together.part", 10 * recipe.interval
+    checkpoint, block = jobs[0].folder / f".{'-'.join(job.name for job in jobs)}.part", 10 * recipe.interval
     images = [mixed(SavannaWorld(world), job.parts, "train") for job in jobs]
     held_out = [mixed(SavannaWorld(world), job.parts, "eval") for job in jobs]
     fresh: dict[int, Tensor] = {}
@@ -53,4 +53,4 @@ def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, 
                 yield Step(max(1, done), total, tuned.step.loss)
     keep()
     checkpoint.unlink(missing_ok=True)
-    yield Step(total, total, float("nan"))
+    yield Step(sum(zoo.count(job.name) for job in jobs), total, float("nan"))

@@ -95,8 +95,23 @@ class Lab:
         return tuple(usable)
 
     def means(self, regime: str) -> Tensor:
-        """The mean fine-tuned row of each usable location, `[Q, D]`."""
-        return torch.stack([self.rows(regime, location).mean(dim=0) for location in self.locations(regime)])
+        """The mean fine-tuned row of each usable location, `[Q, D]`.
+
+        Raises:
+            UserError: if the regime has none.
+        """
+        locations = self.locations(regime)
+        if not locations:
+            raise UserError(f"Regime {regime} has no usable location; grow its zoo with `wildpdiff zoo`.")
+        return torch.stack([self.rows(regime, location).mean(dim=0) for location in locations])
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """The bundle's regimes that have usable locations; what is wrong with the others is noted, once."""
+        usable = tuple(regime for regime in self.bundle.regimes if self.locations(regime))
+        for regime in set(self.bundle.regimes) - set(usable):
+            self._leave_out(f"Regime {regime} has no usable location.")
+        return usable
 
     def images(self, location: str) -> Images:
         """The evaluation photographs of a named location."""

@@ -16,7 +16,7 @@ from ..similarity import diversity, novelty
 from ..weightspace import nearest
 from .baselines import ensemble, gaussian_in_pca, noisy
 from .charts import Series, lines, scatter
-from .generators import fresh_generator, train_unconditional
+from .generators import discard, fresh_generator, train_unconditional
 from .grow import grow
 from .jobs import location_jobs, write_starts
 from .lab import Data, Experiment, Lab, Table
@@ -275,6 +275,7 @@ def _trained(lab: Lab, interval: int) -> Iterator[Step]:
     generator = fresh_generator(lab.recipe, lab.bundle.backbone, lab.bundle.folder, notes)
     yield from train_unconditional(generator, _rows(lab, interval), lab.recipe.generator, folder=folder)
     generator.save_pretrained(folder)
+    discard(folder)
 
 
 def _generator(lab: Lab, interval: int) -> AdapterGenerator:

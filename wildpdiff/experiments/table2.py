@@ -59,8 +59,8 @@ GAPS = {
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Every way at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
     data: Data = {"samples": lab.samples, "regimes": {}}
-    plans = [(regime, location) for regime in lab.bundle.regimes for location in lab.locations(regime)]
-    shared = {regime: _Shared.of(lab, regime) for regime in lab.bundle.regimes}
+    plans = [(regime, location) for regime in lab.regimes for location in lab.locations(regime)]
+    shared = {regime: _Shared.of(lab, regime) for regime in lab.regimes}
     for place, (regime, location) in enumerate(plans):
         tables = {way: lab.right(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
         tables["pretrained"] = _pretrained(lab, location)
@@ -108,12 +108,19 @@ def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
         "ensemble": ensemble(every)[None],
         "joint": lab.bundle.joint[None],
         "zoo_mean": shared.means.mean(dim=0)[None],
-        "nearest": shared.means[others][nearest_location(condition, shared.known[others])][None],
+        "nearest": _nearest_other(shared, condition, others),
         "softmax": softmax_merge(condition, shared.known, shared.means)[None],
         "noise": noisy(tuned[: len(few)], nearest(few, every)[1][: len(tuned)], lab.seed),
         "pca_gaussian": gaussian_in_pca(every, len(few), seed=lab.seed),
         "prior": codec_prior(generator, min(4, len(few)), lab.seed),
     }
+
+
+def _nearest_other(shared: _Shared, condition: Tensor, others: list[int]) -> Tensor:
+    """The mean row `[1, D]` of the location most alike among the others; of the only one, its own."""
+    if not others:
+        return shared.means[:1]
+    return shared.means[others][nearest_location(condition, shared.known[others])][None]
 
 
 def _pretrained(lab: Lab, location: str) -> Tensor:
@@ -206,9 +213,11 @@ def _sentences(regime: str, mean: Data) -> Iterator[str]:
         yield f"In regime {regime} no difference between generated and fine-tuned adapters is shown: {shown} points."
     over = mean["over_ensemble"]
     if not over["real"]:
-        yield f"Neither is one between generated adapters and the plain mean of each location's rows ({regime})."
-    elif over["mean"] < 0:
-        yield f"The plain mean of each location's rows is better than the generated ones by {_size(over)} points."
+        shown = points(over, signed=True)
+        yield f"To the plain mean of each location's rows no difference is shown ({regime}): {shown} points."
+    else:
+        word = "better" if over["mean"] > 0 else "worse"
+        yield f"Generated adapters are {word} than the mean of each location's rows ({regime}) by {_size(over)} points."
 
 
 def _size(gap: Data) -> str:

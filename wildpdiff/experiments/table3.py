@@ -38,7 +38,7 @@ SHARED = {"pretrained": "pretrained", "joint": "one adapter trained on all ten"}
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Every way at every unseen location; differences are to the pretrained network."""
     data: Data = {"samples": lab.samples, "shared": {}, "regimes": {}}
-    dim, total, done = lab.bundle.backbone.layout.dim, len(lab.bundle.unseen) * (1 + len(lab.bundle.regimes)), 0
+    dim, total, done = lab.bundle.backbone.layout.dim, len(lab.bundle.unseen) * (1 + len(lab.regimes)), 0
     plain: dict[str, Tensor] = {}
     for location in lab.bundle.unseen:
         rows = {"pretrained": torch.zeros(1, dim), "joint": lab.bundle.joint[None]}
@@ -47,7 +47,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         data["shared"][location] = _cells(tables, tables["pretrained"])
         done += 1
         yield Step(done, total, float("nan")), data
-    for regime in lab.bundle.regimes:
+    for regime in lab.regimes:
         part: Data = data["regimes"].setdefault(regime, {"locations": {}})
         names, means = lab.locations(regime), lab.means(regime)
         for location in lab.bundle.unseen:

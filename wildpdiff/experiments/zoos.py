@@ -115,7 +115,7 @@ class Cost:
         steps = recipe.finetune.converge + order.rows * order.interval
         way = "in one batched step" if self.together > 1 else f"in {workers} processes"
         return (
-            f"{len(order.locations)} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
+            f"{len(set(order.locations))} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
             f"{self.megabytes:,.0f} MB, if nothing else runs (a step takes {self.step:.2f} s, and a batched step is "
             f"{self.together:.1f} times as fast as one after the other)."
         )

@@ -19,8 +19,8 @@ from ..backbone import prepared
 from ..bundle import Bundle, blend
 from ..errors import UserError
 from ..folded import Folded
-from ..picture import load_picture
 from ..generator import AdapterGenerator
+from ..picture import load_picture
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
 from .setting import Bar, Known, Live, Result, Setting, Stage, Upload
@@ -224,7 +224,9 @@ class Studio:
     @cached_property
     def _means(self) -> Tensor:
         """The mean fine-tuned row of each seen location, `[10, D]`."""
-        return torch.stack([self.bundle.zoo(self.bundle.regime).of(location)[0].mean(dim=0) for location in self.bundle.seen])
+        return torch.stack(
+            [self.bundle.zoo(self.bundle.regime).of(location)[0].mean(dim=0) for location in self.bundle.seen]
+        )
 
     @cached_property
     def _fingerprint(self) -> str:
