@@ -197,7 +197,7 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
         "world": asdict(recipe.world), "figures": {},
     }  # fmt: skip
     bundle = Bundle(out, about, torch.device(device))
-    total, done = len(REGIMES) * (2 * len(recipe.seen) + len(recipe.unseen)), 0
+    total, done = len(REGIMES) * (len(recipe.seen) + len(recipe.unseen)) + len(recipe.seen), 0
     for regime in REGIMES:
         for figures in _measured(bundle, recipe, regime):
             about["figures"][regime], done = figures, done + 1
@@ -209,7 +209,7 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
 
 
 def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str, Any]]:
-    """The growing figures of one regime: seen and unseen locations, and other locations' conditions."""
+    """The growing figures of one regime: seen and unseen locations; and other locations' conditions, of one regime."""
     figures: dict[str, Any] = {}
     for _, seen in evaluate_locations(bundle, recipe.seen, regime=regime, samples=recipe.samples, seed=0):
         figures |= seen
@@ -217,6 +217,7 @@ def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str,
     for _, unseen in evaluate_locations(bundle, recipe.unseen, regime=regime, samples=recipe.samples, seed=0):
         figures["unseen"] = unseen["locations"]
         yield figures
-    for _, crossed in crossed_conditions(bundle, regime=regime, seed=0):
+    crossing = crossed_conditions(bundle, regime=regime, seed=0) if regime == bundle.regime else ()
+    for _, crossed in crossing:
         figures["crossed"] = crossed
         yield figures

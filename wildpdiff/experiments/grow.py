@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from ..evaluate import accuracy
 from ..files import load_tensors, save_tensors
 from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
-from ..worlds.base import Images
+from ..worlds.base import Images, Split
 from ..worlds.savanna.world import SavannaConfig, SavannaWorld
 from ..zoo import Zoo
 
@@ -165,14 +166,20 @@ def start_row(job: Job) -> Tensor:
     return tensors["row"].float() if "row" in tensors else tensors["rows"][-1].float()
 
 
-def mixed(world: SavannaWorld, parts: Sequence[tuple[str, float]], split: str) -> Images:
+def mixed(world: SavannaWorld, parts: Sequence[tuple[str, float]], split: Split) -> Images:
     """Photographs of several locations, of each the first ones, as many as its share says; one location gives all."""
     pieces = []
     for location, share in parts:
-        images = world.images(location, "train" if split == "train" else "eval")
+        images = _rendered(world, location, split)
         count = round(share * len(images))
         pieces.append(Images(images.pixels[:count], images.labels[:count]))
     return Images(torch.cat([piece.pixels for piece in pieces]), torch.cat([piece.labels for piece in pieces]))
+
+
+@lru_cache(maxsize=24)
+def _rendered(world: SavannaWorld, location: str, split: Split) -> Images:
+    """A location's photographs, kept for the next job of this process."""
+    return world.images(location, split)
 
 
 def photographs(world: SavannaWorld, locations: tuple[str, ...], count: int) -> Images:

@@ -43,7 +43,7 @@ class Recipe:
     alone_interval: int = 100
     long_rows: int = 50
     kept_rows: int = 2
-    samples: int = 8
+    samples: int = 4
     seed: int = 0
 
 
