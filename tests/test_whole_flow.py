@@ -33,7 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], li
     before = [stage for stage, _ in takewhile(lambda item: item[0] != "zoo M", run)]
     run.close()
     seen = []
-    for stage, step in build(SMOKE, out, workers=2):
+    for stage, step in build(SMOKE, out, workers=1):
         assert 1 <= step.index <= step.total
         seen.append(stage)
     return out, list(dict.fromkeys(before)), list(dict.fromkeys(seen))

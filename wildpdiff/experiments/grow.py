@@ -73,11 +73,12 @@ def grow(
     context = multiprocessing.get_context("spawn")
     complaints: multiprocessing.queues.SimpleQueue[str] = context.SimpleQueue()
     running: list[multiprocessing.process.BaseProcess] = []
-    share = -(-len(waiting) // max(1, workers)) if len(waiting) > 4 * workers else 1
+    # A process takes some jobs at once, because starting one costs seconds; not too many, so that all end together.
+    share = min(6, -(-len(waiting) // workers))
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                batch, waiting = waiting[: min(share, 6)], waiting[min(share, 6) :]
+                batch, waiting = waiting[:share], waiting[share:]
                 arguments = (batch, backbone, world, device, complaints)
                 running.append(context.Process(target=work_on, args=arguments, daemon=True))
                 running[-1].start()

@@ -43,7 +43,8 @@ def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapp
 
 def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
     """The rows of one experiment, the first with its command and minutes."""
-    command: tuple[object, object] = (f"`wildpdiff reproduce {result.name}`", f"{result.seconds / 60:.0f}")
+    typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else ''}`"
+    command: tuple[object, object] = (typed, f"{result.seconds / 60:.0f}")
     for row in rows:
         yield (*row, *command)
         command = ("same", "")
@@ -65,7 +66,7 @@ def _novelty(data: Data) -> Iterator[Row]:
     found = data["intervals"]["100"]["generated"]
     cosine = sum(found["cosine"]) / len(found["cosine"])
     apart = sum(found["distance"]) / len(found["distance"])
-    yield "interval 100: largest cosine to a training row", f"{cosine:.3f}", PAPER_NOVELTY
+    yield "interval 100: largest cosine to a training row", f"{cosine:.4f}", PAPER_NOVELTY
     yield "the same, as distance over the mean distance of training rows", f"{apart:.2f}", ""
 
 

@@ -142,7 +142,16 @@ def says(data: Data) -> list[str]:
     joint = data["mean"]["joint_gain"]
     verdict = "is a difference" if joint["real"] else "no difference is shown"
     sentences.append(f"One adapter trained on all ten, used unchanged: {points(joint, signed=True)} points, {verdict}.")
-    return sentences
+    return [*sentences, *(_of_the_mean(regime, part) for regime, part in data["regimes"].items())]
+
+
+def _of_the_mean(regime: str, part: Data) -> str:
+    """The simplest adapter of all: the mean of every location's rows."""
+    gain = part["mean"].get("zoo_mean_gain")
+    if gain is None:
+        return f"The mean of the zoo was not measured in regime {regime}."
+    verdict = "a difference" if gain["real"] else "no difference is shown"
+    return f"The mean of the whole zoo, regime {regime}: {points(gain, signed=True)} points, {verdict}."
 
 
 EXPERIMENTS = (
