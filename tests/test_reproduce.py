@@ -231,3 +231,10 @@ def test_the_commit_is_read_without_git(tmp_path: Path, files: dict[str, str], e
 
 def test_there_is_always_some_word_for_the_commit() -> None:
     assert reproduce.commit()
+
+
+def test_figure_8_is_the_experiment_of_figure_3_and_every_name_of_the_paper_is_known() -> None:
+    assert reproduce.choose("figure8") == reproduce.choose("figure3")
+    tables, figures = (1, 2, 3, 5, 7, 8), range(2, 9)
+    for name in (*(f"table{number}" for number in tables), *(f"figure{number}" for number in figures), "ablations"):
+        assert len(reproduce.choose(name)) == 1

@@ -37,6 +37,8 @@ MODULES: tuple[ModuleType, ...] = (
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment for module in MODULES for experiment in module.EXPERIMENTS
 }
+#: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once.
+SAME = {"figure8": "figure3"}
 _PACKAGES = ("torch", "timm", "peft", "wildpdiff")
 
 
@@ -103,9 +105,10 @@ def choose(what: str) -> tuple[Experiment, ...]:
     """
     if what == "all":
         return tuple(EXPERIMENTS.values())
-    if what not in EXPERIMENTS:
-        raise UserError(f"Experiment '{what}' is not known; choose all or one of: {', '.join(EXPERIMENTS)}.")
-    return (EXPERIMENTS[what],)
+    name = SAME.get(what, what)
+    if name not in EXPERIMENTS:
+        raise UserError(f"Experiment '{what}' is not known; choose all or one of: {', '.join([*EXPERIMENTS, *SAME])}.")
+    return (EXPERIMENTS[name],)
 
 
 def reproduce(
