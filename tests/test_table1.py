@@ -21,7 +21,7 @@ from wildpdiff.worlds.base import Images
 from wildpdiff.zoo import Zoo
 
 ROWS = 5
-RECIPE = replace(SMOKE, finetune=replace(SMOKE.finetune, rows=ROWS))
+RECIPE = replace(SMOKE, finetune=replace(SMOKE.finetune, rows=ROWS), long_rows=ROWS)
 
 
 class FakeWorld:

@@ -161,6 +161,8 @@ def _alone(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> 
 
 def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
     """Thin the zoos for the bundle, and map them."""
+    if (out / JOINT).exists():
+        return
     layout = Backbone.load(out / BACKBONE).layout
     for place, regime in enumerate(REGIMES):
         path = out / f"map-{regime}.safetensors"

@@ -72,6 +72,7 @@ SMOKE = Recipe(
     generator=GeneratorRecipe(vae_steps=6, vae_batch=4, denoiser_steps=10, denoiser_batch=4),
     soups=4,
     alone_interval=2,
+    long_rows=6,
     samples=2,
 )
 """Every stage at toy size, to test the way and not the result: under a minute and a half on 2 cores; accuracies are
