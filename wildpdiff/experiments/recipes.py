@@ -50,9 +50,9 @@ class Recipe:
 SAVANNA = Recipe("savanna")
 """The bundled world. `wildpdiff train --recipe savanna --out runs/savanna`
 
-62 minutes on 2 CPU cores that other work shared (classifier 17, CLIP 14, shared adapter 2, zoo 23, generator 3, figures
-3). Expect, at the ten seen locations: pretrained 68%, fine-tuned 95%, generated 96%; another location's condition costs
-16 points.
+About 170 minutes on 2 CPU cores beside other work (classifier 17, CLIP 14, starts 5, zoos 20 to 23 each, blends 29,
+R10 alone 25, generators 12, figures 5). Expect, at the ten seen locations: pretrained 68%, fine-tuned 95%, generated
+96%, in each regime; in H another location's condition costs 41 points.
 """
 
 SMOKE = Recipe(
