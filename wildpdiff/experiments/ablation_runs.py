@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.process
-import multiprocessing.queues
-import os
 import shutil
-import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,14 +22,13 @@ from ..train import GeneratorRecipe, train_generator
 from ..weightspace import nearest
 from ..zoo import Zoo
 from .lab import Lab
+from .pool import each
 
 REGIME = "H"
 #: Noise on (rows, latents) while the codec trains (p-diff, Table 3a); `both` is the yardstick of all variants.
 NOISES = {"neither": (False, False), "input": (True, False), "latent": (False, True), "both": (True, True)}
 #: Checkpoints a location (p-diff, Table 3e).
 COUNTS = (10, 50, 100, 300)
-#: Progress is counted in these parts of one training.
-TICKS = 20
 #: Generated adapters of a location: measured; made, to compare distances.
 GENERATED, DRAWN = 4, 16
 
@@ -179,61 +171,13 @@ def train_all(wanted: Sequence[Variant], *, workers: int) -> Iterator[Step]:
         UserError: what a worker complained of.
     """
     waiting = [variant for variant in wanted if variant.finished() is None]
-    total = TICKS * len(waiting)
-    context = multiprocessing.get_context("spawn")
-    complaints: multiprocessing.queues.SimpleQueue[str] = context.SimpleQueue()
-    counters: list[Any] = []
-    running: list[multiprocessing.process.BaseProcess] = []
-    done = 0
-    try:
-        while waiting or running:
-            while waiting and len(running) < max(1, workers):
-                counters.append(context.Value("i", 0, lock=False))
-                arguments = (waiting.pop(0), counters[-1], complaints)
-                running.append(context.Process(target=_work_on, args=arguments, daemon=True))
-                running[-1].start()
-            running[0].join(timeout=0.5)
-            running = [process for process in running if not _ended(process, complaints)]
-            now = sum(counter.value for counter in counters)
-            if now > done:
-                done = now
-                yield Step(done, total, float("nan"))
-    finally:
-        for process in running:
-            process.terminate()
-            process.join()
+    for count in each(_train, waiting, workers=workers):
+        yield Step(count, len(waiting), float("nan"))
 
 
-def _work_on(variant: Variant, counter: Any, complaints: multiprocessing.queues.SimpleQueue[str]) -> None:
-    """A training process; it dies with its parent, and what it had done is gone on with next time."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    try:
-        for step in train_variant(variant):
-            counter.value = TICKS * step.index // step.total
-    except UserError as error:
-        complaints.put(str(error))
-        sys.exit(1)
-    counter.value = TICKS
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _ended(process: multiprocessing.process.BaseProcess, complaints: multiprocessing.queues.SimpleQueue[str]) -> bool:
-    if process.is_alive():
-        return False
-    if process.exitcode:
-        raise UserError(
-            "A training of the ablations was stopped; run the same command again to go on."
-            if complaints.empty()
-            else complaints.get()
-        )
-    return True
+def _train(variant: Variant) -> None:
+    for _ in train_variant(variant):
+        pass
 
 
 @dataclass(frozen=True)

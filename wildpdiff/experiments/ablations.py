@@ -15,7 +15,6 @@ from .ablation_runs import (
     GENERATED,
     NOISES,
     REGIME,
-    TICKS,
     Place,
     among,
     apart,
@@ -183,7 +182,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         "generated": min(lab.samples, GENERATED),
         "training_steps": whole.steps,
     }
-    training = TICKS * sum(variant.finished() is None for variant in wanted.values())
+    training = sum(variant.finished() is None for variant in wanted.values())
     total = training + len(PARTS) * len(whole.locations)
     data: Data = {"setting": setting, "locations": {}, "mean": {}}
     for step in train_all(list(wanted.values()), workers=lab.workers):

@@ -7,12 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,13 +16,13 @@ import torch
 from torch import Tensor
 
 from ..backbone import Backbone
-from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, sha256
 from ..finetune import FinetuneRecipe
 from ..loop import Step
 from ..worlds.base import Images
 from ..worlds.savanna.world import SavannaConfig, SavannaWorld
 from .parameter_kinds import named_rightly, tune
+from .pool import each
 
 #: Training photographs, the last ones of a location, that rates are chosen on.
 VALIDATION = 200
@@ -120,38 +115,11 @@ def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:
         UserError: what a worker complained of, or that one was stopped.
     """
     waiting = sorted((run for run in runs if not run.file.exists()), key=lambda run: run.location)
+    done = len(runs) - len(waiting)
     if not waiting:
-        yield Step(len(runs), len(runs), float("nan"))
-        return
-    others = set(multiprocessing.active_children())
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context, initializer=_begin)
-    futures = [pool.submit(do, run) for run in waiting]
-    try:
-        for count, future in enumerate(as_completed(futures), len(runs) - len(waiting) + 1):
-            future.result()
-            yield Step(count, len(runs), float("nan"))
-    except BaseException as error:
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise UserError("A worker was stopped; run the same command again.") from error
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    """Prepare a worker: one thread, and an end with its parent's."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        yield Step(done, done, float("nan"))
+    for count in each(do, waiting, workers=workers):
+        yield Step(done + count, len(runs), float("nan"))
 
 
 def _photographs(run: Run) -> tuple[Images, Images]:

@@ -1,0 +1,106 @@
+"""Curves: the counts of every pair along the blend, done by processes that may be killed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from wildpdiff.bundle import Bundle, blend
+from wildpdiff.errors import UserError
+from wildpdiff.evaluate import accuracy
+from wildpdiff.experiments import curves
+from wildpdiff.experiments.curves import CURVES, Curve, curve_pairs, work_on
+from wildpdiff.experiments.lab import Lab
+from wildpdiff.experiments.pool import each
+from wildpdiff.experiments.recipes import SMOKE
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "WEIGHTS", (0.0, 0.5, 1.0))
+    monkeypatch.setattr(curves, "IMAGES", 2)
+    monkeypatch.setattr(curves, "STEPS", 2)
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Path) -> Bundle:
+    return Bundle.open(tiny_bundle)
+
+
+def lab_of(bundle: Bundle, folder: Path) -> Lab:
+    return Lab(bundle, replace(SMOKE, name="tiny"), folder)
+
+
+@pytest.fixture
+def data(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The findings on two pairs, worked on in this process."""
+
+    def here(work: Any, jobs: Any, *, workers: int) -> Any:
+        for count, job in enumerate(jobs, start=1):
+            work(job)
+            yield count
+
+    monkeypatch.setattr(curves, "each", here)
+    monkeypatch.setattr(curves, "curve_pairs", lambda bundle: (("R10", "R12"), ("R10", "D03")))
+    *_, (step, found) = curves.measure(lab_of(bundle, tmp_path))
+    assert step.index == step.total
+    return found
+
+
+def test_all_pairs_of_seen_locations_and_every_unseen_one_have_a_curve(bundle: Bundle) -> None:
+    pairs = curve_pairs(bundle)
+    assert len(pairs) == len(set(pairs)) == 45 + len(bundle.unseen)
+    assert ("R10", "R12") in pairs and ("R10", bundle.unseen[0]) in pairs
+
+
+def test_a_count_is_that_of_the_adapter_at_its_weight(bundle: Bundle, data: dict[str, Any]) -> None:
+    condition = blend(bundle.embedding("R10"), bundle.embedding("R12"), 0.5)
+    row = bundle.generator("L", way="paper").generate(condition[None], steps=2, seed=0)
+    images = bundle.world.photograph(bundle.world.location("R12"), "eval", 2)
+    expected = float(accuracy(bundle.backbone, row, images.pixels, images.labels))
+    assert data["curves"]["L"]["R10+R12"]["paper"][1][1] == round(2 * expected)
+
+
+def test_an_unseen_end_has_no_average_of_weights(data: dict[str, Any]) -> None:
+    assert set(data["curves"]["H"]["R10+D03"]) == {"ours", "paper"}
+    assert set(data["curves"]["H"]["R10+R12"]) == {"ours", "paper", "weights"}
+
+
+def test_the_findings_are_json_and_can_be_told(data: dict[str, Any]) -> None:
+    found = json.loads(json.dumps(data, allow_nan=False))
+    (table,) = CURVES.tables(found)
+    assert table.rows and all(len(row) == len(table.head) for row in table.rows)
+    assert len(CURVES.says(found)) == 3 * 3 and CURVES.figures(found)
+
+
+def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) -> None:
+    curve = Curve(tmp_path / "one.json", bundle.folder, "H", "R10", "R12")
+    curve.file.write_text('{"kept": true}')
+    work_on(curve)
+    assert json.loads(curve.file.read_text()) == {"kept": True}
+
+
+def test_without_a_training_folder_there_is_one_sentence(bundle: Bundle) -> None:
+    with pytest.raises(UserError, match="--run DIR"):
+        next(curves.measure(Lab(bundle, SMOKE)))
+
+
+def _mark(path: Path) -> None:
+    if path.name == "bad":
+        raise UserError("This one is bad.")
+    path.write_text(str(torch.get_num_threads()))
+
+
+def test_the_pool_does_every_job_in_a_process_of_one_thread(tmp_path: Path) -> None:
+    jobs = [tmp_path / name for name in ("one", "two", "three")]
+    assert list(each(_mark, jobs, workers=2)) == [1, 2, 3]
+    assert {path.read_text() for path in jobs} == {"1"}
+    assert list(each(_mark, [], workers=2)) == []
+
+
+def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="This one is bad"):
+        list(each(_mark, [tmp_path / "bad"], workers=1))

@@ -1,0 +1,61 @@
+"""Doing many independent jobs in processes of one thread each, which die with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+
+
+def each(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+    """Call `work` on every job, `workers` at once; yields how many are done.
+
+    A job keeps what it found in a file of its own, so that a killed run goes on with the jobs that are not finished.
+
+    Args:
+        work: a function of a module, so that another process can import it.
+        jobs: what to call it on; picklable.
+        workers: processes at once.
+
+    Raises:
+        UserError: what a worker complained of, or that one was stopped.
+    """
+    if not jobs:
+        return
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=_begin)
+    futures = [pool.submit(work, job) for job in jobs]
+    try:
+        for count, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            yield count
+    except BaseException as error:
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise UserError("A worker was stopped; run the same command again.") from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Prepare a worker: one thread, and an end with its parent's."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
