@@ -1,47 +1,67 @@
-"""Times the app in a real browser: `python tests/measure_app.py [--drags 30]` prints one JSON document.
+"""Times the app in a real browser: `python tests/measure_app.py [--moves 40]` prints one JSON document.
 
-`first_view`: seconds from the start of `wildpdiff serve` until all charts are drawn. `slider`: milliseconds from
-releasing the slider until the bars of A and B show the adapter of that very weight. A measurement, not a test.
+`first_view`: seconds from the start of `wildpdiff serve` until the charts are drawn. `page`: seconds from opening the
+page of a running server until the slider can be moved, and until the curve and the bars are drawn, over several loads
+without a cache. `slider`: milliseconds from a key press until the first frame that shows the new weight (precomputed),
+and until the bars of A and B are live. A measurement, not a test.
 """
 
 import argparse
-import itertools
 import json
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 PORT = 7911
-DRAWN = "document.querySelectorAll('.chart-node').length == 3 && [...document.querySelectorAll('.chart-node')].every(n => n.dataset.drawn != 'no')"  # noqa: E501
-SHOWN = "weight => document.querySelector('#result').innerText.includes('weight ' + weight) && ['measuring', 'done'].includes(document.querySelector('#bars .chart-node').dataset.drawn)"  # noqa: E501
-WEIGHTS = (0.2, 0.8, 0.35, 0.6, 0.1, 0.95, 0.5, 0.7)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+READY = "document.querySelector('.frame[data-ready=yes]') !== null"
+DRAWN = "document.querySelectorAll('#curve .chart-node:not([data-drawn=no]), #bars .chart-node:not([data-drawn=no])').length === 2"  # noqa: E501
+#: Presses a key and returns the milliseconds to the first painted frame with the new weight, and to the live bars.
+PRESS = """key => new Promise((done) => {
+  const begun = performance.now(), times = [];
+  const node = document.querySelector('#bars .chart-node');
+  const wish = Math.round(wpd.state.t * 10) + (key === 'ArrowRight' ? 1 : -1);
+  const look = () => {
+    const shown = document.querySelector('.result').innerText.includes((wish / 10).toFixed(2));
+    const curve = document.querySelector('#curve .chart-node');
+    const moved = (curve.layout.shapes || []).some((shape) => Math.abs(shape.x0 - wish / 10) < 1e-6);
+    if (!times.length && shown && moved) times.push(performance.now() - begun);
+    if (times.length === 1 && ['measuring', 'done'].includes(node.dataset.drawn)) times.push(performance.now() - begun);
+    if (times.length === 2) done(times); else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})"""
 
 
-def drag(page: Page, start: float, end: float) -> float:
-    """Drag the slider and return the milliseconds from its release to the new bars."""
-    slider = page.locator("#blend input[type=range]")
-    box = slider.bounding_box()
-    assert box is not None
-    at = [box["x"] + box["width"] * share for share in (start, end)]
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(at[0], y)
-    page.mouse.down()
-    for step in range(1, 7):
-        page.mouse.move(at[0] + (at[1] - at[0]) * step / 6, y)
-        page.wait_for_timeout(16)
-    page.evaluate("document.querySelector('#bars .chart-node').dataset.drawn = '-'")
-    released = time.perf_counter()
-    page.mouse.up()
-    weight = f"{float(slider.input_value()):.2f}"
-    page.wait_for_function(SHOWN, arg=weight, polling="raf")
-    spent = 1000 * (time.perf_counter() - released)
-    page.wait_for_function("document.querySelector('#bars .chart-node').dataset.drawn == 'done'")
-    page.wait_for_timeout(1500)
-    return spent
+def press(page: Page, key: str) -> tuple[float, float]:
+    """Press an arrow key on the slider: milliseconds to the first frame, and to the live bars of A and B."""
+    page.locator("#blend").focus()
+    waiting = page.evaluate_handle(f"key => {{ window.measured = ({PRESS})(key) }}", key)
+    page.keyboard.press(key)
+    first, second = page.evaluate("() => window.measured")
+    waiting.dispose()
+    page.wait_for_function("document.querySelector('#bars .chart-node').dataset.drawn === 'done'", timeout=30_000)
+    page.wait_for_timeout(900)
+    return float(first), float(second)
+
+
+def load(browser: Browser) -> tuple[float, float]:
+    """Seconds until the slider can be moved, and until curve and bars are drawn, in a fresh visit."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page, begun = context.new_page(), time.perf_counter()
+    page.goto(f"http://127.0.0.1:{PORT}", wait_until="commit")
+    page.wait_for_function(READY, polling=20, timeout=60_000)
+    usable = time.perf_counter() - begun
+    page.wait_for_function(DRAWN, polling=20, timeout=60_000)
+    spent = time.perf_counter() - begun
+    context.close()
+    return usable, spent
 
 
 def wait_for_port() -> None:
@@ -54,31 +74,40 @@ def wait_for_port() -> None:
     raise TimeoutError("the app did not start")
 
 
-def measure(drags: int) -> dict[str, object]:
-    """Start the app, open it, drag its slider."""
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Number, median, 95% quantile and maximum of some values."""
+    ordered = sorted(values)
+    at = max(0, -(-95 * len(ordered) // 100) - 1)
+    return {"n": len(ordered), "p50": ordered[len(ordered) // 2], "p95": ordered[at], "max": ordered[-1]}
+
+
+def measure(moves: int) -> dict[str, Any]:
+    """Start the app, open it, move its slider."""
     began = time.perf_counter()
     command = [sys.executable, "-c", "from wildpdiff.cli import main; main()", "serve", "--port", str(PORT)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
             wait_for_port()
+            load(browser)
+            first = time.perf_counter() - began
+            time.sleep(30)  # photographs are rendered in the background at first
+            loads = [load(browser) for _ in range(8)]
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(f"http://127.0.0.1:{PORT}")
             page.wait_for_function(DRAWN, timeout=60_000)
-            first = time.perf_counter() - began
-            page.wait_for_timeout(20_000)  # photographs are rendered in the background at first
-            places = [0.0, *(WEIGHTS[index % len(WEIGHTS)] for index in range(drags))]
-            spent = sorted(drag(page, *pair) for pair in itertools.pairwise(places))
+            keys = [("ArrowRight" if index // 10 % 2 == 0 else "ArrowLeft") for index in range(moves)]
+            times = [press(page, key) for key in keys]
             browser.close()
     finally:
         server.terminate()
-    p50, p95 = spent[len(spent) // 2], spent[max(0, -(-95 * len(spent) // 100) - 1)]
-    return {"first_view": first, "slider": {"n": len(spent), "p50": p50, "p95": p95, "max": spent[-1]}}
+    page_times = {"control": spread([usable for usable, _ in loads]), "plots": spread([drawn for _, drawn in loads])}
+    slider = {"first_frame": spread([one for one, _ in times]), "live": spread([two for _, two in times])}
+    return {"first_view": first, "page_seconds": page_times, "slider_milliseconds": slider}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--drags", type=int, default=30)
-    print(json.dumps(measure(parser.parse_args().drags)))
+    parser.add_argument("--moves", type=int, default=40)
+    print(json.dumps(measure(parser.parse_args().moves)))

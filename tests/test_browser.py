@@ -1,102 +1,113 @@
-"""The page in a real Chromium: keyboard, phone, pictures of one's own, and not one request to anywhere else."""
+"""The page in a real Chromium: keyboard, phone, axe, the three journeys, and not one request to anywhere else."""
 
-import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+from served import CHROMIUM, WAIT, chromium, live, serving, visiting
 from tiny_bundle import write_tiny_bundle
 
-from wildpdiff.ui import studio as studio_module
-from wildpdiff.ui.app import build, free_port, launch_options
-from wildpdiff.ui.studio import Studio
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page"),
 ]
-DRAWN = """[...document.querySelectorAll('.chart-node')].length === 3
-    && [...document.querySelectorAll('.chart-node')].every((node) => node.dataset.drawn !== 'no')"""
-WAIT = 60_000
+SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    patch = pytest.MonkeyPatch()
-    for name in ("KEPT", "CHOSEN_FIRST", "OTHERS_FIRST"):
-        patch.setattr(studio_module, name, 2)
-    opened: Future[Studio] = Future()
-    opened.set_result(Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny")))
-    page = build(opened)
-    port = free_port("127.0.0.1", 7950)
-    page.queue(max_size=64).launch(
-        server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options()
-    )
-    yield f"http://127.0.0.1:{port}/"
-    page.close()
-    patch.undo()
+    folder = write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny", curves=True)
+    with serving(folder, 7950) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
 def page(browser: Any, address: str) -> Iterator[Any]:
-    """A page with its first view complete; at its end no error was logged and no other server was asked."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened, faults = context.new_page(), []
-    opened.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    own = (address, "data:", "blob:", address.replace("http", "ws", 1))
-    opened.on("request", lambda request: None if request.url.startswith(own) else faults.append(request.url))
-    opened.goto(address)
-    opened.wait_for_function(DRAWN, timeout=WAIT)
-    yield opened
-    context.close()
-    assert faults == []
+    with visiting(browser, address) as opened:
+        yield opened
 
 
-def live(page: Any, text: str) -> str:
-    """The result sentence once it is live and holds a text."""
-    wanted = f"t.startsWith('live') && t.includes('{text}')"
-    wanted = f"(() => {{ const t = document.querySelector('.result').innerText; return {wanted} }})()"
-    page.wait_for_function(wanted, timeout=WAIT)
-    return page.inner_text(".result")
+def picture() -> bytes:
+    stream = BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(stream, "PNG")
+    return stream.getvalue()
 
 
-def test_the_arrow_keys_move_the_slider_and_a_new_adapter_is_measured(page: Any) -> None:
+def test_the_first_view_is_precomputed_and_the_arrow_keys_bring_a_live_adapter(page: Any) -> None:
     assert page.inner_text(".result").startswith("precomputed")
     page.evaluate("document.querySelector('#bars .chart-node').kept = 'yes'")
-    page.locator("#blend input[type=range]").focus()
+    page.locator("#blend").focus()
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    assert "R10 → R12" in live(page, "weight 0.15")
+    assert "R10 → R12, 0.30" in page.inner_text(".result")
+    live(page, "0.30", "cosine to R12")
     page.keyboard.press("End")
-    live(page, "weight 1.00")
+    live(page, "1.00")
     assert page.evaluate("document.querySelector('#bars .chart-node').kept") == "yes"
-    assert "weight 1.00" in page.text_content("[role=status][aria-live=polite]")
+    assert "1.00" in page.text_content(".result-said")
+
+
+def test_the_stored_number_stands_there_before_the_server_is_asked(page: Any) -> None:
+    said = page.evaluate("() => { wpd.set({ t: 0.7 }); return document.querySelector('.result').innerText }")
+    stored = page.evaluate("() => wpd.table.curves.H['R10+R12'].ours.map((side) => side[7])")
+    assert said.startswith("precomputed") and all(f"({count}/100)" in said for count in stored)
+
+
+def test_a_late_answer_to_an_older_wish_is_not_shown(page: Any) -> None:
+    page.evaluate("() => { wpd.set({ t: 0.2 }); wpd.set({ t: 0.4 }) }")
+    live(page, "0.40")
+    page.evaluate("() => wpd.receive({ stamp: 1, stage: 'done', live: { R10: { right: 77, count: 77 } } })")
+    assert "77/77" not in page.inner_text(".result")
 
 
 def test_a_location_is_chosen_by_keyboard(page: Any) -> None:
-    page.locator("#location-b input[value=R12]").focus()
+    page.locator("#bar-b").focus()
+    page.keyboard.press("Enter")
     page.keyboard.press("ArrowRight")
-    assert "R10 → U11" in live(page, "U11")
-    assert page.inner_text("#location-b .picker-name") == "B · U11"
+    live(page, "R10 → U11")
+    page.keyboard.press("Escape")
+    assert not page.locator("#strip").is_visible()
+    assert page.evaluate("document.activeElement.id") == "bar-b"
+    assert page.inner_text("#bar-b .end-name") == "U11"
 
 
-def test_one_click_downloads_the_adapter(page: Any, tmp_path: Path) -> None:
+def test_swapping_turns_the_blend_round(page: Any) -> None:
+    page.evaluate("wpd.set({ t: 0.3 })")
+    page.locator("#swap").click()
+    assert page.evaluate("wpd.state.a + wpd.state.b + wpd.state.t") == "R12R100.7"
+    live(page, "R12 → R10, 0.70")
+
+
+def test_the_same_location_twice_says_that_blending_changes_nothing(page: Any) -> None:
+    page.evaluate("wpd.set({ b: 'R10' })")
+    assert page.locator("#blend").is_disabled() and "changes nothing" in page.inner_text("#blend-hint")
+    live(page, "R10")
+
+
+def test_regime_and_way_are_chosen_by_radio_buttons(page: Any) -> None:
+    page.locator("#regime input[value=L]").check(force=True)
+    live(page, "Low")
+    page.locator("#way input[value=paper]").check(force=True)
+    live(page, "Low, paper's blending")
+
+
+def test_stop_keeps_what_was_measured(page: Any) -> None:
+    page.evaluate("() => { wpd.set({ n: 16, t: 0.6 }); wpd.stop() }")
+    assert page.inner_text(".result").startswith("stopped")
+    assert page.locator("#stop").is_disabled()
+
+
+def test_one_click_downloads_the_adapter(page: Any) -> None:
     page.locator("#generate").click()
     live(page, "R10")
     page.wait_for_selector("#download:not([disabled])", timeout=WAIT)
@@ -105,22 +116,98 @@ def test_one_click_downloads_the_adapter(page: Any, tmp_path: Path) -> None:
     assert caught.value.suggested_filename.endswith(".zip")
 
 
-def test_a_picture_of_ones_own_takes_a_locations_place_and_a_bad_file_does_not(page: Any) -> None:
-    stream = BytesIO()
-    Image.linear_gradient("L").convert("RGB").save(stream, "PNG")
-    field = page.locator("#location-a input[type=file]")
-    field.set_input_files({"name": "place.png", "mimeType": "image/png", "buffer": stream.getvalue()})
-    assert "no accuracy is claimed" in live(page, "your picture")
-    field.set_input_files({"name": "bad.png", "mimeType": "image/png", "buffer": b"no picture"})
-    page.wait_for_selector("#location-a .picker-note.is-problem", timeout=WAIT)
-    assert "is not a JPEG" in page.inner_text("#location-a .picker-note")
-    assert page.inner_text("#location-a .picker-name") == "A · your picture"
+def test_a_phone_needs_no_scrolling_sideways_in_any_tab(browser: Any, address: str) -> None:
+    with visiting(browser, address, viewport={"width": 390, "height": 844}, has_touch=True) as page:
+        for tab in ("play", "watch", "unseen", "probe", "learn"):
+            page.evaluate("tab => wpd.open(tab)", tab)
+            page.wait_for_timeout(700)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
 
 
-def test_a_phone_needs_no_scrolling_sideways(page: Any) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("#bars summary").click()
-    assert page.locator("#bars td").first.inner_text() == "R10"
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_any_tab(browser: Any, address: str, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    with visiting(browser, address, color_scheme=scheme) as page:
+        for tab in ("play", "watch", "unseen", "probe", "learn"):
+            page.evaluate("tab => wpd.open(tab)", tab)
+            page.wait_for_timeout(900)
+            found = axe.Axe().run(page).response["violations"]
+            serious = [
+                (one["id"], node["target"], node["failureSummary"])
+                for one in found
+                if one["impact"] in SERIOUS
+                for node in one["nodes"]
+            ]
+            assert serious == [], tab
+
+
+def test_hostile_links_fall_back_and_say_so(browser: Any, address: str) -> None:
+    with visiting(browser, address, "?v=1&images=15&a=<script>alert(1)</script>&t=abc&m=Z&b=U11") as page:
+        assert page.evaluate("[wpd.state.a, wpd.state.b, wpd.state.t, wpd.state.m].join()") == "R10,U11,0,H"
+        page.wait_for_selector(".toast", timeout=WAIT)
+        assert "not known" in page.inner_text(".toast")
+
+
+def test_a_link_restores_the_whole_state(browser: Any, address: str) -> None:
+    with visiting(browser, address, "?v=1&a=U11&b=Q08&t=0.40&m=L&w=paper&seed=7&steps=25&images=15") as page:
+        assert page.evaluate("[wpd.state.a, wpd.state.b, wpd.state.t, wpd.state.m].join()") == "U11,Q08,0.4,L"
+        rest = page.evaluate("[wpd.state.w, wpd.state.seed, wpd.state.steps, wpd.state.images].join()")
+        assert rest == "paper,7,25,15"
+        page.evaluate("wpd.set({ t: 0.5 })")
+        page.wait_for_function("location.search.includes('t=0.50') || location.search.includes('t=0.5')", timeout=WAIT)
+
+
+def test_two_visitors_do_not_see_each_others_settings(browser: Any, address: str) -> None:
+    with visiting(browser, address) as one, visiting(browser, address) as two:
+        one.evaluate("wpd.set({ a: 'U11', b: 'Q08', t: 0.5, m: 'L' })")
+        two.evaluate("wpd.set({ a: 'M08', b: 'D09', t: 0.2 })")
+        assert "U11 → Q08, 0.50" in live(one, "U11 → Q08")
+        assert "M08 → D09, 0.20" in live(two, "M08 → D09")
+
+
+def test_the_lecturers_journey_needs_no_live_adapter(browser: Any, address: str) -> None:
+    with visiting(browser, address, "?v=1&images=15&tour=valley") as page:
+        page.locator(".preset").nth(0).click()
+        assert page.inner_text(".result").split()[0] in ("precomputed", "live", "measuring")
+        assert page.evaluate("[wpd.state.a, wpd.state.t, wpd.state.m].join()") == "R10,0,H"
+        page.locator("#blend").focus()
+        for stop in range(1, 11):
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate("wpd.state.t") == pytest.approx(stop / 10)
+        page.locator(".preset").nth(2).click()
+        assert page.evaluate("[wpd.state.m, wpd.state.w].join()") == "L,paper"
+        assert "guess first" in page.inner_text("#story")
+        page.evaluate("wpd.set({ view: 'ruler' })")
+        page.wait_for_function("document.querySelector('#map figure').getAttribute('aria-label').length > 20")
+        page.locator(".preset").nth(4).click()
+        assert page.evaluate("wpd.state.b") == "D03" and "no gain" in page.inner_text("#story")
+        page.locator("#share").click()
+        assert "a=R10" in page.locator("dialog[open] input").first.input_value()
+
+
+def test_the_students_journey_from_a_card_to_a_saved_picture(page: Any) -> None:
+    page.evaluate("wpd.open('learn')")
+    page.wait_for_selector(".card-try, [data-try]", timeout=WAIT)
+    page.locator("[data-try]").first.click()
+    page.wait_for_function("wpd.state.tab === 'play' || wpd.state.tab !== 'learn'", timeout=WAIT)
+    page.evaluate("wpd.open('play')")
+    page.locator(".preset").nth(3).click()
+    live(page, "S09", "/15)")
+    with page.expect_download(timeout=WAIT) as caught:
+        page.locator("#curve [data-save=png]").click()
+    assert caught.value.suggested_filename.endswith(".png")
+    with page.expect_download(timeout=WAIT) as caught:
+        page.locator("#bars [data-save=csv]").click()
+    assert "S09" in Path(caught.value.path()).read_text()
+
+
+def test_the_researchers_journey_from_a_sweep_to_its_table(page: Any) -> None:
+    page.evaluate("wpd.open('probe')")
+    page.wait_for_selector("#sweep-run", timeout=WAIT)
+    page.locator("#sweep-run").click()
+    page.wait_for_function("document.querySelectorAll('#sweep-table tbody tr:not(.example)').length >= 1", timeout=WAIT)
+    page.wait_for_selector("#sweep-csv:not([disabled])", timeout=WAIT)
+    with page.expect_download(timeout=WAIT) as caught:
+        page.locator("#sweep-csv").click()
+    rows = Path(caught.value.path()).read_text().splitlines()
+    assert rows[0].startswith("a,b,weight") and len(rows) >= 2

@@ -1,5 +1,6 @@
 """The command line: one JSON document on stdout, one sentence for a mistake."""
 
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.lora import load_peft
 from wildpdiff.worlds.savanna.world import SEEN
 
-COMMANDS = ("serve", "world", "train", "generate", "evaluate", "bench")
+COMMANDS = ("serve", "world", "train", "generate", "evaluate", "bench", "sweep")
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,53 @@ def test_bench_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle: P
     assert 50 < figures["peak_memory_mb"] < 100_000
 
 
+SWEEP = ("sweep", "--pairs", "R10:R12, R10:D03", "--weights", "0,0.5", "--seeds", 2, "--steps", 2, "--images", 3)
+
+
+def test_sweep_writes_a_csv_and_prints_one_document_with_the_same_records(
+    run: Run, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "sweep.csv"
+    found = document(run(*SWEEP, "--out", out, "--json", "--device", "cpu", "--bundle", tiny_bundle))
+    lines = list(csv.DictReader(out.open()))
+    assert len(lines) == len(found["records"]) == 8
+    for line, record in zip(lines, found["records"], strict=True):
+        assert line == {name: "" if value is None else str(value) for name, value in record.items()}
+    assert [cell["at"]["n"] for cell in found["cells"]] == [2] * 4
+    assert found["records"][-1]["cosine_b"] is None
+
+
+def test_sweep_says_its_cost_first_and_a_table_last(run: Run, tiny_bundle: Path) -> None:
+    ended = run(*SWEEP, "--bundle", tiny_bundle)
+    assert ended.status == 0
+    assert ended.err.startswith("8 adapters, about ")
+    assert "sweep 8/8" in ended.err
+    assert len(ended.out.splitlines()) == 5
+
+
+def test_a_sweep_that_is_stopped_leaves_what_it_has(
+    run: Run, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wildpdiff.sweep import written
+
+    whole = written.run
+
+    def interrupted(*arguments: Any) -> Any:
+        made = whole(*arguments)
+        yield next(made)
+        yield next(made)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(written, "run", interrupted)
+    for out in (tmp_path / "some.csv", tmp_path / "some.json"):
+        ended = run(*SWEEP, "--out", out, "--bundle", tiny_bundle)
+        assert ended.status == 130
+        assert "Stopped after 2 adapters; they are in" in ended.err
+        assert "Traceback" not in ended.err
+    assert len(list(csv.DictReader((tmp_path / "some.csv").open()))) == 2
+    assert len(json.loads((tmp_path / "some.json").read_text())["records"]) == 2
+
+
 R10 = ("generate", "--out", "OUT", "--location", "R10")
 MISTAKES = {
     "unknown location": (("evaluate", "--locations", "Z99"), "Z99"),
@@ -223,6 +271,13 @@ MISTAKES = {
     "steps": (("generate", "--out", "OUT", "--location", "R10", "--steps", "0"), "sampling steps"),
     "samples": (("generate", "--out", "OUT", "--location", "R10", "--samples", "-1"), "at least 1"),
     "seed too large": (("generate", "--out", "OUT", "--location", "R10", "--seed", "1" + "0" * 30), "seed"),
+    "a pair of one": (("sweep", "--pairs", "R10"), "R10:R12"),
+    "a pair of equals": (("sweep", "--pairs", "R10:R10"), "two different"),
+    "unknown end": (("sweep", "--pairs", "R10:Z99"), "Z99"),
+    "words for weights": (("sweep", "--pairs", "R10:R12", "--weights", "half"), "0,0.5,1"),
+    "too many": (("sweep", "--pairs", "R10:R12", "--weights", "0,1", "--seeds", "17"), "1..16"),
+    "unknown regime": (("sweep", "--pairs", "R10:R12", "--regime", "X"), "L, M, H"),
+    "unknown suffix": (("sweep", "--pairs", "R10:R12", "--out", "OUT"), ".csv"),
     "out is a file": (("generate", "--out", "FILE", "--location", "R10", "--steps", "1"), "could not be written"),
 }  # fmt: skip
 

@@ -18,10 +18,10 @@ from wildpdiff.worlds.savanna import world as world_module
 from wildpdiff.worlds.savanna.animals import SPECIES as ANIMALS
 from wildpdiff.worlds.savanna.caption import Pairs, caption
 from wildpdiff.worlds.savanna.location import BOUNDS, Location, draw_location, rng_of
-from wildpdiff.worlds.savanna.plate import SKY_DEPTH, ground_row
+from wildpdiff.worlds.savanna.plate import SKY_DEPTH, Plate, ground_row
 from wildpdiff.worlds.savanna.prior import explained_share, real_sites, species_prior
 from wildpdiff.worlds.savanna.sheet import contact_sheet
-from wildpdiff.worlds.savanna.shot import MIN_AREA, draw_shot, render
+from wildpdiff.worlds.savanna.shot import MIN_AREA, Shot, draw_shot, render
 from wildpdiff.worlds.savanna.world import PRETRAINING, SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 
 SMALL = SavannaWorld(SavannaConfig(size=48, train_images=6, eval_images=5, background_images=2))
@@ -102,6 +102,51 @@ def test_a_place_is_the_same_at_every_size(name: str) -> None:
     shrunk = torch.nn.functional.avg_pool2d(large, 4)
     assert np.corrcoef(small.flatten(), shrunk.flatten())[0, 1] > 0.95
     assert float((small - shrunk).mean().abs()) < 5
+
+
+@pytest.mark.parametrize("name", ["R10", "U13", "D03"])
+def test_a_photograph_drawn_larger_is_the_same_photograph(name: str) -> None:
+    location, count = WORLD.location(name), 6
+    photographs = WORLD.photograph(location, "eval", count).pixels.float()
+    for index in range(count):
+        larger = WORLD.enlarged(location, "eval", index, 288).float()
+        assert larger.shape == (3, 288, 288)
+        away = (torch.nn.functional.avg_pool2d(larger, 3) - photographs).abs().mean(dim=(1, 2, 3))
+        others = torch.cat([away[:index], away[index + 1 :]])
+        assert int(away.argmin()) == index
+        assert float(away[index]) < 0.7 * float(others.min())
+
+
+def test_a_photograph_drawn_at_its_own_size_is_that_very_photograph() -> None:
+    location = SMALL.location("P007")
+    for stream in ("train", "eval"):
+        photographs = SMALL.photograph(location, stream, 5).pixels
+        again = [SMALL.enlarged(location, stream, index, 48) for index in range(5)]
+        assert torch.equal(torch.stack(again), photographs)
+
+
+def test_a_larger_photograph_shows_the_try_that_the_photograph_itself_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the larger size every try would have been good enough; the small plate has the say."""
+    shots: dict[int, list] = {48: [], 96: []}
+
+    def seen_at_the_third_try(plate: Plate, shot: Shot) -> tuple[np.ndarray, float]:
+        tall = len(plate.sky)
+        shots[tall].append(shot)
+        return np.zeros((tall, tall, 3), dtype=np.uint8), 1.0 if tall == 96 or len(shots[48]) == 3 else 0.0
+
+    location = SMALL.location("P001")
+    animal = next(index for index, label in enumerate(SMALL.photograph(location, "eval", 9).labels) if label < 18)
+    monkeypatch.setattr(world_module, "render", seen_at_the_third_try)
+    SMALL.enlarged(location, "eval", animal, 96)
+    assert len(shots[48]) == 3
+    assert shots[96] == shots[48][2:]
+
+
+@pytest.mark.parametrize("size", [0, 15, 2049])
+def test_a_photograph_of_no_size_is_one_sentence(size: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        SMALL.enlarged(SMALL.location("P001"), "eval", 0, size)
+    one_sentence(error, tmp_path)
 
 
 def test_a_wide_picture_shows_the_square_one_in_its_middle() -> None:

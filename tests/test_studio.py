@@ -19,14 +19,15 @@ from wildpdiff.ui import studio as studio_module
 from wildpdiff.ui.setting import Live, Result, Setting
 from wildpdiff.ui.studio import Studio
 
-SETTING = Setting("R10", "R12", 0.3, seed=3, steps=2)
+SETTING = Setting("R10", "R12", 0.3, seed=3, steps=2, images=4)
+STATE = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 3, "n": 1, "steps": 2, "images": 4}
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     patch = pytest.MonkeyPatch()
-    for name, count in (("KEPT", 4), ("CHOSEN_FIRST", 2), ("OTHERS_FIRST", 2)):
-        patch.setattr(studio_module, name, count)
+    for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
+        patch.setattr(studio_module, name, 2)
     yield Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
     patch.undo()
 
@@ -37,7 +38,7 @@ def last(studio: Studio, setting: Setting) -> Result:
 
 
 def numbers(result: Result) -> tuple:
-    return result.bars, result.points, result.alike
+    return dict(result.live), result.alike
 
 
 def png(size: tuple[int, int] = (80, 60)) -> bytes:
@@ -48,29 +49,42 @@ def png(size: tuple[int, int] = (80, 60)) -> bytes:
 
 def test_frames_grow_and_end_with_every_location_measured(studio: Studio) -> None:
     frames = list(studio.results(SETTING))
-    counts = [sum(bar.live is not None for bar in frame.bars) for frame in frames]
+    counts = [len(frame.live) for frame in frames]
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == len(studio.bundle.seen)
     assert [frame.stage for frame in frames[:1] + frames[-1:]] == ["written", "done"]
-    assert {bar.location for bar in frames[1].bars if bar.live} == {"R10", "R12"}
+    assert set(frames[1].live) == {"R10", "R12"}
+
+
+def test_the_chosen_locations_end_with_as_many_photographs_as_were_asked_for(studio: Studio) -> None:
+    live = last(studio, SETTING).live
+    assert [live[name].count for name in ("R10", "R12", "U11")] == [4, 4, 2]
+    assert last(studio, replace(SETTING, images=1)).live["R10"].count == 1
 
 
 def test_the_live_share_is_what_evaluate_says(studio: Studio) -> None:
     result = last(studio, replace(SETTING, samples=2))
     images = studio.images("R12", 4)
-    expected = accuracy(studio.bundle.backbone, result.rows, images.pixels, images.labels)
-    assert result.bar("R12").live.shares == pytest.approx(expected.tolist())
-    assert result.bar("R12").live.count == len(images)
+    expected = accuracy(studio.bundle.backbone, result.rows, images.pixels[:4], images.labels[:4])
+    assert result.live["R12"].shares == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize(("regime", "way"), [("L", "ours"), ("M", "paper"), ("H", "paper")])
+def test_regime_and_way_choose_the_generator(studio: Studio, regime: str, way: str) -> None:
+    row = studio.write(replace(SETTING, weight=1.0, regime=regime, way=way))
+    generator = studio.bundle.generator(regime, way=way)
+    expected = generator.generate(studio.bundle.embedding("R12")[None], steps=2, seed=3)
+    assert torch.allclose(row, expected, atol=1e-6)
+    assert not torch.allclose(row, studio.write(replace(SETTING, weight=1.0)), atol=1e-3)
 
 
 def test_two_threads_get_what_one_gets_and_leave_the_network_unchanged(studio: Studio) -> None:
     settings = [replace(SETTING, weight=weight, b=b) for weight in (0.0, 0.5, 1.0) for b in ("R12", "U11", "D03")]
     before = {name: value.clone() for name, value in studio.bundle.backbone.network.state_dict().items()}
     alone = [numbers(last(studio, setting)) for setting in settings]
-    together: dict[int, tuple] = {}
+    together: list[tuple] = []
 
     def work(order: list[int]) -> None:
-        for place in order:
-            together[place * 10 + threading.get_ident() % 7] = (place, numbers(last(studio, settings[place])))
+        together.extend((place, numbers(last(studio, settings[place]))) for place in order)
 
     orders = [list(range(len(settings))), list(reversed(range(len(settings))))]
     threads = [threading.Thread(target=work, args=(order,)) for order in orders]
@@ -78,8 +92,8 @@ def test_two_threads_get_what_one_gets_and_leave_the_network_unchanged(studio: S
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(together) >= len(settings)
-    assert all(found == alone[place] for place, found in together.values())
+    assert len(together) == 2 * len(settings)
+    assert all(found == alone[place] for place, found in together)
     after = studio.bundle.backbone.network.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
@@ -90,6 +104,10 @@ def test_an_abandoned_answer_does_not_disturb_the_next(studio: Studio) -> None:
     next(frames), next(frames)
     frames.close()
     assert numbers(last(studio, SETTING)) == expected
+
+
+def test_an_answer_that_nobody_wants_any_more_ends(studio: Studio) -> None:
+    assert list(studio.results(SETTING, lambda: False)) == []
 
 
 @pytest.mark.parametrize(("weight", "location"), [(0.0, "R10"), (1.0, "R12")])
@@ -111,26 +129,50 @@ def test_sample_i_is_the_adapter_of_seed_plus_i(studio: Studio) -> None:
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"weight": 1.2}, "0..1"),
-        ({"weight": -0.1}, "0..1"),
-        ({"weight": float("nan")}, "0..1"),
-        ({"a": "Z99"}, "Z99"),
-        ({"samples": 0}, "adapters"),
-        ({"samples": 99}, "adapters"),
+        ({"t": 1.2}, "0..1"),
+        ({"t": -0.1}, "0..1"),
+        ({"t": float("nan")}, "finite"),
+        ({"t": "abc"}, "not whole"),
+        ({"t": None}, "not whole"),
+        ({"m": "Z"}, "Regime 'Z'"),
+        ({"w": "theirs"}, "theirs"),
+        ({"n": 0}, "adapters"),
+        ({"n": 99}, "adapters"),
+        ({"n": 1.5}, "whole number"),
         ({"steps": 0}, "steps"),
         ({"seed": -1}, "seed"),
+        ({"seed": float("inf")}, "whole number"),
+        ({"images": 0}, "photographs"),
+        ({"images": 101}, "photographs"),
+        ({"a": "own"}, "picture of your own"),
     ],
 )
-def test_a_wish_out_of_range_is_refused_in_one_sentence(studio: Studio, change: dict, word: str) -> None:
+def test_a_state_out_of_range_is_refused_in_one_sentence(change: dict, word: str) -> None:
     with pytest.raises(UserError, match=word) as caught:
-        last(studio, replace(SETTING, **change))
+        Setting.of(STATE | change)
     assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("state", [None, [], "R10", {}, {"a": "R10"}])
+def test_what_is_no_state_at_all_is_refused(state: object) -> None:
+    with pytest.raises(UserError, match="not whole"):
+        Setting.of(state)  # type: ignore[arg-type]
+
+
+def test_a_state_becomes_the_setting_that_it_names() -> None:
+    assert Setting.of(STATE) == SETTING
+
+
+@pytest.mark.parametrize("change", [{"a": "Z99"}, {"b": "<script>"}])
+def test_an_unknown_location_is_refused_in_one_sentence(studio: Studio, change: dict) -> None:
+    with pytest.raises(UserError, match="is not known"):
+        last(studio, replace(SETTING, **change))
 
 
 def test_an_upload_takes_a_locations_place_and_is_not_measured(studio: Studio) -> None:
     upload = studio.upload(png())
-    result = last(studio, replace(SETTING, a="own", upload_a=upload, weight=0.0))
-    assert [bar.location for bar in result.bars] == list(studio.bundle.seen)
+    result = last(studio, Setting.of(STATE | {"a": "own", "t": 0.0}, {"a": upload}))
+    assert set(result.live) == set(studio.bundle.seen)
     expected = studio.bundle.generator("H").generate(upload.embedding[None], steps=2, seed=3)
     assert torch.allclose(result.rows, expected, atol=1e-6)
 
@@ -147,9 +189,8 @@ def test_a_bad_picture_is_refused_in_one_sentence(studio: Studio, data: bytes) -
         studio.upload(data)
 
 
-def test_an_unseen_location_gets_a_bar_of_its_own(studio: Studio) -> None:
-    assert studio.first(replace(SETTING, b="D03")).bar("D03").pretrained == 0.6
-    assert studio.first(SETTING).bar("D03") is None
+def test_an_unseen_location_is_measured_too_when_it_is_chosen(studio: Studio) -> None:
+    assert set(last(studio, replace(SETTING, b="D03")).live) == {*studio.bundle.seen, "D03"}
 
 
 def test_the_saved_adapter_is_a_zipped_peft_folder_of_the_row(studio: Studio, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from wildpdiff.backbone import Backbone, initial_row
 from wildpdiff.bundle import seal
 from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
-from wildpdiff.files import save_tensors
+from wildpdiff.files import save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
@@ -19,8 +19,9 @@ ROWS, REGIMES = 3, ("L", "M", "H")
 CLIP = ClipConfig(embedding=16, image_size=32, image_width=64, image_layers=1, text_width=64, text_layers=1)
 
 
-def write_tiny_bundle(folder: Path) -> Path:
-    """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5."""
+def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
+    """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5; with
+    `curves`, made-up counts along every blend."""
     world = SavannaWorld(SavannaConfig(eval_images=4, background_images=2))
     backbone = Backbone.build(SPECIES, seed=0).round_to_half().eval()
     backbone.save(folder / "backbone.safetensors")
@@ -43,6 +44,8 @@ def write_tiny_bundle(folder: Path) -> Path:
     )
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
     _write_conditions(folder, world, condition)
+    if curves:
+        save_json(folder / "results" / "curves.json", {"data": _curves()})
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
     seal(folder, about | {"figures": {regime: _figures(regime) for regime in REGIMES}})
     return folder
@@ -85,3 +88,23 @@ def _figures(regime: str) -> dict:
     unseen = {location: {"images": 200, "pretrained": 0.6} for location in UNSEEN}
     mean = {"pretrained": 0.59, "fine_tuned": 0.84, "codec": 0.83, "generated": 0.82}
     return {"regime": regime, "samples": 8, "seed": 0, "locations": locations, "mean": mean, "unseen": unseen}
+
+
+def _curves() -> dict:
+    """Counts that rise and fall along every blend, other ones at each end and in each regime."""
+    weights = [round(place / 10, 1) for place in range(11)]
+    pairs = [(a, b) for place, a in enumerate(SEEN) for b in SEEN[place + 1 :]] + [(SEEN[0], b) for b in UNSEEN]
+
+    def both(start: int) -> list[list[int]]:
+        return [[90 - start - stop for stop in range(11)], [60 + start + stop for stop in range(11)]]
+
+    data = {"weights": weights, "images": 100, "seed": 0, "steps": 50}
+    data["pretrained"] = {name: 50 + place for place, name in enumerate((*SEEN, *UNSEEN))}
+    data["curves"] = {
+        regime: {
+            f"{a}+{b}": {way: both(place + 3 * turn) for turn, way in enumerate(("ours", "paper", "weights"))}
+            for a, b in pairs
+        }
+        for place, regime in enumerate(REGIMES)
+    }
+    return data

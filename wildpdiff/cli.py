@@ -47,11 +47,16 @@ def serve(
     device: DeviceOption = "auto",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; the next free one if it is taken.")] = 7860,
+    mcp: Annotated[bool, typer.Option("--mcp", help="Also serve the API as tools for AI assistants.")] = False,
 ) -> None:
     """Open the app in the browser's reach: http://127.0.0.1:7860 unless told otherwise."""
     from .ui.app import serve as serve_app
 
-    serve_app(bundle, device=device_of(device), host=host, port=port)
+    if mcp:
+        from .ui.api import check_mcp
+
+        check_mcp()
+    serve_app(bundle, device=device_of(device), host=host, port=port, mcp=mcp)
 
 
 @app.command()
@@ -201,6 +206,52 @@ def evaluate(
         for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, regime=regime, seed=seed)):
             report["crossed"] = found
     print(json.dumps(report) if as_json else as_table(report))  # noqa: T201
+
+
+@app.command()
+def sweep(
+    pairs: Annotated[str, typer.Option(help="Pairs of locations, like R10:R12,R10:U11.")],
+    weights: Annotated[str, typer.Option(help="Blend weights; 0 is the first location.")] = "0,0.25,0.5,0.75,1",
+    seeds: Annotated[int, typer.Option(help="Adapters of each combination, 1 to 16.")] = 1,
+    seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,
+    regime: Annotated[str, typer.Option(help="Similarity of the zoo: L, M or H, or several with commas.")] = "H",
+    way: Annotated[str, typer.Option(help="ours, paper, or both with a comma.")] = "ours",
+    steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
+    images: Annotated[int, typer.Option(help="Photographs of each location to name.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="A .csv, .json or .npz file to write.")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Write and measure adapters over pairs, blend weights and seeds; stopped, it keeps what it has."""
+    from contextlib import closing
+
+    from .bundle import Bundle
+    from .sweep import Gathered, Sweep
+    from .sweep.record import format_of
+    from .sweep.spec import names_of, pairs_of, weights_of
+    from .sweep.written import about, as_table, run_into
+
+    chosen = Sweep(
+        pairs_of(pairs), weights_of(weights), seeds, names_of(regime), names_of(way), steps, images, seed
+    )  # fmt: skip
+    if out:
+        format_of(out)
+    opened, found, status = Bundle.open(bundle, device_of(device)), Gathered(), 0
+    _say(f"{chosen.size:,} adapters, about {chosen.cost(opened):.0f} s on {opened.device.type.upper()}.")
+    with closing(run_into(opened, chosen, out)) as run:
+        try:
+            for _, found in _shown(("sweep", pair) for pair in run):  # noqa: B007
+                pass
+        except KeyboardInterrupt:
+            _say(f"\nStopped after {len(found.records):,} adapters" + (f"; they are in {out}." if out else "."))
+            status = 130
+    if as_json:
+        document = about(opened, chosen, found.cells) | {"records": [one.to_json() for one in found.records]}
+        print(json.dumps(document))  # noqa: T201
+    else:
+        print(as_table(found.cells))  # noqa: T201
+    raise typer.Exit(status)
 
 
 @app.command()

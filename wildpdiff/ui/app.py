@@ -5,73 +5,77 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from ..errors import UserError
-from .play import Play, header
+from .api import add_api
+from .frame import Frame, wish_panel
+from .learn import Learn
+from .page import Page
+from .play import Play
+from .probe import Probe
+from .studio import Studio
 from .theme import PLOTLY_FILE, css, head, theme
-
-if TYPE_CHECKING:
-    from .studio import Studio
+from .unseen import Unseen
+from .watch import Watch
 
 ABOUT = """<p class="about">All photographs here are drawn by a program, a procedural savanna with 18 species: no real
 animal was photographed, and no number here is about real photographs. An adapter is a row of 65,580 numbers that
 changes 44 convolutions of an EfficientNet-B0; the generated ones never saw a gradient step. Bars are measured on
 photographs that nothing was trained on. A picture of your own is read in memory, never stored, and nothing but its
 pixels is looked at.</p>"""
+#: The tabs after Play: name, label and part.
+TABS = (
+    ("watch", "Watch it denoise", Watch),
+    ("unseen", "Unseen", Unseen),
+    ("probe", "Probe", Probe),
+    ("learn", "Learn", Learn),
+)
 
 
-def open_in_background(bundle: Path, device: str) -> Future[Studio]:
-    """Open a bundle in a thread of its own, then load the networks and render the photographs there."""
-    opened: Future[Studio] = Future()
-
-    def work() -> None:
-        try:
-            import torch
-
-            from .studio import Studio
-
-            # Two answers may be computed at once, and the browser may sit on the same machine.
-            torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-            studio = Studio.open(bundle, device)
-        except BaseException as error:
-            opened.set_exception(error)
-            return
-        opened.set_result(studio)
-        studio.warm(studio.locations[:2])
-
-    threading.Thread(target=work, name="studio", daemon=True).start()
-    return opened
-
-
-def build(studio: Future[Studio]) -> gr.Blocks:
-    """The page; it asks for the studio when a visitor opens it."""
-    play = Play(studio.result)
-    with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
-        top = gr.HTML(header())
-        play.build()
+def build(studio: Studio) -> gr.Blocks:
+    """The page."""
+    with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
+        page = Page(studio, wish_panel(), gr.State({}))
+        frame, play = Frame(page), Play(page)
+        frame.build()
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Play", elem_id="tab-play", id="play"):
+                play.build()
+            for name, label, part in TABS:
+                with gr.Tab(label, elem_id=f"tab-{name}", id=name):
+                    part(page).build()
         gr.HTML(ABOUT)
-        play.listen_to_load(page, top)
-    return page
+        frame.drawn_on, frame.drawn, frame.trail = play.atlas.outputs, play.atlas.frame, play.atlas.trail
+        frame.connect(play.download)
+        add_api(studio)
+    return blocks
 
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
     gr.set_static_paths([PLOTLY_FILE])
     look = {"theme": theme(), "css": css(), "head": head()}
-    safety = {"show_error": False, "strict_cors": True, "max_file_size": "5mb", "share": False}
-    return (
-        look
-        | safety
-        | {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "footer_links": ["gradio"]}
-    )
+    safety = {"show_error": False, "strict_cors": True, "max_file_size": "50mb", "share": False}
+    quiet = {"ssr_mode": False, "run_history": False, "enable_monitoring": False}
+    return look | safety | quiet | {"footer_links": ["api", "gradio"]}
 
 
-def serve(bundle: Path, device: str = "cpu", host: str | None = "127.0.0.1", port: int | None = None) -> None:
+def warm(studio: Studio) -> None:
+    """Load networks and render photographs in a thread of its own, so that the page can be opened meanwhile."""
+    import torch
+
+    # Two answers may be computed at once, and the browser may sit on the same machine.
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    threading.Thread(target=studio.warm, args=(studio.locations[:2],), name="warm", daemon=True).start()
+
+
+def serve(
+    bundle: Path, device: str = "cpu", host: str | None = "127.0.0.1", port: int | None = None, *, mcp: bool = False
+) -> None:
     """Serve a bundle until interrupted.
 
     Args:
@@ -79,19 +83,18 @@ def serve(bundle: Path, device: str = "cpu", host: str | None = "127.0.0.1", por
         device: where to compute.
         host: address to listen on; None leaves it to Gradio (all addresses on a Space).
         port: where to listen, or the next free one; None leaves it to Gradio.
+        mcp: whether to offer the endpoints as tools of the Model Context Protocol too.
 
     Raises:
         UserError: if the bundle cannot be opened.
     """
-    opened = open_in_background(bundle, str(device))
-    page = build(opened)
+    studio = Studio.open(bundle, device)
+    warm(studio)
+    page = build(studio)
     port = free_port(host or "127.0.0.1", port) if port else None
-    page.queue(max_size=64).launch(server_name=host, server_port=port, prevent_thread_lock=True, **launch_options())
-    try:
-        opened.result()
-        page.block_thread()
-    finally:
-        page.close()
+    page.queue(max_size=64, default_concurrency_limit=8).launch(
+        server_name=host, server_port=port, mcp_server=mcp, **launch_options()
+    )
 
 
 def free_port(host: str, wanted: int, *, tries: int = 100) -> int:

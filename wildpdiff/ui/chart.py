@@ -1,6 +1,6 @@
-"""The page's own components: a plot that keeps its node, a location picker, the result line.
+"""The page's own components: a plot that keeps its node, and panels of plain HTML and script.
 
-Gradio writes a `.pyi` beside a module that sub-classes components; that is why they live together in this one.
+Gradio writes a `.pyi` beside a module that sub-classes components; that is why `Chart` is the only one that does.
 """
 
 from __future__ import annotations
@@ -12,58 +12,200 @@ import gradio as gr
 CHART_HTML = """
 <figure class="chart" role="group" aria-label="chart">
   <div class="chart-node" data-drawn="no"></div>
-  <details class="chart-table"><summary>Show as table</summary><div class="chart-rows" tabindex="0"></div></details>
+  <div class="chart-foot">
+    <div class="chart-save" role="group" aria-label="Save this chart">
+      <button type="button" data-save="png" title="Save as a picture for slides" disabled>PNG</button>
+      <button type="button" data-save="svg" title="Save as a drawing for print" disabled>SVG</button>
+      <button type="button" data-save="csv" title="Save the table" disabled>CSV</button>
+    </div>
+    <details class="chart-table"><summary>Show as table</summary>
+    <div class="chart-rows" role="group" aria-label="Table of the chart" tabindex="0"></div></details>
+  </div>
 </figure>
 """
 
 CHART_JS = """
-const figure = element.querySelector('.chart'), node = element.querySelector('.chart-node');
-const rows = element.querySelector('.chart-rows'), details = element.querySelector('details');
-const styles = () => getComputedStyle(node);
-const paint = (value, style) => {
-  if (typeof value === 'string') {
-    const found = value.match(/^var\\((--[\\w-]+)\\)$/);
-    return found ? style.getPropertyValue(found[1]).trim() : value;
-  }
-  if (Array.isArray(value)) return value.map((part) => paint(part, style));
-  if (value && typeof value === 'object')
-    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, paint(part, style)]));
-  return value;
+const find = (selector) => element.querySelector(selector);
+const figure = find('.chart'), node = find('.chart-node'), rows = find('.chart-rows'), details = find('details');
+const buttons = [...element.querySelectorAll('[data-save]')];
+const store = () => window.wpd || {}, state = () => store().state || {};
+const config = { displayModeBar: false, responsive: false, doubleClick: 'reset', showTips: false };
+let given = props.value, drawn = null, queued = false, lit = null, dimmed = false, saying = 0;
+
+// Of a figure with several views, the one that the page's state names.
+const view_name = () => (given.views[state().view] ? state().view : Object.keys(given.views)[0]);
+const present = () => (given && given.views ? { name: view_name(), ...given.views[view_name()] } : given);
+
+// A copy of a figure in which every CSS variable has become the colour that it stands for here.
+const painter = () => {
+  const style = getComputedStyle(node), known = {};
+  const colour = (name) => (known[name] = known[name] || style.getPropertyValue(name).trim());
+  const paint = (value) => {
+    if (typeof value === 'string') {
+      const found = value.match(/^var\\((--[\\w-]+)\\)$/);
+      return found ? colour(found[1]) : value;
+    }
+    if (Array.isArray(value)) return value.map(paint);
+    if (value && typeof value === 'object')
+      return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, paint(part)]));
+    return value;
+  };
+  return paint;
 };
+
+// Data and layout of a figure at a width and height, painted.
+const made_for = (wanted, width, height) => {
+  const paint = painter();
+  const layout = { ...paint(wanted.layout), uirevision: wanted.name || 'kept' }, data = paint(wanted.data);
+  if (width < 520 && wanted.narrow) {
+    const { markers, hidden, ...axes } = wanted.narrow;
+    for (const [key, value] of Object.entries(axes)) layout[key] = { ...layout[key], ...paint(value) };
+    for (const trace of data) {
+      if (markers && markers[trace.name]) trace.marker.size = markers[trace.name];
+      if (hidden && hidden.includes(trace.name)) trace.visible = false;
+    }
+  }
+  if (wanted.zoom && matchMedia('(hover: hover)').matches) layout.dragmode = 'zoom';
+  return { data, layout: Object.assign(layout, { autosize: false, width, height }) };
+};
+
+const draw = async () => {
+  queued = false;
+  const wanted = present();
+  if (!wanted || !wanted.data || !node.isConnected || !node.clientWidth) return;
+  if (!window.Plotly) { setTimeout(ask, 40); return; }
+  drawn = { wanted, ...made_for(wanted, node.clientWidth, node.clientHeight) };
+  dimmed = false;
+  await window.Plotly.react(node, drawn.data, drawn.layout, config);
+  listen();
+  light();
+  node.dataset.drawn = given.stage || wanted.stage || 'yes';
+  figure.setAttribute('aria-label', wanted.summary);
+  for (const button of buttons) button.disabled = !drawn.data.length;
+  if (details.open) tabulate(wanted.table);
+};
+const ask = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
+
+// Hovering and clicking: a point's location by the figure's `pick`.
+const plain = (text) => String(text === undefined ? '' : text).replace(/<[^>]*>/g, '');
+const place = (text) => { const name = plain(text); return store().place && store().place(name) ? name : null; };
+const named = (point) => {
+  const pick = drawn && drawn.wanted.pick;
+  if (pick === 'trace') return place(point.data && point.data.name);
+  if (pick === 'xy') return place(point.y) || place(point.x);
+  return pick === 'x' ? place(point.x) : null;
+};
+const say = (name) => {
+  clearTimeout(saying);
+  saying = setTimeout(() => { if (store().hover) store().hover(name); }, name ? 0 : 70);
+};
+const choose = (point, event) => {
+  const name = named(point), other = drawn.wanted.pick === 'xy' && place(point.x);
+  if (!name || !store().set) return;
+  if (other && other !== name) store().set({ a: name, b: other }, { live: true });
+  else store().set({ [event && event.shiftKey ? 'a' : 'b']: name }, { live: true });
+};
+const listen = () => {
+  if (node.dataset.listens) return;
+  node.dataset.listens = 'yes';
+  node.on('plotly_hover', (event) => say(named(event.points[0])));
+  node.on('plotly_unhover', () => say(null));
+  node.on('plotly_click', ({ points: [point], event }) => {
+    node.dispatchEvent(new CustomEvent('chart-pick', { bubbles: true, detail: { x: point.x, y: point.y, index: point.pointIndex } }));
+    choose(point, event);
+  });
+};
+
+// The hovered location stands out: all others fade, without a new drawing. Plotly writes into what it draws, so what
+// was there before is read from the figure as it was given.
+const FAINT = 0.13;
+const faded = (name) => Boolean(lit) && name !== lit;
+const light_traces = () => {
+  const places = drawn.data.map((trace) => place(trace.name)), here = places.includes(lit);
+  const opacity = drawn.wanted.data.map((trace, at) => (here && places[at] && faded(places[at]) ? FAINT : trace.opacity ?? 1));
+  window.Plotly.restyle(node, { opacity }, opacity.map((_, at) => at));
+  const labels = {};
+  (drawn.wanted.layout.annotations || []).forEach((label, at) => {
+    if (label.name) labels[`annotations[${at}].opacity`] = here && faded(label.name) ? FAINT : 1;
+  });
+  if (Object.keys(labels).length) window.Plotly.relayout(node, labels);
+};
+const light_columns = () => {
+  const indices = drawn.data.flatMap((trace, at) => (trace.marker && Array.isArray(trace.x) ? [at] : []));
+  const here = indices.some((at) => drawn.data[at].x.some((x) => plain(x) === lit));
+  const shades = indices.map((at) => {
+    const own = drawn.wanted.data[at].marker.opacity ?? 1;
+    return drawn.data[at].x.map((x, i) => (here && faded(plain(x)) ? 0.25 : 1) * (Array.isArray(own) ? own[i] : own));
+  });
+  if (indices.length) window.Plotly.restyle(node, { 'marker.opacity': shades }, indices);
+};
+const light_cells = () => {
+  const across = drawn.data[0].x.map(plain), down = drawn.data[0].y.map(plain);
+  const i = across.indexOf(lit), j = down.indexOf(lit), fill = painter()('var(--panel)');
+  const sides = (at, count) => [[-0.5, at - 0.5], [at + 0.5, count - 0.5]].filter(([from, to]) => to > from);
+  const veils = i < 0 || j < 0 ? [] : sides(i, across.length).flatMap(([x0, x1]) => sides(j, down.length).map(([y0, y1]) => (
+    { type: 'rect', xref: 'x', yref: 'y', x0, x1, y0, y1, fillcolor: fill, opacity: 0.72, line: { width: 0 }, layer: 'above' })));
+  window.Plotly.relayout(node, { shapes: [...painter()(drawn.wanted.layout.shapes || []), ...veils] });
+};
+const light = () => {
+  if (!drawn || !node.isConnected || (!lit && !dimmed)) return;
+  const by = { trace: light_traces, x: light_columns, xy: light_cells }[drawn.wanted.pick];
+  if (by && drawn.data.length) by();
+  dimmed = Boolean(lit);
+};
+
+// Saving: pictures twice as fine as the screen on the present ground, and the table.
+const cell = (text) => (/[",\\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+const csv = (table) => [table.head, ...table.rows].map((line) => line.map((text) => cell(plain(text))).join(',')).join('\\n') + '\\n';
+const file_name = (wanted) => {
+  const { a, b, t, m } = state(), setting = a ? [`${a}-${b}`, Number(t).toFixed(2), m] : [];
+  return ['wildpdiff', props.name, wanted.name, ...setting].filter(Boolean).join('-');
+};
+const keep = (content, name) => {
+  const link = document.createElement('a'), address = URL.createObjectURL(content);
+  Object.assign(link, { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 4000);
+};
+const save = async (kind) => {
+  const wanted = present(), name = file_name(wanted);
+  if (kind === 'csv') { keep(new Blob([csv(wanted.table)], { type: 'text/csv;charset=utf-8' }), `${name}.csv`); return; }
+  const width = Math.max(node.clientWidth, 640), height = Math.max(node.clientHeight, 400);
+  const made = made_for(wanted, width, height), ground = painter()('var(--panel)');
+  Object.assign(made.layout, { paper_bgcolor: ground, plot_bgcolor: ground });
+  await window.Plotly.downloadImage(made, { format: kind, width, height, scale: 2, filename: name });
+};
+for (const button of buttons)
+  button.addEventListener('click', () => save(button.dataset.save).catch(() => {
+    if (store().toast) store().toast('This browser could not save the chart; try another format.', 'problem');
+  }));
+
 const tabulate = (table) => {
   const make = (tag, texts) => {
     const line = document.createElement('tr');
-    for (const text of texts) line.appendChild(document.createElement(tag)).textContent = text;
+    for (const text of texts) line.appendChild(document.createElement(tag)).textContent = plain(text);
     return line;
   };
   const made = document.createElement('table');
   made.append(make('th', table.head), ...table.rows.map((texts) => make('td', texts)));
   rows.replaceChildren(made);
 };
-const config = { displayModeBar: false, responsive: false, doubleClick: 'reset', showTips: false };
-let queued = false;
-const draw = async () => {
-  queued = false;
-  const given = props.value;
-  if (!given || !given.data || !node.isConnected) return;
-  if (!window.Plotly) { setTimeout(draw, 40); return; }
-  const style = styles();
-  const layout = { ...paint(given.layout, style), uirevision: 'kept' };
-  const data = paint(given.data, style);
-  if (node.clientWidth < 520 && given.narrow) {
-    const { markers, ...axes } = given.narrow;
-    for (const [key, value] of Object.entries(axes)) layout[key] = { ...layout[key], ...paint(value, style) };
-    for (const trace of data) if (markers && markers[trace.name]) trace.marker.size = markers[trace.name];
+details.addEventListener('toggle', () => { if (details.open && present()) tabulate(present().table); });
+
+// A new figure comes from the server, or from the page by `wpd.charts[name].show(figure)`.
+const show = (figure) => { given = figure; ask(); };
+watch('value', () => show(props.value));
+const join = (left) => {
+  if (!window.wpd || !window.wpd.on) { if (left) setTimeout(join, 100, left - 1); return; }
+  if (props.name) {
+    (window.wpd.charts = window.wpd.charts || {})[props.name] = { show, node };
+    document.dispatchEvent(new CustomEvent('chart-ready', { detail: props.name }));
   }
-  Object.assign(layout, { autosize: false, width: node.clientWidth, height: node.clientHeight });
-  await window.Plotly.react(node, data, layout, config);
-  node.dataset.drawn = given.stage || 'yes';
-  figure.setAttribute('aria-label', given.summary);
-  if (details.open) tabulate(given.table);
+  window.wpd.on('hover', (name) => { lit = name; light(); });
+  window.wpd.on('state', () => { if (given && given.views && drawn && drawn.wanted.name !== view_name()) ask(); });
 };
-const ask = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
-details.addEventListener('toggle', () => { if (details.open && props.value) tabulate(props.value.table); });
-watch('value', ask);
+join(100);
+
 let dark = document.body.classList.contains('dark');
 new MutationObserver(() => {
   const now = document.body.classList.contains('dark');
@@ -76,117 +218,20 @@ new ResizeObserver(() => {
   ask();
 }).observe(node);
 ask();
-"""
-
-PICKER_HTML = """
-<fieldset class="picker">
-  <legend class="picker-legend"></legend>
-  <div class="picker-scene"><img class="picker-view" alt=""><span class="picker-name"></span></div>
-  <div class="picker-strip" role="radiogroup"></div>
-  <label class="picker-own"><input type="file" accept="image/jpeg,image/png,image/webp"><span>Your own background
-  <small>choose, drop or paste</small></span></label>
-  <p class="picker-note"></p>
-</fieldset>
-"""
-
-PICKER_JS = """
-const find = (name) => element.querySelector('.picker-' + name);
-const strip = find('strip'), view = find('view'), file = element.querySelector('input[type=file]');
-const side = props.side;
-find('legend').textContent = 'Location ' + side;
-strip.setAttribute('aria-label', 'Location ' + side);
-const choices = () => [...(props.places || []), ...(props.own ? [props.own] : [])];
-const show = () => {
-  const chosen = choices().find((place) => place.name === props.value);
-  for (const radio of strip.querySelectorAll('input')) radio.checked = radio.value === props.value;
-  if (chosen) {
-    view.src = chosen.src;
-    view.alt = 'Background of location ' + chosen.label;
-    find('name').textContent = side + ' · ' + chosen.label;
-    find('name').dataset.kind = chosen.kind;
-  }
-  const note = props.problem || (chosen && chosen.note) || '';
-  find('note').textContent = note;
-  find('note').classList.toggle('is-problem', Boolean(props.problem));
-  find('note').setAttribute('role', props.problem ? 'alert' : 'note');
-};
-const build = () => {
-  strip.replaceChildren(...choices().map((place) => {
-    const label = document.createElement('label'), radio = document.createElement('input');
-    const picture = document.createElement('img'), name = document.createElement('span');
-    label.className = 'picker-place';
-    label.dataset.kind = place.kind;
-    label.title = place.title;
-    Object.assign(radio, { type: 'radio', name: 'location-' + side, value: place.name });
-    radio.setAttribute('aria-label', place.title);
-    Object.assign(picture, { src: place.src, alt: '', draggable: false });
-    name.textContent = place.short;
-    label.append(radio, picture, name);
-    return label;
-  }));
-  show();
-};
-strip.addEventListener('change', (event) => {
-  props.problem = '';
-  props.value = event.target.value;
-  show();
-  trigger('select');
-});
-const send = (chosen) => {
-  if (!chosen) return;
-  const reader = new FileReader();
-  reader.onload = () => trigger('upload', { size: chosen.size, data: String(reader.result).split(',')[1] || '' });
-  reader.readAsDataURL(chosen.size > props.most ? chosen.slice(0, 0) : chosen);
-};
-file.addEventListener('change', () => { send(file.files[0]); file.value = ''; });
-element.addEventListener('dragover', (event) => { event.preventDefault(); element.classList.add('is-over'); });
-element.addEventListener('dragleave', () => element.classList.remove('is-over'));
-element.addEventListener('drop', (event) => {
-  event.preventDefault();
-  element.classList.remove('is-over');
-  send(event.dataTransfer.files[0]);
-});
-document.addEventListener('paste', (event) => {
-  const here = element.contains(document.activeElement) || element.matches(':hover');
-  const item = [...event.clipboardData.files].find((each) => each.type.startsWith('image/'));
-  if (here && item) { event.preventDefault(); send(item); }
-});
-watch('places', build);
-watch('own', () => { props.value = props.own.name; build(); trigger('select'); });
-watch(['value', 'problem'], show);
-build();
-"""
-
-RESULT_HTML = """
-<div class="result"><span class="result-badge"></span><span class="result-text"></span>
-<span class="result-said" role="status" aria-live="polite"></span></div>
-"""
-
-RESULT_JS = """
-const badge = element.querySelector('.result-badge'), text = element.querySelector('.result-text');
-const said = element.querySelector('.result-said');
-const show = () => {
-  const given = props.value;
-  if (!given) return;
-  badge.textContent = given.badge;
-  badge.dataset.kind = given.kind;
-  text.replaceChildren(...given.parts.map((part) => {
-    const piece = document.createElement(part.strong ? 'b' : 'span');
-    piece.textContent = part.text;
-    return piece;
-  }));
-  if (given.final) said.textContent = given.badge + ': ' + given.parts.map((part) => part.text).join(', ') + '.';
-};
-watch('value', show);
-show();
-"""
+"""  # noqa: E501
 
 
 class Chart(gr.HTML):
-    """A plotly node that is redrawn in place; its value is a figure of `wildpdiff.plots`."""
+    """A plotly node that is redrawn in place; its value is a figure of `wildpdiff.plots`.
+
+    A figure may name where a point's location stands (`pick`: `x`, `xy` or `trace`): then hovering a point stresses
+    its location on the whole page, and a click makes it B (with Shift: A; in a heat map, the row becomes A and the
+    column B). A figure may hold several `views` by name, of which the page's state chooses one. In the browser
+    `wpd.charts[elem_id].show(figure)` draws a figure too, and the event `chart-pick` tells of every click.
+    """
 
     def __init__(self, value: dict[str, Any] | None = None, *, elem_id: str | None = None, **given: Any) -> None:
-        given |= {"html_template": CHART_HTML, "js_on_load": CHART_JS, "apply_default_css": False}
+        given |= {"html_template": CHART_HTML, "js_on_load": CHART_JS, "apply_default_css": False, "name": elem_id}
         super().__init__(value, elem_id=elem_id, **given)
 
     def api_info(self) -> dict[str, Any]:
@@ -194,24 +239,16 @@ class Chart(gr.HTML):
         return {"type": "object"}
 
 
-class LocationPicker(gr.HTML):
-    """Radio buttons with pictures, and a place to drop one's own; its value is the name of the chosen location.
+def panel(template: str, script: str, value: Any = None, *, elem_id: str | None = None, **props: Any) -> gr.HTML:
+    """A panel of the page's own.
 
-    Events: `select` after a choice, `upload` with `size` and base64 `data` of a user's file.
+    Args:
+        template: HTML, with nothing of a visitor in it.
+        script: runs when the panel is there, with `element`, `props`, `trigger` and `watch`; an event that it triggers
+            by a quoted name is a listener of the panel by that name.
+        value: what `props.value` begins with.
+        elem_id: id in the page.
+        props: further values for the script, and gradio's own options of `gr.HTML`.
     """
-
-    def __init__(self, value: str | None = None, *, elem_id: str | None = None, **given: Any) -> None:
-        given |= {"html_template": PICKER_HTML, "js_on_load": PICKER_JS, "apply_default_css": False}
-        super().__init__(value, elem_id=elem_id, **given)
-
-
-class ResultLine(gr.HTML):
-    """The result in one sentence with a badge, read aloud once when it is complete."""
-
-    def __init__(self, value: dict[str, Any] | None = None, *, elem_id: str | None = None, **given: Any) -> None:
-        given |= {"html_template": RESULT_HTML, "js_on_load": RESULT_JS, "apply_default_css": False}
-        super().__init__(value, elem_id=elem_id, **given)
-
-    def api_info(self) -> dict[str, Any]:
-        """A sentence in parts."""
-        return {"type": "object"}
+    given: dict[str, Any] = {"html_template": template, "js_on_load": script, "apply_default_css": False} | props
+    return gr.HTML(value, elem_id=elem_id, **given)

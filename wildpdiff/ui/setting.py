@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
+from ..bundle import WAYS
+from ..errors import UserError
 from ..evaluate import wilson
 
-Stage = Literal["known", "written", "measuring", "done"]
+Stage = Literal["written", "measuring", "done"]
+
+#: The page's name for a background of the user's own.
+OWN = "own"
+MAX_SAMPLES, MAX_STEPS = 16, 200
+#: Evaluation photographs of a location that can be asked for; the largest is what the stored curves were measured on.
+IMAGES = (15, 32, 64, 100)
+REGIMES = ("L", "M", "H")
 
 
 @dataclass(frozen=True)
@@ -25,29 +36,114 @@ class Upload:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the user chose: two locations, how far to go from A to B (0..1), seed, adapters, DDIM steps.
+    """What the user chose.
 
-    An upload takes the place of its location.
+    Attributes:
+        a: the first location.
+        b: the second location.
+        weight: how far to go from A to B, 0..1.
+        regime: similarity of the zoo that the generator learned from, L, M or H.
+        way: `ours` (trained on rows of blends too) or `paper`.
+        seed: of the first adapter's noise; the next ones count up.
+        samples: adapters.
+        steps: of DDIM.
+        images: evaluation photographs of A and of B.
+        upload_a: takes the place of A.
+        upload_b: takes the place of B.
     """
 
     a: str
     b: str
     weight: float = 0.0
+    regime: str = "H"
+    way: str = "ours"
     seed: int = 0
     samples: int = 1
     steps: int = 50
+    images: int = IMAGES[-1]
     upload_a: Upload | None = None
     upload_b: Upload | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weight <= 1:
+            raise UserError(f"The blend weight must lie in 0..1 (0 is A, 1 is B), not {self.weight:g}.")
+        if self.regime not in REGIMES:
+            raise UserError(f"Regime '{self.regime[:20]}' is not known; choose one of: {', '.join(REGIMES)}.")
+        if self.way not in WAYS:
+            raise UserError(f"The way to blend must be one of: {', '.join(WAYS)}; not '{self.way[:20]}'.")
+        if not 1 <= self.samples <= MAX_SAMPLES:
+            raise UserError(f"Between 1 and {MAX_SAMPLES} adapters can be written at once, not {self.samples}.")
+        if not 1 <= self.steps <= MAX_STEPS:
+            raise UserError(f"The sampler takes 1 to {MAX_STEPS} steps, not {self.steps}.")
+        if not 0 <= self.seed < 2**31:
+            raise UserError(f"The seed must be a whole number from 0 to {2**31 - 1}, not {self.seed}.")
+        if not 1 <= self.images <= IMAGES[-1]:
+            raise UserError(f"Between 1 and {IMAGES[-1]} photographs of a location can be named, not {self.images}.")
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], uploads: Mapping[str, Upload] | None = None) -> Setting:
+        """The page's state as a setting; `uploads` has the session's own backgrounds by side, a and b.
+
+        Raises:
+            UserError: for any value that is missing, of another kind or out of range.
+        """
+        try:
+            a, b, own = str(state["a"]), str(state["b"]), uploads or {}
+            return cls(
+                a,
+                b,
+                _number(state, "t"),
+                str(state.get("m", "H")),
+                str(state.get("w", "ours")),
+                _whole(state, "seed", 0),
+                _whole(state, "n", 1),
+                _whole(state, "steps", 50),
+                _whole(state, "images", IMAGES[-1]),
+                _own(a, own.get("a"), "A"),
+                _own(b, own.get("b"), "B"),
+            )
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.") from error
 
     @property
     def names(self) -> tuple[str, str]:
         """What the page calls A and B."""
         return (self.upload_a.name if self.upload_a else self.a), (self.upload_b.name if self.upload_b else self.b)
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The chosen locations whose species are known: no upload, none twice."""
+        named = [self.a] * (self.upload_a is None) + [self.b] * (self.upload_b is None)
+        return tuple(dict.fromkeys(named))
+
+
+def _number(state: Mapping[str, Any], key: str) -> float:
+    value = float(state[key])
+    if not math.isfinite(value):
+        raise UserError(f"'{key}' must be a finite number.")
+    return value
+
+
+def _whole(state: Mapping[str, Any], key: str, usual: int) -> int:
+    value = float(usual if state.get(key) is None else state[key])
+    if not math.isfinite(value) or value != int(value):
+        raise UserError(f"'{key}' must be a whole number, not {value:g}.")
+    return int(value)
+
+
+def _own(name: str, upload: Upload | None, side: str) -> Upload | None:
+    if name != OWN:
+        return None
+    if upload is None:
+        raise UserError(f"There is no picture of your own for {side}; choose one, or a named location.")
+    return upload
+
 
 @dataclass(frozen=True)
 class Live:
-    """Accuracy measured now: the share of `count` images that each sample names correctly."""
+    """Accuracy measured now: the share of `count` photographs that each sample names correctly."""
 
     shares: tuple[float, ...]
     count: int
@@ -59,59 +155,33 @@ class Live:
 
     @property
     def right(self) -> int:
-        """Images named correctly, rounded over the samples."""
+        """Photographs named correctly, rounded over the samples."""
         return round(self.share * self.count)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% Wilson interval: uncertainty from few images, not spread over seeds."""
+        """95% Wilson interval: uncertainty from few photographs, not spread over seeds."""
         return wilson(self.right, self.count)
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One location: measured beforehand (None where it was not), and now.
-
-    `own` is the mean accuracy of adapters generated from this very location's condition.
-    """
-
-    location: str
-    images: int
-    pretrained: float | None
-    fine_tuned: float | None
-    own: float | None
-    live: Live | None = None
-
-
-@dataclass(frozen=True)
 class Result:
-    """One frame. `rows` `[N, D]` are the raw adapters; `points` are their places on the map, `alike` the mean cosine
-    of the samples with each seen location's mean row."""
+    """One frame.
+
+    Attributes:
+        setting: what was asked.
+        stage: how far the work is.
+        live: what was measured so far, by location.
+        rows: the raw adapters `[N, D]`.
+        alike: mean cosine of the samples with each seen location's mean row.
+        seconds: since the beginning.
+        note: a sentence on how it was computed, or nothing.
+    """
 
     setting: Setting
     stage: Stage
-    bars: tuple[Bar, ...]
-    seconds: float = 0.0
-    points: tuple[tuple[float, float], ...] = ()
-    alike: tuple[float, ...] = ()
-    rows: Tensor | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether bars were measured now."""
-        return any(bar.live for bar in self.bars)
-
-    def bar(self, name: str) -> Bar | None:
-        """The bar of a location, if there is one."""
-        return next((bar for bar in self.bars if bar.location == name), None)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What never changes: places of the zoo's rows on the map `[J, 2]` with their location's index `[J]`,
-    and the cosine of the locations' mean rows with each other."""
-
-    locations: tuple[str, ...]
-    points: tuple[tuple[float, float], ...]
-    index: tuple[int, ...]
-    alike: tuple[tuple[float, ...], ...]
+    live: Mapping[str, Live]
+    rows: Tensor
+    alike: tuple[float, ...]
+    seconds: float
+    note: str = ""

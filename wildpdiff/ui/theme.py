@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import os
 from pathlib import Path
 
 import gradio as gr
@@ -83,12 +85,21 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Plotly's own script file from this server, and the page's metadata."""
+    """Everything that the browser needs beside Gradio, from this server alone: plotly and scripts."""
+    space = os.environ.get("SPACE_ID", "")
+    meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
     return f"""<script defer src="gradio_api/file={PLOTLY_FILE.as_posix()}"></script>
-<meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">"""
+<meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
+<script>{_all("js")}</script>"""
 
 
 def css() -> str:
-    """The style sheet."""
+    """The style sheets, in the order of their names."""
     root = f":root {{ {_variables(LIGHT, PLACES_LIGHT)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
-    return root + (Path(__file__).parent / "theme.css").read_text(encoding="utf-8")
+    return root + _all("css")
+
+
+def _all(kind: str) -> str:
+    """The page's own files of a kind, one after the other."""
+    files = sorted((Path(__file__).parent / kind).glob(f"*.{kind}"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)

@@ -16,7 +16,7 @@ from . import animals
 from .location import Location, draw_location, rng_of, with_habitat
 from .plate import Plate, paint_plate
 from .prior import empty_share, fitted_habitat, species_prior
-from .shot import MIN_AREA, draw_shot, render
+from .shot import MIN_AREA, Shot, draw_shot, render
 
 SPECIES: tuple[str, ...] = (*animals.SPECIES, EMPTY)
 #: The paper's ten locations to fine-tune at (Table 5) and five to generalise to (Table 3).
@@ -83,13 +83,40 @@ class SavannaWorld:
         chances = np.cumsum(self.prior(location))
         pixels, labels = [], []
         for index in range(count):
-            rng = rng_of("shot", self.config.seed, location.name, stream, index)
-            drawn = int(np.searchsorted(chances, float(rng.random()) * chances[-1]))
-            label = min(drawn, len(SPECIES) - 1) if classes is None else int(classes[index])
+            drawn, rng = self._begun(location, stream, index, chances)
+            label = drawn if classes is None else int(classes[index])
             pixels.append(_photo(plate, label, rng))
             labels.append(label)
         stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
         return Images(stacked, torch.tensor(labels, dtype=torch.int64))
+
+    def enlarged(self, location: Location, stream: str, index: int, size: int) -> Tensor:
+        """Picture number `index` of `photograph`'s stream, drawn again larger: uint8 `[3, size, size]`.
+
+        The same animals stand in the same light on the same scene: of the tries, the one that the photograph's own size
+        chose is drawn. Only the sensor's grain differs, which is a matter of pixels.
+
+        Raises:
+            UserError: if the size is not 16 to 2048 pixels.
+        """
+        if not 16 <= size <= 2048:
+            raise UserError(f"A photograph can be drawn with 16 to 2048 pixels a side, not {size}.")
+        label, rng = self._begun(location, stream, index, np.cumsum(self.prior(location)))
+        shot, pixels = _chosen(self.plate(location, self.config.size), label, rng)
+        if size != self.config.size:
+            pixels = render(self.plate(location, size), shot)[0]
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+    def _begun(
+        self, location: Location, stream: str, index: int, chances: np.ndarray
+    ) -> tuple[int, np.random.Generator]:
+        """The drawn label of a photograph, and the random numbers that its shot goes on with.
+
+        `chances` `[K]` sums up the classes' shares.
+        """
+        rng = rng_of("shot", self.config.seed, location.name, stream, index)
+        drawn = int(np.searchsorted(chances, float(rng.random()) * chances[-1]))
+        return min(drawn, len(SPECIES) - 1), rng
 
     def empties(self, location: Location, count: int, *, height: int | None = None, width: int | None = None) -> Tensor:
         """`count` daylight pictures of an empty location, uint8 `[count, 3, H, W]`."""
@@ -125,14 +152,20 @@ def _named(name: str, seed: int, shift: float) -> Location:
 
 def _photo(plate: Plate, label: int, rng: np.random.Generator) -> np.ndarray:
     """A photograph whose animal can be seen: hidden or tiny ones are drawn again."""
+    return _chosen(plate, label, rng)[1]
+
+
+def _chosen(plate: Plate, label: int, rng: np.random.Generator) -> tuple[Shot, np.ndarray]:
+    """The shot of a photograph and its pixels: of up to eight tries the first, or else the best, to show its animal."""
     species = None if label == len(SPECIES) - 1 else SPECIES[label]
     best, most = None, -1.0
     for _ in range(8):
-        pixels, seen = render(plate, draw_shot(plate.location, species, rng))
+        shot = draw_shot(plate.location, species, rng)
+        pixels, seen = render(plate, shot)
         if species is None or seen >= MIN_AREA:
-            return pixels
+            return shot, pixels
         if seen > most:
-            best, most = pixels, seen
+            best, most = (shot, pixels), seen
     if best is None:
         raise UserError(f"No photograph of a {species} could be made at '{plate.location.name}'.")
     return best

@@ -1,0 +1,75 @@
+"""The app on a real server, for the tests that open it; and a browser to open it in."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wildpdiff.ui import studio as studio_module
+from wildpdiff.ui.app import build, free_port, launch_options
+from wildpdiff.ui.studio import Studio
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+WAIT = 60_000
+
+
+@contextmanager
+def serving(folder: Path, port: int) -> Iterator[str]:
+    """The address of the app on a bundle, with few photographs so that answers come soon."""
+    patch = pytest.MonkeyPatch()
+    for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
+        patch.setattr(studio_module, name, 8)
+    page = build(Studio.open(folder))
+    free = free_port("127.0.0.1", port)
+    page.queue(max_size=64, default_concurrency_limit=8).launch(
+        server_name="127.0.0.1", server_port=free, prevent_thread_lock=True, quiet=True, **launch_options()
+    )
+    try:
+        yield f"http://127.0.0.1:{free}/"
+    finally:
+        page.close()
+        patch.undo()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@contextmanager
+def visiting(browser: Any, address: str, query: str = "?v=1&images=15", **options: Any) -> Iterator[Any]:
+    """A page that is ready; at its end no error was logged and no other server was asked."""
+    context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}, "accept_downloads": True} | options))
+    page, faults = context.new_page(), []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("response", lambda answer: faults.append(_refused(answer)) if answer.status >= 400 else None)
+    own = (address, "data:", "blob:", address.replace("http", "ws", 1))
+    page.on("request", lambda request: None if request.url.startswith(own) else faults.append(request.url))
+    page.goto(address + query)
+    page.wait_for_selector(".frame[data-ready=yes]", timeout=WAIT)
+    drawn = "[...document.querySelectorAll('#curve .chart-node, #bars .chart-node')].filter(n => n.dataset.drawn !== 'no').length === 2"  # noqa: E501
+    page.wait_for_function(drawn, timeout=WAIT)
+    yield page
+    context.close()
+    assert not faults, faults
+
+
+def _refused(answer: Any) -> str:
+    return f"{answer.status} {answer.request.method} {answer.url} {(answer.request.post_data or '')[:200]}"
+
+
+def live(page: Any, *texts: str) -> str:
+    """The result sentence once it is live and holds the texts."""
+    wanted = "texts => { const t = document.querySelector('.result').innerText; return t.startsWith('live') && texts.every(text => t.includes(text)) }"  # noqa: E501
+    page.wait_for_function(wanted, arg=list(texts), timeout=WAIT)
+    return str(page.inner_text(".result"))

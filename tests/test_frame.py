@@ -1,0 +1,103 @@
+"""The frame: from a wish to its answers, for every session on its own."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from tiny_bundle import write_tiny_bundle
+
+from wildpdiff.ui import studio as studio_module
+from wildpdiff.ui.frame import Frame, Wishes, header, wish_panel
+from wildpdiff.ui.page import WRONG, Page
+from wildpdiff.ui.studio import Studio
+
+REQUEST: Any = SimpleNamespace(session_hash="one")
+OTHER: Any = SimpleNamespace(session_hash="two")
+WISH = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 0, "n": 1, "steps": 2, "images": 2, "stamp": 5}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    patch = pytest.MonkeyPatch()
+    for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
+        patch.setattr(studio_module, name, 2)
+    yield Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+    patch.undo()
+
+
+def frame_of(studio: Any) -> Frame:
+    with gr.Blocks():
+        return Frame(Page(studio, wish_panel(), gr.State({})))
+
+
+def test_a_run_ends_done_and_names_the_wish_that_it_answers(studio: Studio) -> None:
+    *_, (last,) = frame_of(studio).run(WISH, {}, [], REQUEST)
+    assert (last["stage"], last["stamp"]) == ("done", 5)
+    assert set(last["live"]) == set(studio.bundle.seen) and last["live"]["R10"]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [({"a": "Z99"}, "Z99"), ({"t": 7}, "0..1"), ({"m": "X"}, "Regime"), ({"b": "own"}, "picture")]
+)
+def test_a_bad_wish_fails_in_one_sentence(studio: Studio, change: dict, word: str) -> None:
+    ((only,),) = frame_of(studio).run(WISH | change, {}, [], REQUEST)
+    assert only["stage"] == "failed" and word in only["problem"] and only["stamp"] == 5
+
+
+def test_a_fault_of_the_program_gives_a_plain_sentence_without_a_trace() -> None:
+    class Broken:
+        bundle = SimpleNamespace(seen=())
+
+        def results(self, *_: object) -> Iterator[Any]:
+            raise RuntimeError("/secret/path")
+
+    ((only,),) = frame_of(Broken()).run(WISH, {}, [], REQUEST)
+    assert only["problem"] == WRONG
+
+
+def test_a_running_answer_ends_when_its_session_wishes_for_something_else(studio: Studio) -> None:
+    frame = frame_of(studio)
+    running = frame.run(WISH, {}, [], REQUEST)
+    next(running)
+    frame.wishes.note(WISH | {"stamp": 9}, OTHER)
+    next(running)
+    frame.wishes.note(WISH | {"stamp": 9}, REQUEST)
+    assert list(running) == []
+
+
+def test_an_answer_is_not_overtaken_by_its_own_wish_or_an_older_one() -> None:
+    wishes = Wishes()
+    wishes.note({"stamp": 10.0}, REQUEST)
+    assert not wishes.overtaken(10.0, REQUEST) and wishes.overtaken(9.0, REQUEST)
+    wishes.note({"stamp": 8.0}, REQUEST)
+    assert not wishes.overtaken(10.0, REQUEST)
+    assert not wishes.overtaken(1.0, OTHER)
+
+
+def test_wishes_of_very_many_sessions_are_forgotten() -> None:
+    wishes = Wishes()
+    for index in range(1500):
+        wishes.note({"stamp": 1.0}, SimpleNamespace(session_hash=str(index)))  # type: ignore[arg-type]
+    assert len(wishes.newest) == 1000 and "1499" in wishes.newest
+
+
+def test_a_hostile_wish_is_noted_without_harm() -> None:
+    wishes = Wishes()
+    for wish in (None, [], "x", {"stamp": "soon"}, {"stamp": None}):
+        wishes.note(wish, REQUEST)  # type: ignore[arg-type]
+    assert wishes.newest == {"one": 0.0}
+
+
+def test_one_click_finds_a_zip_behind_the_button_and_nothing_is_left(studio: Studio, tmp_path: Any) -> None:
+    offered = frame_of(studio).offer(WISH, {})
+    button = next(offered)
+    path = button.value["path"] if isinstance(button.value, dict) else button.value
+    assert str(path).endswith(".zip")
+    with pytest.raises(StopIteration):
+        next(offered)
+
+
+def test_the_header_says_that_the_world_is_procedural(studio: Studio) -> None:
+    assert "procedural savanna" in header(studio) and "CPU" in header(studio)

@@ -1,0 +1,188 @@
+"""A zip of labelled photographs, one folder per species, read in memory: nothing of it is ever written to disk."""
+
+from __future__ import annotations
+
+import re
+import stat
+import unicodedata
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import PurePosixPath
+
+from torch import Tensor
+
+from .errors import UserError
+from .picture import MAX_BYTES, load_picture
+
+MAX_ARCHIVE, MAX_UNPACKED = 50_000_000, 100_000_000
+MAX_PHOTOS, MAX_ENTRIES = 200, 5_000
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp")
+#: Files that an operating system leaves in folders.
+LITTER = ("thumbs.db", "desktop.ini")
+
+#: Other names of the classes, as `_plain` writes them: everyday ones, and those of Snapshot Serengeti.
+SYNONYMS: dict[str, str] = {
+    "gnu": "wildebeest", "blue wildebeest": "wildebeest",
+    "plains zebra": "zebra", "common zebra": "zebra", "burchells zebra": "zebra",
+    "african buffalo": "buffalo", "cape buffalo": "buffalo",
+    "kongoni": "hartebeest", "cokes hartebeest": "hartebeest",
+    "thomson gazelle": "thomsons gazelle", "gazelle thomsons": "thomsons gazelle", "tommy": "thomsons gazelle",
+    "grant gazelle": "grants gazelle", "gazelle grants": "grants gazelle",
+    "other bird": "bird", "bird other": "bird",
+    "african elephant": "elephant", "common warthog": "warthog", "masai giraffe": "giraffe",
+    "guinea fowl": "guineafowl", "helmeted guineafowl": "guineafowl",
+    "hyena": "spotted hyena", "hyaena": "spotted hyena", "spotted hyaena": "spotted hyena",
+    "hyena spotted": "spotted hyena",
+    "hippo": "hippopotamus", "hippopotami": "hippopotamus", "bohor reedbuck": "reedbuck", "common eland": "eland",
+    "olive baboon": "baboon",
+    "blank": "empty", "nothing": "empty", "none": "empty", "no animal": "empty", "nothing here": "empty",
+    "background": "empty",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One photograph of an archive: its class, and its pixels (uint8 `[3, size, size]`) or the sentence why not."""
+
+    label: int
+    pixels: Tensor | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A checked zip.
+
+    Attributes:
+        data: the whole file.
+        members: its photographs in folders that name a class.
+        labels: class of each of them.
+        unknown: folders with pictures whose names are no class, each once.
+        others: files that are no picture, or lie in no folder.
+    """
+
+    data: bytes
+    members: tuple[zipfile.ZipInfo, ...]
+    labels: tuple[int, ...]
+    unknown: tuple[str, ...]
+    others: int
+
+    def pictures(self, size: int) -> Iterator[Picture]:
+        """Decode the photographs one after the other, each to its middle square of `size` pixels.
+
+        A picture that cannot be used has its sentence in `problem` and stops nothing.
+        """
+        with zipfile.ZipFile(BytesIO(self.data)) as archive:
+            for member, label in zip(self.members, self.labels, strict=True):
+                try:
+                    yield Picture(label, load_picture(_content(archive, member), size=size))
+                except UserError as error:
+                    yield Picture(label, None, str(error))
+
+
+def open_archive(data: bytes, species: Sequence[str]) -> Archive:
+    """Check a zip and list its photographs; none of them is unpacked yet.
+
+    Args:
+        data: the whole file.
+        species: names of the classes; labels count along it.
+
+    Raises:
+        UserError: if it is no zip, too large, encrypted, or holds links, escaping names, too many photographs or none.
+    """
+    if len(data) > MAX_ARCHIVE:
+        raise UserError(f"The zip is larger than {MAX_ARCHIVE // 1_000_000} MB; send fewer or smaller photographs.")
+    files = [info for info in _entries(data) if not info.is_dir() and not _hidden(info)]
+    pictures = [info for info in files if PurePosixPath(_slashed(info)).suffix.lower() in SUFFIXES]
+    placed = [(info, PurePosixPath(_slashed(info)).parent.name) for info in pictures]
+    labelled = [(info, label_of(folder, species)) for info, folder in placed]
+    known = [(info, label) for info, label in labelled if label is not None]
+    unknown = sorted({folder for info, folder in placed if folder and label_of(folder, species) is None})
+    _check_amount([info for info, _ in known], unknown)
+    others = len(files) - len(pictures) + sum(not folder for _, folder in placed)
+    members, labels = tuple(info for info, _ in known), tuple(label for _, label in known)
+    return Archive(data, members, labels, tuple(unknown), others)
+
+
+def label_of(folder: str, species: Sequence[str]) -> int | None:
+    """The class that a folder's name means, whatever its case, spacing or plural; None if it means none."""
+    classes = {_plain(name): place for place, name in enumerate(species)}
+    name = _plain(folder)
+    for candidate in (name, name.removesuffix("s"), name.removesuffix("es")):
+        place = classes.get(SYNONYMS.get(candidate, candidate))
+        if place is not None:
+            return place
+    return None
+
+
+def _plain(name: str) -> str:
+    """A name in small letters with single spaces, without apostrophes: `Grant's_Gazelle`, `grantsGazelle`."""
+    text = re.sub(r"['’`´]", "", unicodedata.normalize("NFC", name))
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
+    return " ".join(re.split(r"[^a-z0-9]+", text.casefold())).strip()
+
+
+def _entries(data: bytes) -> list[zipfile.ZipInfo]:
+    """All entries of a zip that may be opened at all."""
+    # Every entry of the directory starts with these four bytes, so counting them bounds it before it is read.
+    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
+        raise UserError(f"The zip has more than {MAX_ENTRIES:,} entries; pack at most {MAX_PHOTOS} photographs.")
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
+        raise UserError("The file is not a zip, or it is damaged; pack the folders into a new .zip file.") from None
+    for info in entries:
+        _check_entry(info)
+    return entries
+
+
+def _check_entry(info: zipfile.ZipInfo) -> None:
+    name, kind = _slashed(info), stat.S_IFMT(info.external_attr >> 16)
+    if info.flag_bits & 0x1:
+        raise UserError("The zip is encrypted; pack it again without a password.")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise UserError("The zip holds links or other special files; pack plain folders of photographs.")
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
+        raise UserError("The zip names places outside itself ('..' or an absolute name); pack plain folders instead.")
+
+
+def _check_amount(photographs: list[zipfile.ZipInfo], unknown: list[str]) -> None:
+    if not photographs:
+        found = f"; its folders are called {shortened(unknown)}" if unknown else ""
+        raise UserError(f"The zip has no photograph in a folder named after a species, such as 'zebra'{found}.")
+    if len(photographs) > MAX_PHOTOS:
+        raise UserError(f"The zip holds {len(photographs):,} photographs; at most {MAX_PHOTOS} are read at once.")
+    if sum(info.file_size for info in photographs) > MAX_UNPACKED:
+        raise UserError(f"The zip unpacks to more than {MAX_UNPACKED // 1_000_000} MB; send fewer or smaller pictures.")
+
+
+def shortened(names: Sequence[str], *, most: int = 6) -> str:
+    """Names in one line, cut to `most` of them and to 30 letters each."""
+    shown = ", ".join(f"'{name[:30]}'" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _slashed(info: zipfile.ZipInfo) -> str:
+    return info.filename.replace("\\", "/")
+
+
+def _hidden(info: zipfile.ZipInfo) -> bool:
+    """Whether an entry is a hidden file, lies in a hidden folder, or was left there by an operating system."""
+    parts = _slashed(info).split("/")
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in LITTER
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """A member's bytes, never more than one picture may have and one.
+
+    Raises:
+        UserError: if it cannot be unpacked.
+    """
+    try:
+        with archive.open(member) as file:
+            return file.read(MAX_BYTES + 1)
+    except Exception:  # as in _entries
+        raise UserError("The picture is damaged inside the zip; pack it again.") from None

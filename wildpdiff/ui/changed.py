@@ -1,0 +1,174 @@
+"""The panel What changed: photographs of A and B whose prediction flips when the adapter goes in, with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ..errors import UserError
+from ..worlds.base import EMPTY
+from .chart import panel
+from .flips import DRAWN, Change, Flip, Flips
+from .own_trial import spoken
+from .page import PRIVATE, RUNS, Page, sentence, title
+from .setting import IMAGES, Setting, Upload
+
+HINT = (
+    "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "
+    "pixels a side that the classifier sees. Percentages: its confidence (softmax), which is not how often it is right."
+)
+CHANGED = """
+<div class="changed" data-stage="empty">
+ <div class="changed-top">
+  <p class="changed-status" role="status">The photographs are compared as soon as an answer is complete.</p>
+  <fieldset class="segments changed-filter" hidden><legend>Show</legend><div class="choices">
+   <label><input type="radio" name="changed-filter" value="all" checked><span>all</span></label>
+   <label><input type="radio" name="changed-filter" value="fixed"><span data-mark="fixed">fixed</span></label>
+   <label><input type="radio" name="changed-filter" value="broken"><span data-mark="broken">broken</span></label>
+  </div></fieldset>
+ </div>
+ <div class="changed-places"></div>
+</div>
+"""
+SCRIPT = """
+const mount = () => {
+  if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
+  const show = () => { if (props.value) window.wpd.changed.show(props.value); };
+  window.wpd.changed.mount(element);
+  watch('value', show);
+  show();
+};
+mount();
+"""
+PICTURES = """
+const mount = () => {
+  if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
+  window.wpd.changed.connect((keys) => trigger('draw', { keys }));
+  watch('value', () => { if (props.value) window.wpd.changed.receive(props.value); });
+};
+mount();
+"""
+#: Pictures of one frame.
+TOGETHER = 4
+Json = dict[str, Any]
+
+
+@dataclass
+class Changed:
+    """The panel; the browser asks for the pictures that it does not have yet."""
+
+    page: Page
+
+    def build(self) -> None:
+        """Lay out the card and connect it; call inside the tab."""
+        self.flips = Flips(self.page.studio)
+        with gr.Column(elem_classes="card"):
+            title("What changed", HINT)
+            self.view = panel(CHANGED, SCRIPT, elem_id="changed")
+            self.pictures = panel("<div></div>", PICTURES, elem_id="changed-pictures", visible="hidden")
+        wish, uploads = self.page.wish, self.page.uploads
+        comparing = wish.rest(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
+        wish.ask(None, None, None, cancels=[comparing], **PRIVATE)
+        drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
+        self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="always_last", **drawing)
+
+    def compare(self, wish: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[Json]:
+        """Frames for a wish's first adapter, one location after the other; a sentence if that failed."""
+        try:
+            setting, changes = Setting.of(wish, uploads), list[Change]()
+            row = self.flips.row(setting)
+            for location in setting.chosen:
+                changes.append(self.flips.at(row, location, setting.images))
+                yield view(setting, changes)
+            if not setting.chosen:
+                yield view(setting, [])
+        except Exception as error:
+            yield {"problem": sentence(error)}
+
+    def draw(self, event: gr.EventData) -> Iterator[Json]:
+        """Pictures that the browser asks for, a few more in each frame; a sentence if that failed."""
+        try:
+            made, asked = dict[str, list[str]](), wanted(event._data, self.page.studio.locations)
+            for start in range(0, len(asked), TOGETHER):
+                some = asked[start : start + TOGETHER]
+                pictures = [self.flips.picture(*photograph) for photograph in some]
+                made = made | {key_of(*one): [of.large, of.seen] for one, of in zip(some, pictures, strict=True)}
+                yield {"pictures": made}
+        except Exception as error:
+            yield {"problem": sentence(error)}
+
+
+def view(setting: Setting, changes: Sequence[Change]) -> Json:
+    """What the browser shows: the setting, what is known of its locations so far, and what is still to come."""
+    waiting = setting.chosen[len(changes) :]
+    return {"setting": _state(setting), "places": [_place(change) for change in changes], "waiting": list(waiting)}
+
+
+def key_of(location: str, index: int) -> str:
+    """The browser's name of a picture."""
+    return f"{location}:{index}"
+
+
+def wanted(data: object, locations: Sequence[str]) -> list[tuple[str, int]]:
+    """The photographs whose pictures the browser asks for, as location and number.
+
+    Raises:
+        UserError: if one of them does not exist, or if there are more than are ever shown at once.
+    """
+    keys, most = data.get("keys") if isinstance(data, Mapping) else None, 2 * sum(DRAWN.values())
+    if not isinstance(keys, list) or len(keys) > most:
+        raise UserError(f"At most {most} pictures can be asked for at once.")
+    return [_photograph(key, locations) for key in keys]
+
+
+def _photograph(key: object, locations: Sequence[str]) -> tuple[str, int]:
+    location, _, index = str(key).partition(":")
+    if location not in locations or index not in map(str, range(IMAGES[-1])):
+        raise UserError(f"A picture is asked for by a location and the number of a photograph below {IMAGES[-1]}.")
+    return location, int(index)
+
+
+def _state(setting: Setting) -> Json:
+    """The part of the page's state that the first adapter and its photographs depend on."""
+    return {
+        "a": setting.a,
+        "b": setting.b,
+        "t": setting.weight,
+        "m": setting.regime,
+        "w": setting.way,
+        "seed": setting.seed,
+        "n": setting.samples,
+        "steps": setting.steps,
+        "images": setting.images,
+    }
+
+
+def _place(change: Change) -> Json:
+    before, after = change.intervals
+    return {
+        "name": change.location,
+        "images": change.images,
+        "before": {"right": change.right_before, "interval": before},
+        "after": {"right": change.right_after, "interval": after},
+        "counts": {kind: change.count(kind) for kind in DRAWN},
+        "flips": [_shown(change.location, flip) for flip in change.drawn],
+    }
+
+
+def _shown(location: str, flip: Flip) -> Json:
+    return {
+        "key": key_of(location, flip.index),
+        "number": flip.index + 1,
+        "kind": flip.kind,
+        "truth": class_words(flip.truth),
+        "before": [class_words(flip.before), round(flip.sure_before, 4)],
+        "after": [class_words(flip.after), round(flip.sure_after, 4)],
+    }
+
+
+def class_words(name: str) -> str:
+    """A class as the panel writes it."""
+    return "no animal" if name == EMPTY else spoken(name)

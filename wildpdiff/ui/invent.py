@@ -1,0 +1,259 @@
+"""Tab Unseen, section "Invent a location": sliders, a live picture, the adapter, and its true accuracy there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from ..plots.invent import gap_dots, share_bars
+from . import factors
+from .answer import picture_uri
+from .chart import Chart, panel
+from .invention import (
+    FEW,
+    MANY,
+    QUICK,
+    SHARP,
+    Finding,
+    Place,
+    commonest,
+    findings,
+    like,
+    picture,
+    place_of,
+    surprise,
+    told,
+    upload,
+    values_of,
+)
+from .own_trial import spoken
+from .page import PRIVATE, RUNS, Page, sentence, title
+from .setting import OWN, Setting, Upload
+from .trial import Turns, stopped
+
+SHOWN = 6
+SCENE = """
+<figure class="invent-scene" data-state="waiting">
+  <div class="invent-frame"><img alt=""><p class="invent-wait">The scene is being painted \u2026</p></div>
+  <figcaption><span class="invent-who"></span><span class="invent-trouble" role="status"></span></figcaption>
+</figure>
+"""
+KNOBS = """
+<div class="invent-panel">
+  <div class="invent-starts">
+    <label>Start like <select class="invent-like"></select></label>
+    <button type="button" class="quiet invent-surprise">Surprise me</button>
+    <button type="button" class="quiet invent-reset" disabled>Reset</button>
+    <span class="invent-from" aria-live="polite"></span>
+  </div>
+  <div class="invent-groups"></div>
+  <details class="invent-meaning"><summary>What the numbers mean</summary><dl></dl></details>
+</div>
+"""
+FOUND = """
+<div class="invent-found">
+  <p class="invent-told" aria-live="polite"></p>
+  <p class="invent-old" hidden>These numbers belong to the scene before your last change; measure again.</p>
+</div>
+"""
+PHOTOS = """
+<div class="trial-photos"></div>
+"""
+ARMS = (
+    "Pretrained: the classifier without an adapter. Fine-tuned: trained at the known location that looks most like "
+    "this place. Shared: one adapter trained on all known locations together. Mean of all: the average of their "
+    "adapters. Whiskers: 95% intervals; on the right a filled dot is a difference, an open one is not."
+)
+#: A panel's script waits for the page's own scripts, which have the function of that name.
+MOUNT = "const mount = () => window.wpd && wpd.%s ? wpd.%s({ element, props, trigger, watch }) : setTimeout(mount, 20);"
+
+
+def mounted(name: str, events: str = "") -> str:
+    """A panel's script: hand it to the page's function `name`; `events` quotes the events that it will trigger."""
+    return f"{MOUNT.replace('%s', name)}\nmount();\n// events: {events}"
+
+
+@dataclass
+class Invent:
+    """The section; `page` is shared by all parts."""
+
+    page: Page
+    turns: Turns = field(default_factory=Turns)
+
+    def build(self) -> None:
+        """Lay out the section and connect it."""
+        with gr.Column(elem_classes="card", elem_id="invent"):
+            title(
+                "Invent a location",
+                "Set up a place that never was. Its adapter is written from eight pictures of the empty scene; then "
+                "photographs are drawn there, with the right answers, to see how often that adapter is truly right.",
+            )
+            with gr.Row(elem_id="invent-top"):
+                with gr.Column(min_width=280, scale=5):
+                    self.scene = panel(SCENE, mounted("invent_scene"), elem_id="invent-scene")
+                    self._lay_actions()
+                    first = _found("Nothing is measured yet.", "known", 0)
+                    self.found = panel(FOUND, mounted("invent_found"), first, elem_id="invent-found", used=None)
+                with gr.Column(min_width=280, scale=6):
+                    self.knobs = self._knobs()
+            self._lay_findings()
+        self._connect()
+
+    def _knobs(self) -> gr.HTML:
+        world, bundle = self.page.studio.bundle.world, self.page.studio.bundle
+        named = [(name, "known" if name in bundle.seen else "unseen") for name in (*bundle.seen, *bundle.unseen)]
+        starts = [{"name": name, "kind": kind, "values": values_of(like(world, name))} for name, kind in named]
+        return panel(
+            KNOBS,
+            mounted("invent_knobs", "'drag' 'rest' 'surprise'"),
+            values_of(like(world, bundle.seen[0])) | {"stamp": 0},
+            elem_id="invent-knobs",
+            groups=factors.groups(),
+            starts=starts,
+            drawn=None,
+        )
+
+    def _lay_actions(self) -> None:
+        self.count = gr.Radio([FEW, MANY], value=FEW, label="Photographs to draw", elem_id="invent-count")
+        with gr.Row(elem_id="invent-actions"):
+            self.measure = gr.Button("Write and measure its adapter", variant="primary", elem_id="invent-measure")
+            self.stop = gr.Button("Stop", elem_id="invent-stop", interactive=False, min_width=70)
+            self.use = [gr.Button(f"Use as {side}", elem_id=f"invent-use-{side}", min_width=90) for side in "AB"]
+
+    def _lay_findings(self) -> None:
+        with gr.Column(visible=False, elem_id="invent-results") as self.results:
+            with gr.Row():
+                with gr.Column(min_width=290):
+                    self.bars = Chart(elem_id="invent-bars")
+                with gr.Column(min_width=290):
+                    self.gaps = Chart(elem_id="invent-gaps")
+            gr.HTML(f'<p class="panel-hint">{ARMS}</p>')
+            self.photos = panel(PHOTOS, mounted("trial_photos"), [], elem_id="invent-photos")
+
+    def _connect(self) -> None:
+        drawing: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "trigger_mode": "always_last"}
+        drawing |= {"concurrency_id": "scenes", "concurrency_limit": 2}
+        self.knobs.drag(self.draw_quick, [self.knobs], [self.scene], **drawing)
+        self.knobs.rest(self.draw_sharp, [self.knobs], [self.scene], **drawing)
+        self.knobs.surprise(self.draw_surprise, None, [self.knobs], **drawing)
+        inputs = [self.knobs, self.count, self.page.wish]
+        outputs = [self.found, self.results, self.bars, self.gaps, self.photos, self.stop]
+        self.measure.click(self.run, inputs, outputs, **RUNS)
+        self.stop.click(self.halt, None, None, queue=False, **PRIVATE)
+        for side, button in zip("ab", self.use, strict=True):
+            using = [self.knobs, self.page.uploads]
+            button.click(partial(self.used, side), using, [self.found, self.page.uploads], **RUNS)
+
+    def draw_quick(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The scene while a slider moves: small."""
+        return self._drawn(values, QUICK, sharp=False)
+
+    def draw_sharp(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The scene at rest, with who passes there."""
+        return self._drawn(values, SHARP, sharp=True)
+
+    def draw_surprise(self, event: gr.EventData) -> Any:
+        """The numbers of a place drawn by the world, for the browser to take over."""
+        data = event._data if isinstance(event._data, dict) else {}
+        seed = int(data.get("seed") or 0) % 2**31
+        return gr.update(drawn=values_of(surprise(self.page.studio.bundle.world, seed)))
+
+    def run(
+        self,
+        values: dict[str, Any],
+        count: int,
+        wish: dict[str, Any] | None,
+        request: gr.Request,
+    ) -> Iterator[list[Any]]:
+        """Write the place's adapter and measure it, frame by frame, until it is done or the session stops it."""
+        stamp, session = _stamp(values), str(request.session_hash)
+        turn, text = self.turns.begin(session), ""
+        yield [_found("The empty place is being photographed \u2026", "looking", stamp), *[gr.skip()] * 4, _stop(True)]
+        try:
+            place, setting = place_of(values), self._setting(wish)
+            for finding in findings(self.page.studio, place, setting, int(count)):
+                if self.turns.over(session, turn):
+                    yield [_found(stopped(text), "stopped", stamp), *[gr.skip()] * 4, _stop(False)]
+                    return
+                text, busy = told(finding), finding.stage != "done"
+                yield [_found(text, finding.stage, stamp), *self._figures(finding), _stop(busy)]
+        except Exception as error:
+            yield [_found(sentence(error), "failed", stamp), *[gr.skip()] * 4, _stop(False)]
+
+    def halt(self, request: gr.Request) -> None:
+        """End the session's measurement at its next frame."""
+        self.turns.begin(str(request.session_hash))
+
+    def used(self, side: str, values: dict[str, Any], uploads: dict[str, Upload]) -> list[Any]:
+        """Put the place into the page's bar as A or B."""
+        try:
+            made = upload(self.page.studio, place_of(values))
+        except Exception as error:
+            return [gr.update(value=_found(sentence(error), "failed", _stamp(values))), gr.skip()]
+        note = "Invented in the tab Unseen; its true accuracy can be measured there."
+        shown: dict[str, Any] = {"name": OWN, "short": "invented", "title": made.name, "kind": "own", "note": note}
+        shown |= {"src": picture_uri(made.picture, width=256), "side": side, "at": time.time()}
+        return [gr.update(used=shown), uploads | {side: made}]
+
+    def _setting(self, wish: dict[str, Any] | None) -> Setting:
+        """Regime, way, seed and steps of the present state; A and B play no part here."""
+        name = self.page.studio.bundle.seen[0]
+        return Setting.of((wish or {}) | {"a": name, "b": name, "t": 0.0})
+
+    def _drawn(self, values: dict[str, Any], sides: tuple[int, int], *, sharp: bool) -> dict[str, Any]:
+        """What the scene's panel shows for the sliders' numbers."""
+        stamp = _stamp(values)
+        try:
+            place, world = place_of(values), self.page.studio.bundle.world
+            pixels = picture(world, place, height=sides[0], width=sides[1])
+            src = picture_uri(pixels, width=sides[1])
+            return {"stamp": stamp, "sharp": sharp, "src": src, "who": _who(self.page, place)}
+        except Exception as error:
+            return {"stamp": stamp, "sharp": sharp, "problem": sentence(error)}
+
+    def _figures(self, finding: Finding) -> list[Any]:
+        """The charts and photographs of a frame; before the first photograph they stay as they are."""
+        score = finding.score
+        if not len(score.labels):
+            return [gr.skip()] * 4
+        bars, gaps = share_bars(score.shares()), gap_dots(score.arms[0], score.gaps())
+        return [gr.update(visible=True), bars, gaps, self._photos(finding)]
+
+    def _photos(self, finding: Finding) -> list[dict[str, Any]]:
+        """Some photographs with the truth and what the generated and the pretrained classifier called them."""
+        species, score = self.page.studio.bundle.world.species, finding.score
+        shown = []
+        for place in score.telling(SHOWN):
+            named = [score.named[arm, place].item() for arm in (0, 1)]
+            said = [
+                (score.arms[arm], spoken(species[int(named[arm])]), named[arm] == score.labels[place]) for arm in (0, 1)
+            ]
+            truth = spoken(species[int(score.labels[place])])
+            src = picture_uri(finding.pixels[place], width=finding.pixels.shape[-1])
+            shown.append({"src": src, "truth": truth, "said": [(who, what, bool(right)) for who, what, right in said]})
+        return shown
+
+
+def _who(page: Page, place: Place) -> list[tuple[str, int]]:
+    """The commonest classes of a place with their shares in percent."""
+    return [(spoken(name), round(100 * share)) for name, share in commonest(page.studio.bundle.world, place)]
+
+
+def _found(text: str, stage: str, stamp: int) -> dict[str, Any]:
+    return {"text": text, "stage": stage, "stamp": stamp}
+
+
+def _stamp(values: Any) -> int:
+    """The browser's count of changes, so that it knows which of them an answer belongs to."""
+    stamp = values.get("stamp") if isinstance(values, dict) else 0
+    return int(stamp) if isinstance(stamp, int | float) else 0
+
+
+def _stop(busy: bool) -> Any:
+    """The button Stop while a measurement runs, or not."""
+    return gr.update(interactive=busy)

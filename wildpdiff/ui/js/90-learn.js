@@ -1,0 +1,40 @@
+// The tab Learn: buttons that set the state and point, questions that reveal their answer, one table of three.
+(() => {
+  const wpd = (window.wpd = window.wpd || {});
+  // An element once it can be seen, and its chart is drawn.
+  const shown = (id) => {
+    const found = document.getElementById(id);
+    return found && found.getClientRects().length && !found.querySelector('.chart-node[data-drawn="no"]') ? found : null;
+  };
+
+  // Set a state, open a tab, and point at an element as soon as it is on the page.
+  wpd.visit = ({ state = {}, tab = 'play', point = '' }) => {
+    wpd.set(state, { live: true });
+    wpd.open(tab);
+    if (point) setTimeout(() => wpd.links.when(() => shown(point), () => wpd.point(point), 100), 60);
+  };
+
+  // Write the answer below a question; a guess comes first. Says whether it did.
+  wpd.reveal = (box) => {
+    const answer = box.querySelector('.answer'), labels = [...box.querySelectorAll('label')];
+    const guess = labels.findIndex((label) => label.querySelector('input').checked), right = Number(box.dataset.right);
+    if (guess < 0) { answer.textContent = 'Choose first; a guess is enough.'; return false; }
+    labels.forEach((label, place) => label.classList.toggle('is-right', place === right));
+    box.dataset.revealed = guess === right ? 'right' : 'other';
+    answer.textContent = `${guess === right ? 'Yes.' : 'No.'} ${answer.dataset.answer}`;
+    return true;
+  };
+
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest ? event.target.closest('[data-try], [data-reveal], [data-tour], [data-help]') : null;
+    if (!button) return;
+    if (button.dataset.try) wpd.visit(JSON.parse(button.dataset.try));
+    else if ('reveal' in button.dataset) wpd.reveal(button.closest('.guess'));
+    else if (button.dataset.tour) wpd.tour.start(button.dataset.tour);
+    else wpd.keys.help();
+  });
+  document.addEventListener('change', (event) => {
+    if (!event.target.matches || !event.target.matches('input[name=beside]')) return;
+    for (const part of event.target.closest('.switched').querySelectorAll('[data-regime]')) part.hidden = part.dataset.regime !== event.target.value;
+  });
+})();

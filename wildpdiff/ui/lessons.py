@@ -1,0 +1,209 @@
+"""What the tab Learn teaches: six cards with something to try and to guess, as plain values; no gradio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..bundle import Bundle
+from ..evaluate import wilson
+from . import drawings, guesses
+from .guesses import Question
+from .stored import REGIMES, Stored, absent
+
+State = dict[str, Any]
+#: What a lesson may point at: elements of the frame and of the tab Play, and the tabs themselves.
+FRAME = ("bar", "bar-a", "bar-b", "blend", "regime", "way", "generate", "result", "curve", "bars", "map", "heat",
+         "changed")  # fmt: skip
+TABS = ("play", "watch", "unseen", "probe", "learn")
+POINTS = (*FRAME, *(f"tab-{tab}-button" for tab in TABS))
+USUAL: State = {"t": 0.0, "m": "H", "w": "ours", "seed": 0, "n": 1, "steps": 50, "images": 100, "view": "umap"}
+#: The paper's location of fewest evaluation photographs, and the one of most that is shown beside it (its Table 5).
+FEW, MANY = (14, 15), (261, 280)
+
+
+@dataclass(frozen=True)
+class Try:
+    """A button: sets the state, opens a tab and points at an element."""
+
+    label: str
+    state: State
+    point: str
+    tab: str = "play"
+
+
+@dataclass(frozen=True)
+class Card:
+    """One lesson; `missing` says why it asks nothing, if it does not."""
+
+    name: str
+    title: str
+    text: tuple[str, ...]
+    drawing: str
+    tries: tuple[Try, ...]
+    question: Question | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """The locations that the lessons use: the paper's own where a bundle has them."""
+
+    a: str
+    b: str
+    few: str
+    other: str
+    far: str | None
+    regimes: tuple[str, ...] = REGIMES
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Places:
+        """Those of a bundle."""
+        seen, wanted = bundle.seen, ("R10", "R12", "S09", "U13")
+        a, b, few, other = (name if name in seen else seen[at % len(seen)] for at, name in enumerate(wanted))
+        return cls(a, b, few, other, bundle.unseen[0] if bundle.unseen else None, bundle.regimes)
+
+    def state(self, **patch: Any) -> State:
+        """A whole setting: A to B as usual, but for what is given; a regime that the bundle lacks becomes another."""
+        made = {"a": self.a, "b": self.b} | USUAL | patch
+        return made | {"m": made["m"] if made["m"] in self.regimes else self.regimes[-1]}
+
+
+def cards(bundle: Bundle) -> tuple[Card, ...]:
+    """The six lessons of a bundle, with numbers from its stored results."""
+    places, stored = Places.of(bundle), Stored.of(bundle)
+    makers = (_lora, _points, _diffusion, _blending, _regimes, _numbers)
+    return tuple(make(places, stored) for make in makers)
+
+
+def _asked(name: str, question: Question | None) -> dict[str, Any]:
+    """A card's question, or the sentence that says which result it would need."""
+    return {"question": question, "missing": "" if question else absent(name)}
+
+
+def _lora(places: Places, stored: Stored) -> Card:
+    text = (
+        "The classifier is a network of about four million numbers, trained once on photographs from 100 other "
+        "locations and then frozen. To fit it to one more location, an adapter is fine-tuned there: a small addition "
+        "that leaves the network as it is.",
+        "Beside 44 of the network's convolutions stand two thin tables of numbers, A and B; their product BA is added "
+        "to what the convolution does. LoRA, low-rank adaptation, keeps the tables thin: rank 4 here. All of them, one "
+        "after the other, are the adapter's row: 65,580 numbers, 1.6% of the network.",
+    )
+    tries = (
+        Try(f"An adapter for {places.a}", places.state(), "bars"),
+        Try("What it changes", places.state(), "changed"),
+    )
+    return Card(
+        "lora", "What a LoRA adapter is", text, drawings.lora(), tries, **_asked("table2", guesses.gain(stored))
+    )
+
+
+def _points(places: Places, stored: Stored) -> Card:
+    text = (
+        "A row of 65,580 numbers is a point in a space of as many directions. The rows that are saved while one "
+        "location's adapter is fine-tuned lie close together: every location has its own small cloud.",
+        "How the clouds lie to one another depends on where fine-tuning began. Low similarity (L): each location from "
+        "a random start of its own. Medium (M): all from one random start. High (H): all from one adapter that had "
+        "already converged. We measure it by the cosine of two rows: 1 if they point the same way, 0 if they stand at "
+        "right angles.",
+    )
+    tries = (
+        Try("Cosines in L", places.state(m="L"), "heat"),
+        Try("Cosines in H", places.state(m="H"), "heat"),
+    )
+    return Card(
+        "points", "Weights as points", text, drawings.points(), tries, **_asked("figure6", guesses.cosine(stored))
+    )
+
+
+def _diffusion(places: Places, stored: Stored) -> Card:
+    text = (
+        "Diffusion models that draw pictures begin with noise and take it away step by step. This one does the same "
+        "with a latent, a short code for an adapter. At each of 50 DDIM steps the denoiser guesses the clean code; it "
+        "is told what the place looks like by the CLIP embedding of an empty background. Then a decoder, one half of a "
+        "VAE, turns the code into a row.",
+        "It learned this from fine-tuned adapters whose codes were covered with noise. To write a new one it needs no "
+        "labels and no training step: a picture of the place is all.",
+    )
+    tries = (
+        Try("Watch it denoise", places.state(), "tab-watch-button", "watch"),
+        Try("Write one now", places.state(), "generate"),
+    )
+    asked = _asked("table2", guesses.spread(stored, places.a))
+    return Card("diffusion", "Diffusion in one picture", text, drawings.diffusion(), tries, **asked)
+
+
+def _blending(places: Places, stored: Stored) -> Card:
+    text = (
+        "There are two ways to make one adapter for two locations. Averaging weights, an ensemble, goes straight from "
+        "one row to the other: the dotted lines of the blend curve.",
+        "Blending conditions mixes what the generator is told, the two CLIP embeddings, and lets it write an adapter "
+        "for the mixture. Nothing makes that adapter lie on the line between the two rows, and it need not: accuracy "
+        "is not a straight line either. The blend weight says how far to go, from 0 (only A) to 1 (only B).",
+    )
+    tries = (
+        Try("Half-way on the curve", places.state(t=0.5), "curve"),
+        Try("Where it lands", places.state(t=0.5, view="ruler"), "map"),
+    )
+    asked = _asked("figure7", guesses.blend(stored))
+    return Card("blending", "Blending conditions is not averaging weights", text, drawings.blending(), tries, **asked)
+
+
+def _regimes(places: Places, stored: Stored) -> Card:
+    text = (
+        "In the paper, an adapter written half-way between two locations fails in L and M and works fairly well in H. "
+        "Its explanation: in L the rows stand at right angles and nothing useful lies between them; in H they point "
+        "nearly the same way (cosine about 0.98), so the generator knows the space between.",
+        *_our_regimes(stored),
+    )
+    tries = (
+        Try("The valley: L, the paper's way", places.state(t=0.5, m="L", w="paper"), "curve"),
+        Try("L, our way", places.state(t=0.5, m="L"), "way"),
+    )
+    asked = _asked("figure7", guesses.way(stored))
+    return Card("regimes", "Why L fails in the paper and H works", text, drawings.regimes(), tries, **asked)
+
+
+def _our_regimes(stored: Stored) -> tuple[str, ...]:
+    paper, own = (_over_regimes(stored, way) for way in ("paper", "own"))
+    alike = stored.regimes_alike()
+    if paper is None or own is None or alike is None:
+        return ()
+    end = "no difference between L, M and H is shown" if alike else "L, M and H still differ"
+    return (
+        f"In our savanna the paper's way reaches {paper}% (L, M, H) at the weaker location half-way, where the two "
+        f"locations' own adapters reach {own}%: similarity alone does not help. So a second generator also "
+        f"learned from adapters fine-tuned on blends, photographs of two places mixed. With it, {end}.",
+    )
+
+
+def _over_regimes(stored: Stored, way: str) -> str | None:
+    """Percent in L, M and H, as `72, 77 and 74`; None if one is not stored."""
+    found = [stored.half_way(way, regime) for regime in REGIMES]
+    low, medium, high = (f"{100 * part['mean']:.0f}" if part else "" for part in found)
+    return f"{low}, {medium} and {high}" if all(found) else None
+
+
+def _numbers(places: Places, stored: Stored) -> Card:
+    (right, count), (low, high) = FEW, wilson(*FEW)
+    text = (
+        "UMAP, the map, keeps neighbours together but not distances: how far apart two clusters are drawn means "
+        "nothing, and an adapter half-way need not be drawn midway. The heat map and the ruler can tell.",
+        f"Few photographs say little. The paper's location S09 has {count}: {right} right is {right / count:.0%}, yet "
+        f"the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
+        "A good accuracy does not make an adapter new. A generator may simply remember what it was trained on, so we "
+        "measure how near each generated row is to a training row. And every photograph here is drawn by a program.",
+    )
+    rows = [(f"n = {many[1]}", *_whisker(*many)) for many in (FEW, MANY)]
+    tries = (
+        Try(f"{count} photographs", places.state(a=places.few, b=places.other, images=count), "bars"),
+        Try("The map", places.state(t=0.5, view="umap"), "map"),
+    )
+    asked = _asked("figure5", guesses.novelty(stored))
+    return Card("numbers", "What the numbers can and cannot say", text, drawings.numbers(rows), tries, **asked)
+
+
+def _whisker(right: int, count: int) -> tuple[float, float, float]:
+    low, high = wilson(right, count)
+    return low, right / count, high

@@ -1,0 +1,52 @@
+"""What all parts of the page share: the studio, the present state, and how listeners are made."""
+
+from __future__ import annotations
+
+import html
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ..errors import UserError
+from .studio import Studio
+
+#: For every listener: none of them is an endpoint of the API.
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+#: One queue for all that runs the networks.
+MODEL = "model"
+#: For a listener that runs the networks.
+RUNS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": MODEL, "concurrency_limit": 2}
+WRONG = "Something went wrong here and was noted; try again, or reload the page."
+LOG = logging.getLogger("wildpdiff.ui")
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page under construction.
+
+    Attributes:
+        studio: answers settings.
+        wish: the hidden component whose value is the present state, see `setting.Setting.of`; its event `rest` fires
+            when an answer is complete and the slider has come to rest.
+        uploads: the session's own backgrounds by side, `a` and `b`.
+    """
+
+    studio: Studio
+    wish: gr.HTML
+    uploads: gr.State
+
+
+def title(heading: str, hint: str = "") -> gr.HTML:
+    """A section's heading with one sentence of explanation."""
+    below = f'<p class="panel-hint">{html.escape(hint)}</p>' if hint else ""
+    return gr.HTML(f'<h2 class="panel-title">{html.escape(heading)}</h2>{below}')
+
+
+def sentence(error: Exception) -> str:
+    """What to tell a visitor of an error: a user's mistake in its own words, anything else is noted in the log."""
+    if isinstance(error, UserError):
+        return str(error)
+    LOG.error("a listener failed", exc_info=error)
+    return WRONG

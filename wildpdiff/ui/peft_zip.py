@@ -1,0 +1,138 @@
+"""PEFT folders in a zip: written for a download, and read from strangers - in memory, without pickle, strictly."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ..adapter import AdapterLayout
+from ..backbone import ALPHA, RANK, Backbone
+from ..errors import UserError
+from ..files import save_tensors
+
+#: A row of 65,580 single-precision numbers is 0.26 MB; the zip and each file in it may be much larger, not endless.
+MAX_ZIP, MAX_WEIGHTS, MAX_CONFIG, MAX_ENTRIES = 2_000_000, 2_000_000, 100_000, 50
+CONFIG, WEIGHTS, README = "adapter_config.json", "adapter_model.safetensors", "README.md"
+#: Files that only pickle can read, which may run code.
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_PREFIX, _SUFFIX = "base_model.model.", ".weight"
+
+
+def pack(backbone: Backbone, rows: Tensor, card: Mapping[str, str], *, seed: int, folder: Path, name: str) -> Path:
+    """Write adapters as one zip of PEFT folders that plain `peft` and `timm` load.
+
+    Args:
+        backbone: the classifier that they belong to.
+        rows: raw rows, `[N, D]`.
+        card: what each README says of its adapter, beside the seed.
+        seed: of the first adapter; the next ones count up.
+        folder: where to write.
+        name: of the zip, without its suffix, and of the one folder in it.
+
+    Raises:
+        UserError: if the disk is full.
+    """
+    from ..lora import save_peft
+
+    first = folder / name / f"seed{seed}"
+    save_peft(backbone, rows[0], first, card={**card, "seed": str(seed)})
+    try:
+        for later, row in enumerate(rows[1:], start=seed + 1):
+            _copy(first, folder / name / f"seed{later}", backbone.layout.unpack(row), (seed, later))
+        return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
+    except OSError as error:
+        raise UserError("The adapter could not be packed; the disk may be full. Try again later.") from error
+
+
+def _copy(first: Path, other: Path, named: Mapping[str, Tensor], seeds: tuple[int, int]) -> None:
+    """A second PEFT folder from a first one, with other weights and another seed; what `save_peft` would write, but
+    without making a network for it, which takes a hundred times as long."""
+    shutil.copytree(first, other)
+    save_tensors(other / WEIGHTS, {f"{_PREFIX}{key}{_SUFFIX}": value for key, value in named.items()}, {"format": "pt"})
+    told = (other / README).read_text(encoding="utf-8")
+    before, after = (f"- seed: {seed}\n" for seed in seeds)
+    (other / README).write_text(told.replace(before, after), encoding="utf-8")
+
+
+def unpack(data: bytes, layout: AdapterLayout) -> Tensor:
+    """The raw row `[D]` of the one PEFT folder in a stranger's zip; nothing of it is written to disk or run.
+
+    Args:
+        data: the whole zip.
+        layout: what the adapter must fit.
+
+    Raises:
+        UserError: if it is no such zip, too large, encrypted or pickled, or an adapter of another kind, layout or
+            scale, or one whose numbers are not finite.
+    """
+    if len(data) > MAX_ZIP:
+        raise UserError(f"The zip is larger than {MAX_ZIP // 1_000_000} MB; send one adapter alone.")
+    # Every entry of a zip's directory starts with these four bytes, so counting them bounds it before it is read.
+    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
+        raise UserError(f"The zip has more than {MAX_ENTRIES} files; send one PEFT folder alone.")
+    try:
+        archive = zipfile.ZipFile(BytesIO(data))
+    except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
+        raise UserError("The file is no zip, or it is damaged; zip a PEFT folder and send that.") from None
+    with archive:
+        _check_config(_content(archive, CONFIG, MAX_CONFIG))
+        return _row(_content(archive, WEIGHTS, MAX_WEIGHTS), layout)
+
+
+def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """The bytes of the only file of a name in the zip."""
+    found = [info for info in archive.infolist() if PurePosixPath(info.filename.replace("\\", "/")).name == name]
+    if not found and any(info.filename.lower().endswith(PICKLED) for info in archive.infolist()):
+        raise UserError(f"The zip holds a pickled file, which may run code; save the adapter as {WEIGHTS}.")
+    if len(found) != 1:
+        raise UserError(f"The zip must hold exactly one {name}, and it holds {len(found) or 'none'}.")
+    if found[0].flag_bits & 0x1:
+        raise UserError("The zip is encrypted; pack it again without a password.")
+    try:
+        with archive.open(found[0]) as file:
+            content = file.read(most + 1)
+    except Exception:  # as in `unpack`
+        raise UserError(f"{name} is damaged inside the zip; pack it again.") from None
+    if len(content) > most:
+        raise UserError(f"{name} is larger than {most / 1_000_000:g} MB; an adapter of this classifier is smaller.")
+    return content
+
+
+def _check_config(content: bytes) -> None:
+    """Refuse all but plain LoRA of our rank and scale: other kinds would be read, and mean something else."""
+    try:
+        config: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        raise UserError(f"{CONFIG} is not JSON; let peft write it.") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise UserError(f"{CONFIG} does not describe a LoRA adapter.")
+    if (config.get("r"), config.get("lora_alpha")) != (RANK, ALPHA):
+        raise UserError(f"LoRA of rank {RANK} and alpha {ALPHA} is needed; {CONFIG} says another.")
+    special = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
+    if special:
+        raise UserError(f"Plain LoRA is needed; {CONFIG} sets '{special[0]}'.")
+
+
+def _row(content: bytes, layout: AdapterLayout) -> Tensor:
+    try:
+        tensors = safetensors.torch.load(content)
+    except Exception:  # a hostile header makes the reader raise several kinds
+        raise UserError(f"{WEIGHTS} is damaged, or no safetensors file.") from None
+    named = {name.removeprefix(_PREFIX).removesuffix(_SUFFIX): value for name, value in tensors.items()}
+    if len(named) != len(tensors) or set(named) != set(layout.names):
+        raise UserError(f"The adapter must have exactly the {len(layout.names)} weights that this classifier takes.")
+    if not all(value.dtype in (torch.float32, torch.float16, torch.bfloat16) for value in named.values()):
+        raise UserError("The adapter's weights must be floating-point numbers of 16 or 32 bits.")
+    row = layout.pack(named)
+    if row.ndim != 1 or not bool(row.isfinite().all()):
+        raise UserError("The adapter is not usable: some of its weights are not finite, or it holds several adapters.")
+    return row

@@ -1,0 +1,299 @@
+"""The tab Probe: sweeps with their cost first, a table, figures, files, two pinned runs, and the code of the state."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ..errors import UserError
+from ..sweep import Cell, Gathered, Sweep, run
+from ..sweep.record import FORMATS
+from ..sweep.written import save
+from .chart import Chart, panel
+from .page import PRIVATE, Page, sentence, title
+from .probing import (
+    Run,
+    Sessions,
+    compared,
+    curves_of,
+    dots_of,
+    notes_of,
+    pinned,
+    price_words,
+    seconds_words,
+    table_of,
+)
+from .setting import Setting, Upload
+from .snippet import command_of, folder_of, python_of
+
+#: One sweep at a time for all visitors, beside the two places that the page's own answers share.
+SWEEPS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "sweep", "concurrency_limit": 1}
+QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "probe", "concurrency_limit": 4}
+#: Seconds between two frames of progress and, at least, between two of the table and the figures.
+TICK, FRAME = 0.4, 1.2
+MOUNT = "const mount = () => window.wpd && wpd.%s ? wpd.%s({ element, props, trigger, watch }) : setTimeout(mount, 20);"
+
+BUILDER = """
+<form class="probe-form" data-state="idle">
+  <div class="probe-fields"></div>
+  <div class="probe-go">
+    <button type="submit" class="primary probe-run" disabled>Run</button>
+    <button type="button" class="quiet probe-stop" disabled>Stop</button>
+    <p class="probe-price" role="status" aria-live="polite">Working out what it costs \u2026</p>
+  </div>
+  <div class="probe-under" hidden>
+    <progress class="probe-bar" max="1" value="0" aria-label="Adapters written and measured"></progress>
+  </div>
+  <p class="probe-said" role="status" aria-live="polite"></p>
+</form>
+"""
+RESULTS = """
+<div class="probe-results">
+  <p class="probe-count" aria-live="polite"></p>
+  <div class="probe-scroll" role="region" aria-label="Adapters of the sweep" tabindex="0"><table></table></div>
+  <ul class="probe-notes"></ul>
+</div>
+"""
+PINBOARD = """
+<div class="probe-pins">
+  <div class="probe-pin-row"><button type="button" class="quiet probe-pin" disabled>Pin this run</button>
+  <span class="probe-pin-hint"></span></div>
+  <ol class="probe-pinned"></ol>
+  <p class="probe-compared" role="status" aria-live="polite"></p>
+</div>
+"""
+CODE = """
+<div class="probe-code">
+  <div class="probe-block"><h3 id="probe-python">Python</h3><button type="button" class="quiet" data-copy="python">Copy</button>
+  <pre tabindex="0" role="group" aria-labelledby="probe-python"><code data-code="python"></code></pre></div>
+  <div class="probe-block"><h3 id="probe-command">Command line</h3><button type="button" class="quiet" data-copy="command">Copy</button>
+  <pre tabindex="0" role="group" aria-labelledby="probe-command"><code data-code="command"></code></pre></div>
+  <div class="probe-block"><h3 id="probe-sweep">The sweep above</h3><button type="button" class="quiet" data-copy="sweep">Copy</button>
+  <pre tabindex="0" role="group" aria-labelledby="probe-sweep"><code data-code="sweep"></code></pre></div>
+  <p class="probe-said" role="status" aria-live="polite"></p>
+</div>
+"""  # noqa: E501
+#: All of a run's outputs after the form, left as they are.
+_NOTHING = [gr.skip()] * 9
+FIRST = {"columns": [], "rows": [], "images": 0, "steps": 0, "notes": []}
+
+
+def mounted(name: str, events: str = "") -> str:
+    """A panel's script: hand it to the page's function `name`; `events` quotes the events that it will trigger."""
+    return f"{MOUNT.replace('%s', name)}\nmount();\n// events: {events}"
+
+
+@dataclass
+class Probe:
+    """The tab for questions of many adapters at once."""
+
+    page: Page
+    sessions: Sessions = field(default_factory=Sessions)
+
+    def build(self) -> None:
+        """Lay out the tab and connect it; call inside it."""
+        with gr.Column(elem_classes="card", elem_id="probe"):
+            title(
+                "Sweep",
+                "Write and measure many adapters: every combination of what is chosen here. Accuracy is counted on "
+                "photographs that nothing was trained on.",
+            )
+            self.builder = self._builder()
+        with gr.Column(elem_classes="card", elem_id="probe-found"):
+            title("What the sweep found", "One row an adapter. Click a heading to sort, a row to put it into the bar.")
+            with gr.Row(elem_id="probe-figures", visible=False) as self.figures:
+                with gr.Column(min_width=290):
+                    self.curve = Chart(curves_of([]), elem_id="probe-curve")
+                with gr.Column(min_width=290):
+                    self.dots = Chart(dots_of([]), elem_id="probe-dots")
+            self.results = panel(RESULTS, mounted("probe_results"), FIRST, elem_id="probe-results")
+            with gr.Row(elem_id="probe-files"):
+                self.files = [self._file(form) for form in FORMATS]
+        with gr.Column(elem_classes="card", elem_id="probe-compare"):
+            title("Compare two runs", "Accuracy at the weaker location, run against run, on the same axes.")
+            self.pinboard = panel(
+                PINBOARD, mounted("probe_pins", "'pin' 'unpin'"), _pin_value([]), elem_id="probe-pins", ready=False
+            )
+            with gr.Row():
+                self.sides = [self._side(place) for place in range(2)]
+        with gr.Column(elem_classes="card", elem_id="probe-code"):
+            title(
+                "Show code",
+                "The present state of the bar as a program: the same seed gives the same adapter.",
+            )
+            self.code = panel(CODE, mounted("probe_code", "'code'"), None, elem_id="probe-code-panel")
+        self.latest, self.pins = gr.State(None), gr.State([])
+        self._connect()
+
+    def _builder(self) -> gr.HTML:
+        bundle = self.page.studio.bundle
+        seen, unseen = bundle.seen, bundle.unseen
+        places = [{"name": name, "index": index, "seen": name in seen} for index, name in enumerate((*seen, *unseen))]
+        return panel(
+            BUILDER,
+            mounted("probe_builder", "'price' 'begin' 'halt'"),
+            None,
+            elem_id="probe-builder",
+            places=places,
+            regimes=list(bundle.regimes),
+            price=None,
+            progress=None,
+        )
+
+    def _file(self, form: str) -> gr.DownloadButton:
+        name = form[1:].upper()
+        what = {"CSV": "one line an adapter", "JSON": "with cells and notes", "NPZ": "with the weights"}[name]
+        return gr.DownloadButton(f"{name}, {what}", interactive=False, size="sm", elem_id=f"probe-{form[1:]}", scale=0)
+
+    def _side(self, place: int) -> tuple[Chart, gr.Column]:
+        with gr.Column(min_width=290, visible=False, elem_classes="probe-side") as column:
+            chart = Chart(curves_of([]), elem_id=f"probe-side-{place}")
+        return chart, column
+
+    def _connect(self) -> None:
+        found = [
+            self.builder,
+            self.results,
+            self.figures,
+            self.curve,
+            self.dots,
+            *self.files,
+            self.latest,
+            self.pinboard,
+        ]
+        self.builder.price(self.price, None, [self.builder], trigger_mode="multiple", **QUICK)
+        self.builder.begin(self.run, None, found, **SWEEPS)
+        self.builder.halt(self.halt, None, None, queue=False, **PRIVATE)
+        sides = [part for side in self.sides for part in side]
+        self.pinboard.pin(self.pin, [self.latest, self.pins], [self.pins, self.pinboard, *sides], **QUICK)
+        self.pinboard.unpin(self.unpin, [self.pins], [self.pins, self.pinboard, *sides], **QUICK)
+        self.code.code(self.show_code, [self.page.uploads], [self.code], trigger_mode="multiple", **QUICK)
+
+    def price(self, event: gr.EventData) -> Any:
+        """What the sweep in the form costs, or what is wrong with it."""
+        data = event._data if isinstance(event._data, dict) else {}
+        try:
+            sweep, studio = Sweep.of(data.get("sweep") or {}), self.page.studio
+            words = price_words(sweep, sweep.cost(studio.bundle, drawn=True), studio.device)
+            return gr.update(price={"text": words, "ok": True, "stamp": data.get("stamp"), "command": sweep.command})
+        except Exception as error:
+            return gr.update(price={"text": sentence(error), "ok": False, "stamp": data.get("stamp")})
+
+    def halt(self, request: gr.Request) -> None:
+        """End the session's run after the present adapter; what is there stays."""
+        self.sessions.halt(str(request.session_hash))
+
+    def run(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
+        """Run a sweep, frame by frame, and put its files behind the buttons."""
+        session = str(request.session_hash)
+        number = self.sessions.begin(session)
+        folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
+        try:
+            data = event._data if isinstance(event._data, dict) else {}
+            sweep = Sweep.of(data.get("sweep") or {})
+            yield self._frame(sweep, Gathered(), "preparing", "Opening the generator and the photographs \u2026")
+            yield from self._frames(sweep, session, number, folder)
+        except Exception as error:
+            yield [gr.update(progress={"state": "failed", "text": sentence(error)}), *_NOTHING]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _frames(self, sweep: Sweep, session: str, number: int, folder: Path) -> Iterator[list[Any]]:
+        studio, gathered, began = self.page.studio, Gathered(), time.monotonic()
+        told = drawn = 0.0
+        shown, problem = 0, ""
+        try:
+            for made in run(studio.bundle, sweep, lambda: self.sessions.wanted(session, number), studio.images):
+                gathered.add(made)
+                now, count = time.monotonic(), len(gathered.records)
+                fresh = now - drawn > FRAME and count - shown > shown // 20
+                if fresh or now - told > TICK:
+                    left = (now - began) / count * (sweep.size - count)
+                    text = f"{count:,} of {sweep.size:,} adapters, {seconds_words(left)} left"
+                    yield self._frame(sweep, gathered, "running", text, data=fresh)
+                    told = time.monotonic()
+                    drawn, shown = (told, count) if fresh else (drawn, shown)
+        except UserError as error:
+            problem = str(error)
+        yield self._last(sweep, gathered, time.monotonic() - began, folder, problem)
+
+    def _frame(self, sweep: Sweep, gathered: Gathered, state: str, text: str, *, data: bool = False) -> list[Any]:
+        """Progress, and with `data` the table and the figures so far."""
+        progress = {"state": state, "text": text, "done": len(gathered.records), "total": sweep.size}
+        if not data:
+            return [gr.update(progress=progress), *_NOTHING]
+        cells, table = gathered.cells, table_of(sweep, gathered.records)
+        off = [gr.update(interactive=False)] * len(self.files)
+        return [gr.update(progress=progress), table, *_figures(cells), *off, None, gr.update(ready=False)]
+
+    def _last(self, sweep: Sweep, gathered: Gathered, seconds: float, folder: Path, problem: str) -> list[Any]:
+        """All that was found, with its files."""
+        count = len(gathered.records)
+        state, text = _ended(count, sweep.size, seconds, problem)
+        progress = {"state": state, "text": text, "done": count, "total": sweep.size}
+        if not count:
+            return [gr.update(progress=progress), *_NOTHING]
+        bundle, cells = self.page.studio.bundle, gathered.cells
+        table = table_of(sweep, gathered.records, notes_of(bundle, sweep, gathered.records))
+        buttons = []
+        for form in FORMATS:
+            path = folder / f"sweep-{count}-adapters{form}"
+            save(path, bundle, sweep, gathered)
+            buttons.append(gr.DownloadButton(value=str(path), interactive=True))
+        latest = Run(sweep, tuple(cells), count)
+        figures = _figures(cells, stage="done")
+        return [gr.update(progress=progress), table, *figures, *buttons, latest, gr.update(ready=True)]
+
+    def pin(self, latest: Run | None, pins: list[Run]) -> list[Any]:
+        """Keep the latest run; a third one replaces the oldest."""
+        return self._pinned(pinned(pins, latest) if latest else pins)
+
+    def unpin(self, pins: list[Run], event: gr.EventData) -> list[Any]:
+        """Let a pinned run go."""
+        data = event._data if isinstance(event._data, dict) else {}
+        return self._pinned([pin for place, pin in enumerate(pins) if place != data.get("place")])
+
+    def _pinned(self, pins: list[Run]) -> list[Any]:
+        charts: list[Any] = []
+        for place in range(len(self.sides)):
+            here = place < len(pins)
+            charts += [curves_of(pins[place].cells) if here else gr.skip(), gr.update(visible=here)]
+        return [pins, _pin_value(pins), *charts]
+
+    def show_code(self, uploads: dict[str, Upload], event: gr.EventData) -> dict[str, Any]:
+        """The present state as code."""
+        data = event._data if isinstance(event._data, dict) else {}
+        stamp = {"stamp": data.get("stamp")}
+        try:
+            setting = Setting.of(data.get("state") or {}, uploads)
+            folder = folder_of(self.page.studio.bundle.folder)
+            return stamp | {"python": python_of(setting, folder), "command": command_of(setting)}
+        except Exception as error:
+            return stamp | {"problem": sentence(error)}
+
+
+def _figures(cells: list[Cell], *, stage: str = "yes") -> list[Any]:
+    """The row of figures, shown, and its two."""
+    return [gr.update(visible=True), curves_of(cells, stage=stage), dots_of(cells, stage=stage)]
+
+
+def _ended(count: int, total: int, seconds: float, problem: str) -> tuple[str, str]:
+    """How a run ended, as a state and in words."""
+    kept = f" What was measured before, {count:,} of {total:,} adapters, stays." if count else ""
+    if problem:
+        return "failed", problem + kept
+    if count == total:
+        return "done", f"Done: {count:,} adapter{'' if count == 1 else 's'} in {seconds_words(seconds)}."
+    return "stopped", f"Stopped after {count:,} of {total:,} adapters; these stay." if count else "Stopped."
+
+
+def _pin_value(pins: list[Run]) -> dict[str, Any]:
+    """The pinned runs for the browser."""
+    return {"runs": [f"{pin.name} ({pin.adapters:,} adapters)" for pin in pins], "text": compared(pins)}

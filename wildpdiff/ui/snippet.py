@@ -1,0 +1,70 @@
+"""The present state as Python and as command lines; what it prints is what the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .setting import OWN, Setting
+
+#: The folder that a freshly cloned project has.
+USUAL = "assets/savanna"
+PICTURE = "your-picture-{side}.jpg"
+
+
+def python_of(setting: Setting, folder: str = USUAL) -> str:
+    """A Python program that writes a setting's adapters again and measures them at A and at B.
+
+    Args:
+        setting: with or without backgrounds of one's own, which the program reads from files.
+        folder: of the bundle.
+    """
+    own = {side: name for side, name in (("a", setting.a), ("b", setting.b)) if name == OWN}
+    names = ["Bundle", "accuracy", "blend"] + (["load_picture"] if own else [])
+    places = [name for name in dict.fromkeys((setting.a, setting.b)) if name != OWN]
+    lines = [
+        "from pathlib import Path",
+        "",
+        f"from wildpdiff import {', '.join(names)}",
+        "",
+        f'bundle = Bundle.open(Path("{folder}"))',
+        f"a = {_embedding(setting.a, 'a')}",
+        f"b = {_embedding(setting.b, 'b')}",
+        f"condition = blend(a, b, {setting.weight!r})",
+        f'generator = bundle.generator("{setting.regime}", way="{setting.way}")',
+        f"batch = condition.expand({setting.samples}, -1)",
+        f"rows = generator.generate(batch, steps={setting.steps}, seed={setting.seed})",
+    ]
+    if places:
+        lines += [
+            f"for location in {places}:".replace("'", '"'),
+            f'    images = bundle.world.photograph(bundle.world.location(location), "eval", {setting.images})',
+            "    print(location, accuracy(bundle.backbone, rows, images.pixels, images.labels).tolist())",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def command_of(setting: Setting) -> str:
+    """What to type to measure a setting's adapters and to write them as PEFT folders; a sentence where that cannot be.
+
+    The command line reads a picture of one's own alone, not blended with another place.
+    """
+    if OWN in (setting.a, setting.b):
+        return "# The command line blends named locations only; for a picture of your own take the Python above."
+    tail = f"--seed {setting.seed} --steps {setting.steps} --regime {setting.regime} --way {setting.way}"
+    ends = f"--location {setting.a} --blend-with {setting.b} --weight {setting.weight:g}"
+    write = f"wildpdiff generate {ends} --samples {setting.samples} {tail} --out adapters"
+    if setting.a == setting.b:
+        return write
+    pair = f"--pairs {setting.a}:{setting.b} --weights {setting.weight:g} --seeds {setting.samples}"
+    return f"wildpdiff sweep {pair} {tail} --images {setting.images} --out sweep.csv\n{write}"
+
+
+def folder_of(folder: Path) -> str:
+    """How a bundle's folder is called in code: by its place in the project, otherwise by its name alone."""
+    return f"assets/{folder.name}" if folder.parent.name == "assets" else folder.name
+
+
+def _embedding(name: str, side: str) -> str:
+    if name != OWN:
+        return f'bundle.embedding("{name}")'
+    return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"), size=256)[None])'

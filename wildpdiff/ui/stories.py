@@ -1,0 +1,61 @@
+"""The five presets that tell the story."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..bundle import Bundle
+
+Preset = dict[str, Any]
+
+
+def presets(bundle: Bundle) -> list[Preset]:
+    """Name, the state to set and a sentence on what to look at; for locations that the bundle has.
+
+    R10 and R12 are the paper's own pair; S09 is its location of only fifteen photographs.
+    """
+    usual = {"w": "ours", "seed": 0, "n": 1, "steps": 50, "images": 100}
+    first, second = _of(bundle, "R10", 0), _of(bundle, "R12", 1)
+    few, other = _of(bundle, "S09", 2), _of(bundle, "U13", 3)
+    low = "L" if "L" in bundle.regimes else bundle.regime
+    made = [
+        (
+            "A seen location",
+            {"a": first, "b": second, "t": 0.0, "m": bundle.regime},
+            f"The generator has only looked at a picture of {first}, and writes an adapter about as good as one that "
+            "was fine-tuned there: compare the bar with the diamond.",
+        ),
+        (
+            "A smooth blend",
+            {"a": first, "b": second, "t": 0.5, "m": bundle.regime},
+            f"Half-way between {first} and {second} one adapter serves both. Now drag the slider, or choose the "
+            "paper's blending, which never saw a blend.",
+        ),
+        (
+            "The valley",
+            {"a": first, "b": second, "t": 0.4, "m": low, "w": "paper"},
+            "Adapters from unrelated random starts, blended as in the paper. Guess first, then drag: the generated one "
+            "jumps from one location to the other, and the average of the weights (dotted) sags between them.",
+        ),
+        (
+            "The trap of few images",
+            {"a": few, "b": other, "t": 0.0, "m": bundle.regime, "images": 15},
+            "Only 15 photographs, as many as the paper has at S09: look how wide the whiskers are. One photograph more "
+            "or less is seven points.",
+        ),
+    ]
+    if bundle.unseen:
+        far = bundle.unseen[0]
+        made.append(
+            (
+                "An unseen location",
+                {"a": first, "b": far, "t": 1.0, "m": bundle.regime},
+                f"No adapter was ever fine-tuned at {far}. Like the paper, we find no gain over the pretrained "
+                "classifier there.",
+            )
+        )
+    return [{"name": name, "state": usual | state, "story": story} for name, state, story in made]
+
+
+def _of(bundle: Bundle, wanted: str, index: int) -> str:
+    return wanted if wanted in bundle.seen else bundle.seen[index % len(bundle.seen)]

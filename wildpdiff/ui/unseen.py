@@ -1,0 +1,33 @@
+"""The tab Unseen: places that the generator never met - a picture, an invented one, words, labelled photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from .invent import Invent
+from .own_photos import OwnPhotos
+from .page import Page
+from .stranger import Strangers
+from .stranger_panel import Stranger
+
+
+@dataclass
+class Unseen:
+    """The tab."""
+
+    page: Page
+
+    def build(self) -> None:
+        """Lay out the tab; call inside it."""
+        numbers = Strangers(self.page.studio)
+        with gr.Tabs(elem_id="unseen-tabs"):
+            with gr.Tab("Your picture", elem_id="unseen-picture"):
+                Stranger(self.page, numbers, "picture").build()
+            with gr.Tab("Invent a location", elem_id="unseen-invent"):
+                Invent(self.page).build()
+            with gr.Tab("Describe it", elem_id="unseen-words"):
+                Stranger(self.page, numbers, "words").build()
+            with gr.Tab("Your labelled photos", elem_id="unseen-photos"):
+                OwnPhotos(self.page).build()

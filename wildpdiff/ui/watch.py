@@ -1,0 +1,153 @@
+"""The tab Watch it denoise: a network appears out of noise, to play and to scrub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from ..errors import UserError
+from .chart import Chart, panel
+from .denoise import path_frames
+from .film import messages
+from .frame import Wishes, stamp_of
+from .page import PRIVATE, RUNS, Page, sentence, title
+from .setting import Setting, Upload
+
+LEAD = (
+    "A diffusion model draws the weights of an adapter out of pure noise, step by step. Every step is an adapter "
+    "already, and can be tried out."
+)
+WATCH = """
+<div class="watch" data-stage="empty">
+ <div class="watch-top">
+  <button type="button" class="primary" id="watch-run">Watch it appear</button>
+  <button type="button" class="quiet" id="watch-stop" disabled>Stop</button>
+  <p class="watch-status">Nothing is sampled yet. The button begins with the setting above.</p>
+  <span class="watch-said" role="status" aria-live="polite"></span>
+ </div>
+ <p class="watch-changed" hidden><span></span><button type="button" class="quiet">Watch the new setting</button></p>
+ <ol class="watch-story">
+  <li><b>Noise</b> The latent begins as numbers drawn by chance; the seed decides which.</li>
+  <li><b>Denoise</b> In every step the denoiser, told how A and B look, guesses the clean latent, and the sampler goes a little towards the guess.</li>
+  <li><b>Decode</b> A decoder turns each latent, noisy or clean, into the weights of an adapter.</li>
+  <li><b>Try out</b> Adapters along the way name photographs of A and of B: you see when they get better.</li>
+ </ol>
+ <div class="watch-film" hidden>
+  <div class="watch-transport" role="group" aria-label="Play and scrub">
+   <button type="button" class="quiet" id="watch-play"><span aria-hidden="true"></span><b>Play</b></button>
+   <label class="watch-scrub"><span>Step</span><input type="range" id="watch-step" min="0" max="50" step="1" value="0"></label>
+   <output for="watch-step"></output>
+   <label class="watch-speed"><span>Speed</span> <select id="watch-speed"><option value="0.5">½×</option><option value="1" selected>1×</option><option value="2">2×</option></select></label>
+  </div>
+  <dl class="watch-tiles"></dl>
+ </div>
+</div>
+"""  # noqa: E501
+LATENTS = """
+<div class="watch-latents">
+ <figure><figcaption><b>The noisy latent</b> what the sampler holds</figcaption><canvas role="img"></canvas><div class="watch-regions" aria-hidden="true"></div></figure>
+ <figure><figcaption><b>The denoiser's guess</b> the clean latent it expects at the end</figcaption><canvas role="img"></canvas><div class="watch-regions" aria-hidden="true"></div></figure>
+ <p class="watch-scale"><span class="watch-key"><span>−3</span><i></i><span>+3</span></span><span class="watch-note"></span></p>
+</div>
+"""  # noqa: E501
+CAPTION = '<p class="watch-caption"><b>Accuracy</b> photographs of A and of B named correctly at each step</p>'
+SCRIPT = """
+const mount = () => {
+  if (!window.wpd || !window.wpd.mount_watch) { setTimeout(mount, 20); return; }
+  const note = (data) => trigger('note', data), run = (data) => trigger('run', data);
+  const receive = window.wpd.mount_watch(element, { note, run });
+  watch('value', () => receive(props.value));
+};
+mount();
+"""
+VIEWS = (
+    ("umap", "UMAP", "A place on this map is approximate, the middle of the nearest fine-tuned rows' places: between "
+     "two groups it means nothing, so the star jumps where the nearest ones change."),
+    ("pca", "PCA", "The two directions in which the fine-tuned rows spread most. What the other directions hold is not "
+     "seen, so a star among a location's rows may still lie far from them."),
+)  # fmt: skip
+VIEW = """
+<fieldset class="segments watch-view"><legend>Show as</legend><div class="choices"></div></fieldset>
+<p class="panel-hint watch-view-note"></p>
+"""
+VIEW_SCRIPT = """
+const mount = () => {
+  if (!window.wpd || !window.wpd.mount_watch_view) { setTimeout(mount, 20); return; }
+  window.wpd.mount_watch_view(element, props.views);
+};
+mount();
+"""
+HINTS = {
+    "accuracy": "Photographs named correctly with the adapter that the noisy latent decodes to; thin lines: with the "
+    "guess's. The guess can be good from the first step on, since the condition alone tells most. Even pure noise "
+    "decodes to something like an average adapter: the decoder has learned to write nothing else. The whiskers are 95% "
+    "intervals for so few photographs.",
+    "map": "The adapters of all steps among the fine-tuned ones of the known locations.",
+    "spread": "How the row's numbers are spread; the outermost bars also hold what lies beyond. Which weight takes "
+    "which number is not seen here.",
+    "layers": "How much the adapter adds to each convolution that it changes, from the stem up.",
+}
+
+
+@dataclass
+class Watch:
+    """The tab; everything that it shows of a run lies in the browser, so playing and scrubbing ask nothing."""
+
+    page: Page
+    runs: Wishes = field(default_factory=Wishes)
+
+    def build(self) -> None:
+        """Lay out the cards and connect them; call inside the tab."""
+        with gr.Column(elem_classes="card"):
+            title("Watch a network appear out of noise", LEAD)
+            self.film = panel(WATCH, SCRIPT, elem_id="watch")
+            with gr.Row(elem_classes=["watch-later", "watch-row"]):
+                with gr.Column(min_width=300):
+                    panel(LATENTS, "", elem_id="watch-latents")
+                with gr.Column(min_width=300):
+                    gr.HTML(CAPTION)
+                    Chart(elem_id="watch-accuracy")
+            gr.HTML(f'<p class="panel-hint">{HINTS["accuracy"]}</p>', elem_classes="watch-later")
+        with gr.Row(elem_classes=["watch-later", "watch-row"]):
+            with gr.Column(min_width=300, elem_classes="card"):
+                title("The way on the map", HINTS["map"])
+                panel(VIEW, VIEW_SCRIPT, elem_id="watch-view", views=[list(view) for view in VIEWS])
+                Chart(elem_id="watch-map")
+            for heading, name in (("Layer by layer", "layers"), ("The weights", "spread")):
+                with gr.Column(min_width=300, elem_classes="card"):
+                    title(heading, HINTS[name])
+                    Chart(elem_id=f"watch-{name}")
+        quick: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "queue": False, "trigger_mode": "multiple"}
+        self.film.note(self.note, None, None, **quick)
+        self.film.run(self.run, [self.page.uploads], [self.film], trigger_mode="multiple", **RUNS)
+
+    def note(self, request: gr.Request, event: gr.EventData) -> None:
+        """Remember a session's newest run, or that it wants none: an older one ends at its next step."""
+        self.runs.note(event._data, request)
+
+    def run(self, uploads: Mapping[str, Upload], request: gr.Request, event: gr.EventData) -> Iterator[dict[str, Any]]:
+        """Walk and measure the way of a setting, frame by frame, until it is done or the session wants no more."""
+        stamp = stamp_of(event._data)
+        try:
+            films = path_frames(
+                self.page.studio, asked(event._data, uploads), lambda: not self.runs.overtaken(stamp, request)
+            )
+            for message in messages(self.page.studio, films):
+                yield message | {"stamp": stamp}
+        except Exception as error:
+            yield {"stage": "failed", "problem": sentence(error), "stamp": stamp}
+
+
+def asked(data: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Setting:
+    """The setting of the page's state that the browser sends with a run.
+
+    Raises:
+        UserError: as `Setting.of`, or if there is none.
+    """
+    state = data.get("state")
+    if not isinstance(state, dict):
+        raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.")
+    return Setting.of(state, uploads)
