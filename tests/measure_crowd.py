@@ -23,10 +23,11 @@ from playwright.sync_api import sync_playwright
 
 BASE = f"http://127.0.0.1:{PORT}/gradio_api/"
 PAIRS = (("R10", "R12"), ("U11", "Q08"), ("M08", "D09"), ("S09", "U13"))
+WAYS = ("LMHHML" * 2, ("ours", "paper") * 6)
 SETTINGS = [
     {"a": a, "b": b, "t": t, "m": m, "w": w, "seed": 0, "n": 1, "steps": 50, "images": 32}
-    for (a, b), t, m, w in zip(PAIRS * 3, (0.1, 0.3, 0.5, 0.7, 0.9, 0.0) * 2, "LMHHML" * 2, ("ours", "paper") * 6, strict=True)
-]  # fmt: skip
+    for (a, b), t, m, w in zip(PAIRS * 3, (0.1, 0.3, 0.5, 0.7, 0.9, 0.0) * 2, *WAYS, strict=True)
+]
 
 
 def post(path: str, content: dict[str, Any]) -> Any:

@@ -168,7 +168,7 @@ def test_two_visitors_do_not_see_each_others_settings(browser: Any, address: str
 def test_the_lecturers_journey_needs_no_live_adapter(browser: Any, address: str) -> None:
     with visiting(browser, address, "?v=1&images=15&tour=valley") as page:
         page.locator(".preset").nth(0).click()
-        assert page.inner_text(".result").split()[0] in ("precomputed", "live", "measuring")
+        assert page.inner_text(".result-badge") in ("precomputed", "written, measuring …", "measuring …", "live")
         assert page.evaluate("[wpd.state.a, wpd.state.t, wpd.state.m].join()") == "R10,0,H"
         page.locator("#blend").focus()
         for stop in range(1, 11):
@@ -176,7 +176,7 @@ def test_the_lecturers_journey_needs_no_live_adapter(browser: Any, address: str)
             assert page.evaluate("wpd.state.t") == pytest.approx(stop / 10)
         page.locator(".preset").nth(2).click()
         assert page.evaluate("[wpd.state.m, wpd.state.w].join()") == "L,paper"
-        assert "guess first" in page.inner_text("#story")
+        assert "Guess first" in page.inner_text("#story")
         page.evaluate("wpd.set({ view: 'ruler' })")
         page.wait_for_function("document.querySelector('#map figure').getAttribute('aria-label').length > 20")
         page.locator(".preset").nth(4).click()
@@ -203,11 +203,12 @@ def test_the_students_journey_from_a_card_to_a_saved_picture(page: Any) -> None:
 
 def test_the_researchers_journey_from_a_sweep_to_its_table(page: Any) -> None:
     page.evaluate("wpd.open('probe')")
-    page.wait_for_selector("#sweep-run", timeout=WAIT)
-    page.locator("#sweep-run").click()
-    page.wait_for_function("document.querySelectorAll('#sweep-table tbody tr:not(.example)').length >= 1", timeout=WAIT)
-    page.wait_for_selector("#sweep-csv:not([disabled])", timeout=WAIT)
+    page.wait_for_selector(".probe-run:not([disabled])", timeout=WAIT)
+    assert "adapters" in page.inner_text("#probe")
+    page.locator(".probe-run").click()
+    page.wait_for_selector("#probe-csv:not([disabled])", timeout=2 * WAIT)
+    assert page.locator(".probe-scroll tbody tr").count() >= 1
     with page.expect_download(timeout=WAIT) as caught:
-        page.locator("#sweep-csv").click()
+        page.locator("#probe-csv").click()
     rows = Path(caught.value.path()).read_text().splitlines()
     assert rows[0].startswith("a,b,weight") and len(rows) >= 2

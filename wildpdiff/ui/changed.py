@@ -70,8 +70,7 @@ class Changed:
             self.view = panel(CHANGED, SCRIPT, elem_id="changed")
             self.pictures = panel("<div></div>", PICTURES, elem_id="changed-pictures", visible="hidden")
         wish, uploads = self.page.wish, self.page.uploads
-        comparing = wish.rest(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
-        wish.ask(None, None, None, cancels=[comparing], **PRIVATE)
+        wish.rest(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
         self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="always_last", **drawing)
 

@@ -15,6 +15,7 @@ from ..folded import prepared_batches
 from .answer import picture_uri
 from .setting import IMAGES, Setting
 from .studio import Studio
+from .trial import plain_row
 
 Kind = Literal["fixed", "broken", "still wrong"]
 
@@ -112,8 +113,8 @@ class Flips:
         return Change(location, count, right_before, right_after, found)
 
     def _plain(self, location: str) -> Tensor:
-        """Confidences `[IMAGES[-1], K]` without an adapter: a row of zeros adds nothing to any weight."""
-        return self._named(torch.zeros(self.studio.bundle.backbone.layout.dim), location, IMAGES[-1])
+        """Confidences `[IMAGES[-1], K]` of a location's photographs without an adapter."""
+        return self._named(plain_row(self.studio), location, IMAGES[-1])
 
     @torch.inference_mode()
     def _named(self, row: Tensor, location: str, count: int) -> Tensor:

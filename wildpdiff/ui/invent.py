@@ -202,8 +202,8 @@ class Invent:
 
     def _setting(self, wish: dict[str, Any] | None) -> Setting:
         """Regime, way, seed and steps of the present state; A and B play no part here."""
-        name = self.page.studio.bundle.seen[0]
-        return Setting.of((wish or {}) | {"a": name, "b": name, "t": 0.0})
+        bundle = self.page.studio.bundle
+        return Setting.of({"m": bundle.regime} | (wish or {}) | {"a": bundle.seen[0], "b": bundle.seen[0], "t": 0.0})
 
     def _drawn(self, values: dict[str, Any], sides: tuple[int, int], *, sharp: bool) -> dict[str, Any]:
         """What the scene's panel shows for the sliders' numbers."""

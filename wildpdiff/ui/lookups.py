@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
-from .. import __version__
 from ..bundle import WAYS
 from ..errors import UserError
 from ..evaluate import wilson
@@ -44,7 +44,7 @@ class Lookups:
         limits = {"adapters": MAX_SAMPLES, "steps": MAX_STEPS, "images": IMAGES[-1], "sweep_adapters": SWEEP}
         return {
             "state": "ready",
-            "version": __version__,
+            "version": version("wildpdiff"),
             "device": self.studio.device,
             "bundle": str(bundle.manifest["sum"])[:12],
             "world": "procedural savanna: no photograph here is of a real animal",

@@ -123,7 +123,7 @@ class OwnPhotos:
             yield [_scored("There are no photographs; choose a zip.", "failed"), *_rest(None)]
             return
         try:
-            for score in own_scores(self.page.studio, Setting.of(wish or {}, uploads), images):
+            for score in own_scores(self.page.studio, self._setting(wish, uploads), images):
                 if self.turns.over(session, turn):
                     yield [_scored(stopped(text), "stopped"), *_rest(images)]
                     return
@@ -136,6 +136,13 @@ class OwnPhotos:
     def halt(self, request: gr.Request) -> None:
         """End the session's reading or scoring at its next frame."""
         self.turns.begin(str(request.session_hash))
+
+    def _setting(self, wish: dict[str, Any] | None, uploads: dict[str, Upload]) -> Setting:
+        """The present state; before the page has wished for anything, the first location."""
+        bundle = self.page.studio.bundle
+        return Setting.of(
+            {"a": bundle.seen[0], "b": bundle.seen[0], "t": 0.0, "m": bundle.regime} | (wish or {}), uploads
+        )
 
     def _photographs(self, data: bytes) -> Iterator[Photographs]:
         world = self.page.studio.bundle.world

@@ -107,7 +107,11 @@ class Probe:
             )
             self.builder = self._builder()
         with gr.Column(elem_classes="card", elem_id="probe-found"):
-            title("What the sweep found", "One row an adapter. Click a heading to sort, a row to put it into the bar.")
+            title(
+                "What the sweep found",
+                "One row an adapter: click a heading to sort, a row to put it into the bar. Novelty and diversity are "
+                "drawn by pair and weight, after the paper's Figure 5.",
+            )
             with gr.Row(elem_id="probe-figures", visible=False) as self.figures:
                 with gr.Column(min_width=290):
                     self.curve = Chart(curves_of([]), elem_id="probe-curve")

@@ -124,8 +124,9 @@
     wpd.next_preset = step;
 
     // Only the bar stays in view: the presets above it scroll away.
-    const bar = root.querySelector('.bar');
-    new ResizeObserver(() => root.style.setProperty('--lift', `${bar.offsetTop - root.offsetTop}px`)).observe(root);
+    const bar = root.querySelector('.bar'), block = root.closest('#frame') || root;
+    const lift = () => block.style.setProperty('--lift', `${Math.round(bar.getBoundingClientRect().top - block.getBoundingClientRect().top)}px`);
+    new ResizeObserver(lift).observe(root);
 
     wpd.on('state', show);
     wpd.on('busy', (busy) => { $('stop').disabled = !busy; root.querySelector('.bar').dataset.busy = busy ? 'yes' : 'no'; });

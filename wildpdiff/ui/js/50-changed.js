@@ -56,13 +56,13 @@
   };
   const badge = (flip) => make('span', { className: 'flip-badge', 'data-kind': flip.kind }, mark(flip.kind), flip.kind);
   const alt = (place, flip) => `Photograph ${flip.number} of ${place.name}: ${flip.truth}`;
-  const fill = (image, key, size = 0) => {
-    const found = (pictures.get(key) || [])[size];
+  const fill = (image, key) => {
+    const found = (pictures.get(key) || [])[Number(image.dataset.size || 0)];
     if (found && image.getAttribute('src') !== found) image.src = found;
     image.parentElement.classList.toggle('is-blank', !found);
   };
   const figure = (place, flip) => {
-    const image = make('img', { alt: alt(place, flip), 'data-key': flip.key, width: 288, height: 288, draggable: false });
+    const image = make('img', { alt: alt(place, flip), 'data-flip': flip.key, width: 288, height: 288, draggable: false });
     const button = make('button', { type: 'button', className: 'flip-open', title: 'Enlarge', 'aria-haspopup': 'dialog' }, image);
     button.addEventListener('click', () => enlarge(place, flip));
     fill(image, flip.key);
@@ -85,7 +85,7 @@
   // One of the figures large; the others are a key away.
   const enlarge = (place, flip) => {
     const image = make('img', { width: 576, height: 576 }), lines = make('div', { className: 'flip-said' });
-    const seen = make('img', { width: 192, height: 192, alt: '' });
+    const seen = make('img', { width: 192, height: 192, alt: '', 'data-size': 1 });
     const small = make('figure', { className: 'flip-seen' }, make('div', {}, seen), make('figcaption', {}, `The same in the ${PIXELS} that the classifier sees.`));
     const count = make('span', { className: 'flip-count', role: 'status' });
     const steps = [-1, 1].map((step) => make('button', { type: 'button', className: 'quiet' }, step < 0 ? '← Previous' : 'Next →'));
@@ -97,9 +97,10 @@
       const at = others().indexOf(now), all = others().length;
       dialog.querySelector('h2').textContent = `Photograph ${now.number} of ${place.name}`;
       image.alt = alt(place, now);
-      image.dataset.key = now.key;
+      image.dataset.flip = now.key;
       fill(image, now.key);
-      fill(seen, now.key, 1);
+      seen.dataset.flip = now.key;
+      fill(seen, now.key);
       lines.replaceChildren(badge(now), said(now));
       count.textContent = `${at + 1} of ${all}`;
       steps.forEach((button, index) => { button.disabled = index ? at === all - 1 : at === 0; });
@@ -114,7 +115,7 @@
     show();
   };
   const focus = (key) => {
-    const image = root.querySelector(`img[data-key="${CSS.escape(key)}"]`);
+    const image = root.querySelector(`img[data-flip="${CSS.escape(key)}"]`);
     if (image) image.parentElement.focus();
   };
 
@@ -137,12 +138,12 @@
     root.dataset.stage = !shown ? 'empty' : !current() ? 'before' : shown.waiting.length ? 'comparing' : 'done';
   };
   const draw = () => {
-    const held = document.activeElement && root.contains(document.activeElement) ? document.activeElement.querySelector('img[data-key]') : null;
+    const held = document.activeElement && root.contains(document.activeElement) ? document.activeElement.querySelector('img[data-flip]') : null;
     root.querySelector('.changed-places').replaceChildren(...shown.places.map(section), ...shown.waiting.map(waiting), ...own());
     root.querySelector('.changed-filter').hidden = !shown.places.some((place) => place.flips.length);
     sift();
     tell();
-    if (held) focus(held.dataset.key);
+    if (held) focus(held.dataset.flip);
   };
   const request = () => {
     const keys = shown.places.flatMap((place) => place.flips.map((flip) => flip.key)).filter((key) => !pictures.has(key));
@@ -167,7 +168,7 @@
     receive: (value) => {
       for (const [key, source] of Object.entries(value.pictures || {})) { pictures.delete(key); pictures.set(key, source); }
       while (pictures.size > KEPT) pictures.delete(pictures.keys().next().value);
-      for (const image of document.querySelectorAll('img[data-key]')) fill(image, image.dataset.key);
+      for (const image of document.querySelectorAll('img[data-flip]')) fill(image, image.dataset.flip);
       if (value.problem) { problem = value.problem; tell(); }
     },
   };

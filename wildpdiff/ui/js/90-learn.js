@@ -7,11 +7,23 @@
     return found && found.getClientRects().length && !found.querySelector('.chart-node[data-drawn="no"]') ? found : null;
   };
 
+  // While a page is still being laid out, what was scrolled to moves away; look again unless the visitor has scrolled.
+  let scrolled = 0;
+  for (const kind of ['wheel', 'touchmove', 'keydown']) document.addEventListener(kind, () => { scrolled += 1; }, { passive: true, capture: true });
+  const point = (id) => {
+    const before = scrolled;
+    wpd.point(id);
+    setTimeout(() => {
+      const found = shown(id), box = found && found.getBoundingClientRect(), middle = box && box.top + box.height / 2;
+      if (found && scrolled === before && (middle < 0.2 * window.innerHeight || middle > 0.75 * window.innerHeight)) wpd.point(id);
+    }, 1400);
+  };
+
   // Set a state, open a tab, and point at an element as soon as it is on the page.
-  wpd.visit = ({ state = {}, tab = 'play', point = '' }) => {
+  wpd.visit = ({ state = {}, tab = 'play', point: id = '' }) => {
     wpd.set(state, { live: true });
     wpd.open(tab);
-    if (point) setTimeout(() => wpd.links.when(() => shown(point), () => wpd.point(point), 100), 60);
+    if (id) setTimeout(() => wpd.links.when(() => shown(id), () => point(id), 100), 60);
   };
 
   // Write the answer below a question; a guess comes first. Says whether it did.
