@@ -142,7 +142,7 @@ def _gap(blend: Blend, before: Tensor, after: Tensor) -> tuple[str, Estimate]:
     first, second = before[..., :images], after[..., :images]
     shares = [float(first[side].double().mean() + second[side].double().mean()) for side in (0, 1)]
     side = 0 if shares[0] <= shares[1] else 1
-    return blend[side], difference(second[side], first[side])
+    return (blend[0], blend[1])[side], difference(second[side], first[side])
 
 
 def _key(record: Record) -> Key:

@@ -13,7 +13,7 @@ import gradio as gr
 from ..errors import UserError
 from .api import add_api
 from .frame import Frame, wish_panel
-from .learn import Learn
+from .learn import Learn, Tour
 from .page import Page
 from .play import Play
 from .probe import Probe
@@ -42,6 +42,7 @@ def build(studio: Studio) -> gr.Blocks:
         page = Page(studio, wish_panel(), gr.State({}))
         frame, play = Frame(page), Play(page)
         frame.build()
+        Tour(page).build()
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Play", elem_id="tab-play", id="play"):
                 play.build()

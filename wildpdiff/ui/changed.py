@@ -72,7 +72,7 @@ class Changed:
         wish, uploads = self.page.wish, self.page.uploads
         wish.rest(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
-        self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="always_last", **drawing)
+        self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="multiple", **drawing)
 
     def compare(self, wish: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[Json]:
         """Frames for a wish's first adapter, one location after the other; a sentence if that failed."""

@@ -28,7 +28,7 @@ const connect = () => {
   if (!window.wpd || !window.wpd.connect) { setTimeout(connect, 20); return; }
   window.wpd.connect({
     ask: (state) => { props.value = state; trigger('note'); trigger('ask'); },
-    stop: (state) => { props.value = state; trigger('note'); trigger('stop'); },
+    stop: (state) => { props.value = state; trigger('note'); },
     rest: () => trigger('rest'),
   });
 };
@@ -68,7 +68,7 @@ FRAME = """
   </div>
   <div id="strip" hidden><fieldset><legend>Choose location A</legend><div class="places"></div></fieldset>
    <p><button type="button" id="strip-own" class="quiet">A picture of your own …</button> <button type="button" id="strip-close" class="quiet">Close</button></p></div>
-  <div class="result" data-stage="known"><span class="result-badge">opening</span><span class="result-text">The page is being set up …</span>
+  <div class="result" id="result" data-stage="known"><span class="result-badge">opening</span><span class="result-text">The page is being set up …</span>
   <span class="result-said" role="status" aria-live="polite"></span></div>
   <details id="more" data-part="more"><summary>More: seed, adapters, steps, photographs</summary>
    <div class="more-row">
@@ -140,8 +140,7 @@ class Frame:
         quick: dict[str, Any] = PRIVATE | {"queue": False, "show_progress": "hidden", "trigger_mode": "multiple"}
         wish.note(self.wishes.note, [wish], None, **quick)
         outputs = [self.answer, *self.drawn_on]
-        ran = wish.ask(self.run, [wish, uploads, trail], outputs, trigger_mode="always_last", **RUNS)
-        wish.stop(None, None, None, cancels=[ran], **PRIVATE)
+        wish.ask(self.run, [wish, uploads, trail], outputs, trigger_mode="always_last", **RUNS)
         saving: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "files"}
         wish.rest(self.offer, [wish, uploads], [download], trigger_mode="always_last", **saving)
 

@@ -18,7 +18,7 @@
     const made = { ...wanted };
     for (const [key, choices] of Object.entries(CHOICES)) if (!choices.includes(made[key])) made[key] = DEFAULTS[key];
     for (const side of ['a', 'b']) if (table && made[side] !== 'own' && !place(made[side])) made[side] = DEFAULTS[side];
-    made.t = Math.round(Math.min(1, Math.max(0, Number(made.t) || 0)) * 10) / 10;
+    made.t = Math.round(Math.min(1, Math.max(0, Number(made.t) || 0)) * 100) / 100;
     made.seed = whole(made.seed, 0, 2 ** 31 - 1);
     made.n = whole(made.n, 1, 16);
     return made;

@@ -77,7 +77,7 @@
       const left = event.clientX - node.getBoundingClientRect().left;
       const axes = ['xaxis', 'xaxis2', 'xaxis3'].map((name) => full[name]).filter(Boolean);
       const axis = axes.find((one) => left >= one._offset - 8 && left <= one._offset + one._length + 8);
-      if (axis) wpd.set({ t: axis.p2d(left - axis._offset) });
+      if (axis) wpd.set({ t: Math.round(10 * axis.p2d(left - axis._offset)) / 10 });
     };
     node.addEventListener('pointerdown', (event) => { if (event.button === 0) { down = true; move(event); } });
     node.addEventListener('pointermove', (event) => { if (down) move(event); });

@@ -241,8 +241,17 @@ def _smear(shot: Shot, height: int) -> int:
     return int(shot.blur * height)
 
 
-@lru_cache(maxsize=8192)
+#: Rows of pixels up to which a sprite is kept: those of small photographs, which come by the thousand.
+_KEPT = 110
+
+
 def _body(species: str, pose: str, tall: int, variant: int, left: bool) -> np.ndarray:
+    drawn = _kept_body if tall <= _KEPT else _kept_body.__wrapped__
+    return drawn(species, pose, tall, variant, left)
+
+
+@lru_cache(maxsize=8192)
+def _kept_body(species: str, pose: str, tall: int, variant: int, left: bool) -> np.ndarray:
     pixels = animals.sprite(species, pose, tall, variant)
     pixels = pixels[:, ::-1] if left else pixels
     return np.ascontiguousarray(pixels, dtype=np.float32) / np.float32(255)
