@@ -128,7 +128,9 @@ def measure(people: int, minutes: float) -> dict[str, Any]:
             while time.time() < until:
                 key = "ArrowRight" if len(frames) // 10 % 2 == 0 else "ArrowLeft"
                 page.locator("#blend").focus()
-                page.evaluate(f"key => {{ window.measured = ({PRESS.replace('times.length === 2', 'times.length')})(key) }}", key)  # noqa: E501
+                page.evaluate(
+                    f"key => {{ window.measured = ({PRESS.replace('times.length === 2', 'times.length')})(key) }}", key
+                )  # noqa: E501
                 page.keyboard.press(key)
                 frames.append(page.evaluate("() => window.measured")[0])
                 sizes.append(memory(server.pid))

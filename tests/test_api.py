@@ -151,8 +151,9 @@ def test_generated_adapters_are_the_studios_and_load_with_peft(served: Served, t
         assert torch.equal(load_peft(served.studio.bundle.backbone.layout, own), row)
         assert f"- seed: {adapter['seed']}\n" in (own / "README.md").read_text()
         assert adapter["norm"] == pytest.approx(float(row.norm()), abs=1e-3)
-        nearest = (served.studio.means("H") - row).norm(dim=1).argmin()
-        assert adapter["nearest"] == served.studio.bundle.seen[int(nearest)]
+        alike = torch.cosine_similarity(served.studio.means("H"), row[None]).tolist()
+        assert list(adapter["cosines"].values()) == pytest.approx(alike, abs=1e-4)
+        assert adapter["nearest"] == served.studio.bundle.seen[alike.index(max(alike))]
 
 
 def test_a_written_file_is_gone_when_gradio_cleans_up(served: Served) -> None:

@@ -212,3 +212,21 @@ def test_a_live_interval_holds_the_share_and_stays_in_range() -> None:
 def test_a_folder_without_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a bundle"):
         Bundle.open(tmp_path)
+
+
+def test_a_writer_elsewhere_is_asked_first_and_what_it_says_is_passed_on(studio: Studio) -> None:
+    rows, asked = torch.full((1, studio.bundle.backbone.layout.dim), 0.001), []
+
+    def writer(*given: object) -> tuple:
+        asked.append(given[1:])
+        return (rows.numpy(), "From elsewhere.") if len(asked) == 1 else (None, "Refused.")
+
+    own = studio.write(SETTING)
+    try:
+        studio.writer = writer
+        first, second = last(studio, SETTING), last(studio, SETTING)
+    finally:
+        studio.writer = None
+    assert asked[0] == (2, 1, 3, "H", "ours")
+    assert torch.equal(first.rows, rows) and first.note == "From elsewhere."
+    assert torch.equal(second.rows, own) and second.note == "Refused."

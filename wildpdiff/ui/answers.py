@@ -57,7 +57,7 @@ class Answers:
         adapters = [
             {
                 "seed": setting.seed + place,
-                "nearest": terrain.nearest(spot.shadow),
+                "nearest": bundle.seen[near.index(max(near))],
                 "cosines": {name: round(value, 5) for name, value in zip(bundle.seen, near, strict=True)},
                 "norm": round(float(row.norm()), 4),
                 "umap": rounded(spot.umap),

@@ -21,6 +21,7 @@ from .studio import Studio
 from .theme import PLOTLY_FILE, css, head, theme
 from .unseen import Unseen
 from .watch import Watch
+from .zero import gpu_writer, on_zero
 
 ABOUT = """<p class="about">All photographs here are drawn by a program, a procedural savanna with 18 species: no real
 animal was photographed, and no number here is about real photographs. An adapter is a row of 65,580 numbers that
@@ -90,6 +91,8 @@ def serve(
         UserError: if the bundle cannot be opened.
     """
     studio = Studio.open(bundle, device)
+    if on_zero():
+        studio.writer = gpu_writer(studio.bundle)
     warm(studio)
     page = build(studio)
     port = free_port(host or "127.0.0.1", port) if port else None

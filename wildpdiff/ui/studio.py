@@ -23,6 +23,7 @@ from ..picture import load_picture
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
 from .setting import IMAGES, Live, Result, Setting, Stage, Upload
+from .zero import Writer
 
 #: How many photographs are named at the first look: at the two chosen locations, and at each of the others.
 CHOSEN_FIRST, OTHERS_FIRST = 24, 24
@@ -43,6 +44,8 @@ class Studio:
         self._spare: list[Folded] = []
         self._means: dict[str, Tensor] = {}
         self._maps: dict[str, Map] = {}
+        #: Writes elsewhere than here, where that is worth it (see `ui.zero`); None: always here.
+        self.writer: Writer | None = None
 
     @classmethod
     def open(cls, folder: Path, device: str = "cpu") -> Studio:
@@ -72,11 +75,12 @@ class Studio:
             UserError: as `check`, at the first frame.
         """
         began = time.perf_counter()
-        rows = self._written(setting, wanted)
-        if rows is None:
+        written = self._written(setting, wanted)
+        if written is None:
             return
+        rows, note = written
         alike = tuple(cosine(rows, self.means(setting.regime)).mean(dim=0).tolist())
-        frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began)
+        frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note)
         yield frame
         plan = self._looks(setting)
         with self.wearing(rows) as networks:
@@ -96,10 +100,10 @@ class Studio:
         Raises:
             UserError: as `check`, or if a row is not finite.
         """
-        rows = self._written(setting, lambda: True)
-        if rows is None:
+        written = self._written(setting, lambda: True)
+        if written is None:
             raise RuntimeError("the sampler stopped although it was wanted")
-        return rows
+        return written[0]
 
     def condition(self, setting: Setting) -> Tensor:
         """The blended embedding `[E]` of a setting.
@@ -111,20 +115,32 @@ class Studio:
         first, last = self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b)
         return blend(first, last, setting.weight)
 
-    def _written(self, setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
-        """As `write`; None if `wanted`, asked at every step of the sampler, says no."""
-        batch = self.condition(setting).expand(setting.samples, -1)
-        generator = self.generator(setting)
+    def _written(self, setting: Setting, wanted: Callable[[], bool]) -> tuple[Tensor, str] | None:
+        """As `write`, with a sentence on how it was done; None if `wanted`, asked at every step, says no."""
+        condition, note = self.condition(setting), ""
+        rows: Tensor | None = None
+        if self.writer is not None:
+            made, note = self.writer(
+                condition.cpu().numpy(), setting.steps, setting.samples, setting.seed, setting.regime, setting.way
+            )
+            rows = None if made is None else torch.from_numpy(made)
+        if rows is None:
+            rows = self._sampled(condition, setting, wanted)
+        if rows is None:
+            return None
+        if not bool(rows.isfinite().all()):
+            raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
+        return rows, note
+
+    def _sampled(self, condition: Tensor, setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
+        generator, batch = self.generator(setting), condition.expand(setting.samples, -1)
         estimates = generator.path(batch, steps=setting.steps, seed=setting.seed)
         latents = next(estimates)
         for later in estimates:
             if not wanted():
                 return None
             latents = later
-        rows = generator.decode(latents).cpu()
-        if not bool(rows.isfinite().all()):
-            raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
-        return rows
+        return generator.decode(latents).cpu()
 
     def check(self, setting: Setting) -> None:
         """Refuse what this bundle cannot answer.
