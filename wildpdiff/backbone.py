@@ -44,7 +44,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: if the ImageNet weights cannot be fetched.
         """
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
                 network = timm.create_model(ARCHITECTURE, pretrained=pretrained, num_classes=len(species))

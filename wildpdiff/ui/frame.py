@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -40,7 +41,7 @@ const open = () => {
   if (!window.wpd || !window.wpd.open_table) { setTimeout(open, 20); return; }
   window.wpd.mount_bar(element, trigger);
   window.wpd.mount_result(element);
-  window.wpd.open_table(props.table);
+  window.wpd.open_table(JSON.parse(props.table));
 };
 open();
 """
@@ -131,7 +132,7 @@ class Frame:
         studio = self.page.studio
         gr.HTML(header(studio))
         stored = table(studio.bundle, presets(studio.bundle))
-        panel(FRAME, STORE, elem_id="frame", table=stored)
+        panel(FRAME, STORE, elem_id="frame", table=json.dumps(stored, separators=(",", ":")))
         self.answer = panel("<div></div>", ANSWER, value=None, elem_id="answer", visible="hidden")
 
     def connect(self, download: gr.DownloadButton) -> None:

@@ -104,7 +104,7 @@ class Setting:
             )
         except UserError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.") from error
 
     @property
