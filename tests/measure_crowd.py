@@ -130,7 +130,7 @@ def measure(people: int, minutes: float) -> dict[str, Any]:
                 page.locator("#blend").focus()
                 page.evaluate(
                     f"key => {{ window.measured = ({PRESS.replace('times.length === 2', 'times.length')})(key) }}", key
-                )  # noqa: E501
+                )
                 page.keyboard.press(key)
                 frames.append(page.evaluate("() => window.measured")[0])
                 sizes.append(memory(server.pid))
