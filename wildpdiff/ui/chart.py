@@ -31,7 +31,7 @@ const figure = find('.chart'), node = find('.chart-node'), rows = find('.chart-r
 const buttons = [...element.querySelectorAll('[data-save]')];
 const store = () => window.wpd || {}, state = () => store().state || {};
 const config = { displayModeBar: false, responsive: false, doubleClick: 'reset', showTips: false };
-const read = (value) => (typeof value === 'string' ? JSON.parse(value) : value);
+const read = (value) => (typeof value === 'string' ? (value ? JSON.parse(value) : null) : value);
 let given = read(props.value), drawn = null, queued = false, lit = null, dimmed = false, saying = 0;
 
 // Of a figure with several views, the one that the page's state names.
