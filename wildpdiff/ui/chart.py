@@ -236,7 +236,7 @@ class Chart(gr.HTML):
         given |= {"html_template": CHART_HTML, "js_on_load": CHART_JS, "apply_default_css": False, "name": elem_id}
         super().__init__(value, elem_id=elem_id, **given)
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:
+    def postprocess(self, value: Any) -> str | None:
         """The figure as text: Gradio copies every number of an object by itself, again and again (measured: 600 ms a
         move of the slider), but a text in one go."""
         return None if value is None else json.dumps(value, separators=(",", ":"))
