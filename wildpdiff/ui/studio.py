@@ -26,7 +26,7 @@ from .setting import IMAGES, Live, Result, Setting, Stage, Upload
 from .zero import Writer
 
 #: How many photographs are named at the first look: at the two chosen locations, and at each of the others.
-CHOSEN_FIRST, OTHERS_FIRST = 24, 24
+CHOSEN_FIRST, OTHERS_FIRST = 16, 24
 #: How many locations share one frame after the chosen ones.
 GROUP = 4
 #: Copies of the classifier that wait for the next adapter.

@@ -33,7 +33,9 @@
     if (!bridge) { waiting = true; return; }
     waiting = false;
     setBusy(true);
-    bridge.ask({ ...state, stamp });
+    // What is stored is painted first: asking makes Gradio copy the values of its components.
+    const wish = { ...state, stamp };
+    requestAnimationFrame(() => setTimeout(() => { if (wish.stamp === stamp) bridge.ask(wish); }));
   };
 
   wpd.defaults = DEFAULTS;

@@ -62,7 +62,9 @@
     const state = wpd.state, stage = answer ? answer.stage : 'known';
     const charts = wpd.charts || {};
     if (charts.curve) charts.curve.show({ ...wpd.curve_of(state), stage });
-    if (charts.bars) charts.bars.show({ ...wpd.bars_of(state, answer), stage });
+    // On a move the curve is painted first, the bars in the next frame.
+    const bars = () => { if (charts.bars) charts.bars.show({ ...wpd.bars_of(wpd.state, wpd.answer), stage: wpd.answer ? wpd.answer.stage : 'known' }); };
+    if (answer) bars(); else requestAnimationFrame(() => setTimeout(bars));
   };
 
   // Dragging on the curve moves the slider.
