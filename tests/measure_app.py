@@ -27,12 +27,15 @@ PRESS = """key => new Promise((done) => {
   const begun = performance.now(), times = [];
   const node = document.querySelector('#bars .chart-node');
   const wish = Math.round(wpd.state.t * 10) + (key === 'ArrowRight' ? 1 : -1);
+  node.dataset.drawn = '-';
   const look = () => {
     const shown = document.querySelector('.result').innerText.includes((wish / 10).toFixed(2));
     const curve = document.querySelector('#curve .chart-node');
     const moved = (curve.layout.shapes || []).some((shape) => Math.abs(shape.x0 - wish / 10) < 1e-6);
     if (!times.length && shown && moved) times.push(performance.now() - begun);
-    if (times.length === 1 && ['measuring', 'done'].includes(node.dataset.drawn)) times.push(performance.now() - begun);
+    const live = wpd.answer && ['measuring', 'done'].includes(wpd.answer.stage);
+    const drawn = live && ['measuring', 'done'].includes(node.dataset.drawn);
+    if (times.length === 1 && drawn) times.push(performance.now() - begun);
     if (times.length === 2) done(times); else requestAnimationFrame(look);
   };
   requestAnimationFrame(look);

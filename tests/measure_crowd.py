@@ -73,16 +73,15 @@ def numbers(answer: dict[str, Any]) -> dict[str, Any]:
 
 def person(index: int, until: float, ids: tuple[int, int], right: list[Any], found: Counter, waits: list) -> None:
     """One visitor until the time is over."""
-    rng, session, count = random.Random(index), f"person{index}", 0
+    rng, session = random.Random(index), f"person{index}"
     while time.time() < until:
         place, begun = rng.randrange(len(SETTINGS)), time.perf_counter()
         leave = rng.uniform(0.1, 2.0) if rng.random() < 0.6 else None
         try:
-            answer = ask(f"{session}-{count}", SETTINGS[place], ids, leave=leave)
+            answer = ask(session, SETTINGS[place], ids, leave=leave)
         except OSError as error:
             found[f"error {type(error).__name__}"] += 1
             continue
-        count += 1
         if answer is None or answer.get("stage") in (None, "written", "measuring"):
             found["left early"] += 1
         elif answer["stage"] != "done":

@@ -62,7 +62,7 @@ def launch_options() -> dict[str, Any]:
     gr.set_static_paths([PLOTLY_FILE])
     look = {"theme": theme(), "css": css(), "head": head()}
     safety = {"show_error": False, "strict_cors": True, "max_file_size": "50mb", "share": False}
-    quiet = {"ssr_mode": False, "run_history": False, "enable_monitoring": False}
+    quiet = {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "state_session_capacity": 500}
     return look | safety | quiet | {"footer_links": ["api", "gradio"]}
 
 
