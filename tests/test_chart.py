@@ -2,19 +2,18 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import CHROMIUM, chromium
 
 from wildpdiff.plots.heat import alike_heat
 from wildpdiff.plots.map import Scene, pca, ruler, umap, views
 from wildpdiff.ui.chart import CHART_HTML, CHART_JS, Chart, panel
 from wildpdiff.ui.theme import PLOTLY_FILE
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page")
 NAMES = ["R10", "R12", "U11"]
 POINTS, INDEX = [(0.0, 0.0), (1.0, 0.5), (5.0, 5.0), (6.0, 5.0), (2.0, 7.0), (3.0, 8.0)], [0, 0, 1, 1, 2, 2]
@@ -55,11 +54,8 @@ WAIT = 60_000
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture

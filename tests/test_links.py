@@ -3,16 +3,15 @@
 import html
 import json
 import random
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import CHROMIUM, chromium
 
 import wildpdiff
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SCRIPTS = Path(wildpdiff.__file__).parent / "ui" / "js"
 CSS = Path(wildpdiff.__file__).parent / "ui" / "css" / "90-learn.css"
 pytestmark = [
@@ -48,11 +47,8 @@ PAGE = f"""<!doctype html><title>x</title><div id="tabs">{TABS}</div>
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")

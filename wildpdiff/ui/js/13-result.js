@@ -65,7 +65,7 @@
         return piece;
       }));
       root.querySelector('.result').dataset.stage = wpd.answer ? wpd.answer.stage : 'known';
-      if (given.final) said.textContent = `${given.badge}: ${given.parts.map((part) => part.text).join(', ')}.`;
+      if (given.final) said.textContent = `${given.badge}: ${given.parts.map((part) => part.text).join(', ').replace(/\.$/, '')}.`;
     };
     wpd.on('state', show);
     wpd.on('answer', show);
