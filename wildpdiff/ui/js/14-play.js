@@ -91,7 +91,8 @@
       if (!box) continue;
       const place = wpd.place(state[side]) || (wpd.own || {})[side] || { title: label(state, side) };
       const picture = box.querySelector('img');
-      if (place.src && picture.getAttribute('src') !== place.src) picture.src = place.src;
+      if (!place.src) picture.removeAttribute('src');
+      else if (picture.getAttribute('src') !== place.src) picture.src = place.src;
       picture.alt = `Background of ${place.title}`;
       box.querySelector('figcaption b').textContent = `${side.toUpperCase()} · ${label(state, side)}`;
       box.querySelector('figcaption span').textContent = place.note || '';
