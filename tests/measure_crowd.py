@@ -59,8 +59,10 @@ def ask(session: str, setting: dict[str, Any], ids: tuple[int, int], *, leave: f
             if line.startswith(b"data:"):
                 message = json.loads(line[5:])
                 if message["msg"] == "process_completed":
-                    data = message["output"].get("data") or [None]
-                    return data[0] if message["success"] else {"stage": "failed", "problem": str(message)}
+                    if not message["success"]:
+                        return {"stage": "failed", "problem": str(message)}
+                    told = (message["output"].get("data") or [None])[0]
+                    return json.loads(told) if isinstance(told, str) else None
                 if message["msg"] == "close_stream":
                     return None
     return None

@@ -71,7 +71,7 @@ RANKS = (
     ("experiments/readme",),
     (
         "ui/chart", "ui/drawings", "ui/factors", "ui/glossary", "ui/layers", "ui/peft_zip", "ui/phrase",
-        "ui/probing", "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/zero",
+        "ui/probing", "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/wishes", "ui/zero",
     ),
     ("ui/answer", "ui/ask", "ui/beside", "ui/guesses", "ui/snippet", "ui/studio"),
     ("ui/lessons", "ui/page", "ui/places", "ui/trial"),
@@ -110,6 +110,7 @@ DOORS = {
         "ui/theme",
         "ui/unseen",
         "ui/watch",
+        "ui/wishes",
     ),
     "plotly": ("ui/*", "experiments/report"),
     "typer": ("cli",),

@@ -112,20 +112,38 @@ def test_a_hovered_point_stresses_its_location_in_every_chart_and_leaves_the_zoo
     assert page.evaluate(f"{NODE.format('bars')}.data[0].marker.opacity") == [1, 1, 1]
 
 
+def click(page: Any, name: str, x: float | str, y: float | str, told: str) -> None:
+    """Click on a point once the chart has told of the mouse there; before, plotly knows of no point under it."""
+    page.evaluate("wpd.told.length = 0")
+    move(page, name, x, y)
+    page.wait_for_function(f"wpd.told.at(-1) === '{told}'", timeout=WAIT)
+    page.wait_for_timeout(100)
+    page.mouse.down(), page.mouse.up()
+
+
 @needs_browser
 @pytest.mark.browser
 def test_a_click_chooses_b_with_shift_a_and_a_cell_both(page: Any) -> None:
-    move(page, "bars", "U11", 0.5)
-    page.mouse.down(), page.mouse.up()
+    click(page, "bars", "U11", 0.5, "U11")
     page.wait_for_function("wpd.state.b === 'U11' && wpd.state.a === 'R10'", timeout=WAIT)
     page.keyboard.down("Shift")
-    move(page, "bars", "R12", 0.5)
-    page.mouse.down(), page.mouse.up()
+    click(page, "bars", "R12", 0.5, "R12")
     page.keyboard.up("Shift")
     page.wait_for_function("wpd.state.a === 'R12' && wpd.state.b === 'U11'", timeout=WAIT)
-    move(page, "heat", "R10", "U11")
-    page.mouse.down(), page.mouse.up()
+    click(page, "heat", "R10", "U11", "U11")
     page.wait_for_function("wpd.state.a === 'U11' && wpd.state.b === 'R10'", timeout=WAIT)
+
+
+@needs_browser
+@pytest.mark.browser
+def test_a_chart_drawn_anew_under_the_mouse_is_no_longer_faded_when_the_mouse_leaves(page: Any) -> None:
+    move(page, "bars", "U11", 0.5)
+    shades = f"{NODE.format('bars')}.data[0].marker.opacity"
+    page.wait_for_function(f"String({shades}) === '0.25,0.25,1'", timeout=WAIT)
+    page.evaluate("figure => wpd.charts.bars.show({ ...figure, stage: 'again' })", BARS)
+    page.wait_for_function(f"{NODE.format('bars')}.dataset.drawn === 'again'", timeout=WAIT)
+    page.mouse.move(5, 5)
+    page.wait_for_function(f"[undefined, '1,1,1'].includes({shades} && String({shades}))", timeout=WAIT)
 
 
 @needs_browser

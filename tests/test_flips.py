@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -24,6 +26,7 @@ from wildpdiff.ui.page import WRONG, Page
 from wildpdiff.ui.setting import Setting, Upload
 from wildpdiff.ui.studio import Studio
 
+REQUEST: Any = SimpleNamespace(session_hash="one")
 NAMES = ("zebra", "topi", "eland")
 STATE = {"a": "R10", "b": "D03", "t": 0.5, "m": "H", "w": "ours", "seed": 3, "n": 2, "steps": 2, "images": 6}
 
@@ -210,8 +213,13 @@ def part(studio: Studio, compared: Flips) -> Changed:
     return part
 
 
+def frames(texts: Iterator[str]) -> list[dict]:
+    """What the browser reads."""
+    return [json.loads(text) for text in texts]
+
+
 def test_the_panel_is_filled_location_by_location(part: Changed) -> None:
-    first, last = part.compare(STATE, {})
+    first, last = frames(part.compare(STATE, {}, REQUEST))
     assert [place["name"] for place in first["places"]] == ["R10"] and first["waiting"] == ["D03"]
     assert [place["name"] for place in last["places"]] == ["R10", "D03"] and last["waiting"] == []
 
@@ -221,24 +229,36 @@ def test_a_setting_of_two_own_pictures_is_told_without_photographs(
 ) -> None:
     upload = Upload("mine", torch.zeros(16), torch.zeros(3, 4, 4, dtype=torch.uint8), ())
     monkeypatch.setattr(part.flips, "row", lambda setting: torch.zeros(1))
-    [told] = part.compare(STATE | {"a": "own", "b": "own"}, {"a": upload, "b": upload})
+    [told] = frames(part.compare(STATE | {"a": "own", "b": "own"}, {"a": upload, "b": upload}, REQUEST))
     assert told["places"] == told["waiting"] == []
 
 
 def test_a_bad_wish_is_one_sentence_and_anything_else_is_noted(
     part: Changed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [told] = part.compare(STATE | {"t": 7}, {})
+    [told] = frames(part.compare(STATE | {"t": 7}, {}, REQUEST))
     assert told == {"problem": "The blend weight must lie in 0..1 (0 is A, 1 is B), not 7."}
     monkeypatch.setattr(part.flips, "row", lambda setting: 1 / 0)
-    assert list(part.compare(STATE, {})) == [{"problem": WRONG}]
+    assert frames(part.compare(STATE, {}, REQUEST)) == [{"problem": WRONG}]
     assert "ZeroDivisionError" in caplog.text
 
 
 def test_pictures_come_a_few_at_a_time(part: Changed) -> None:
     event = gr.EventData(None, {"keys": [f"R10:{index}" for index in range(6)]})
-    frames = list(part.draw(event))
-    assert [len(frame["pictures"]) for frame in frames] == [4, 6]
-    assert [len(addresses) for addresses in frames[-1]["pictures"].values()] == [2] * 6
-    [refused] = part.draw(gr.EventData(None, {"keys": ["R10:100"]}))
+    drawn = frames(part.draw(event, REQUEST))
+    assert [len(frame["pictures"]) for frame in drawn] == [4, 6]
+    assert [len(addresses) for addresses in drawn[-1]["pictures"].values()] == [2] * 6
+    [refused] = frames(part.draw(gr.EventData(None, {"keys": ["R10:100"]}), REQUEST))
     assert "below 100" in refused["problem"]
+
+
+def test_comparing_and_drawing_end_when_the_session_wants_another_adapter(part: Changed) -> None:
+    wishes, other = part.page.wishes, SimpleNamespace(session_hash="another")
+    wishes.note({"stamp": 5.0}, REQUEST)
+    comparing = part.compare(STATE | {"stamp": 5.0}, {}, REQUEST)
+    drawing = part.draw(gr.EventData(None, {"keys": [f"R10:{index}" for index in range(9)]}), REQUEST)
+    assert next(comparing) and next(drawing)
+    wishes.note({"stamp": 9.0}, other)  # type: ignore[arg-type]
+    assert next(drawing)
+    wishes.note({"stamp": 9.0}, REQUEST)
+    assert list(comparing) == list(drawing) == []

@@ -1,17 +1,21 @@
 """The frame: from a wish to its answers, for every session on its own."""
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
+import torch
 from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.ui import studio as studio_module
-from wildpdiff.ui.frame import Frame, Wishes, header, wish_panel
+from wildpdiff.ui.frame import Frame, header, wish_panel
 from wildpdiff.ui.page import WRONG, Page
+from wildpdiff.ui.setting import Result, Setting
 from wildpdiff.ui.studio import Studio
+from wildpdiff.ui.wishes import Wishes
 
 REQUEST: Any = SimpleNamespace(session_hash="one")
 OTHER: Any = SimpleNamespace(session_hash="two")
@@ -32,8 +36,13 @@ def frame_of(studio: Any) -> Frame:
         return Frame(Page(studio, wish_panel(), gr.State({})))
 
 
+def told(frame: Frame, wish: dict = WISH) -> list[dict[str, Any]]:
+    """All frames of an answer, as the browser reads them."""
+    return [json.loads(text) for text, _, _ in frame.run(wish, {}, [], REQUEST)]
+
+
 def test_a_run_ends_done_and_names_the_wish_that_it_answers(studio: Studio) -> None:
-    *_, (last,) = frame_of(studio).run(WISH, {}, [], REQUEST)
+    *_, last = told(frame_of(studio))
     assert (last["stage"], last["stamp"]) == ("done", 5)
     assert set(last["live"]) == set(studio.bundle.seen) and last["live"]["R10"]["count"] == 2
 
@@ -42,7 +51,7 @@ def test_a_run_ends_done_and_names_the_wish_that_it_answers(studio: Studio) -> N
     ("change", "word"), [({"a": "Z99"}, "Z99"), ({"t": 7}, "0..1"), ({"m": "X"}, "Regime"), ({"b": "own"}, "picture")]
 )
 def test_a_bad_wish_fails_in_one_sentence(studio: Studio, change: dict, word: str) -> None:
-    ((only,),) = frame_of(studio).run(WISH | change, {}, [], REQUEST)
+    [only] = told(frame_of(studio), WISH | change)
     assert only["stage"] == "failed" and word in only["problem"] and only["stamp"] == 5
 
 
@@ -53,7 +62,7 @@ def test_a_fault_of_the_program_gives_a_plain_sentence_without_a_trace() -> None
         def results(self, *_: object) -> Iterator[Any]:
             raise RuntimeError("/secret/path")
 
-    ((only,),) = frame_of(Broken()).run(WISH, {}, [], REQUEST)
+    [only] = told(frame_of(Broken()))
     assert only["problem"] == WRONG
 
 
@@ -61,10 +70,46 @@ def test_a_running_answer_ends_when_its_session_wishes_for_something_else(studio
     frame = frame_of(studio)
     running = frame.run(WISH, {}, [], REQUEST)
     next(running)
-    frame.wishes.note(WISH | {"stamp": 9}, OTHER)
+    frame.page.wishes.note(WISH | {"stamp": 9}, OTHER)
     next(running)
-    frame.wishes.note(WISH | {"stamp": 9}, REQUEST)
+    frame.page.wishes.note(WISH | {"stamp": 9}, REQUEST)
     assert list(running) == []
+
+
+class Slow:
+    """A studio whose frames come at given seconds; every session's numbers are empty."""
+
+    bundle = SimpleNamespace(seen=())
+
+    def __init__(self, *seconds: float) -> None:
+        self.seconds = seconds
+
+    def results(self, setting: Setting, _: object) -> Iterator[Result]:
+        for index, second in enumerate(self.seconds):
+            stage: Any = "written" if index == 0 else "done" if index == len(self.seconds) - 1 else "measuring"
+            yield Result(setting, stage, {}, torch.zeros(1, 1), (), second)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        ((0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.65), [0.2, 0.25, 0.6, 0.65]),
+        ((2.0, 2.1, 2.15, 2.2, 2.6), [2.0, 2.1, 2.15, 2.6]),
+    ],
+)
+def test_frames_come_no_faster_than_a_page_can_draw_but_the_first_numbers_and_the_last(
+    seconds: tuple[float, ...], shown: list[float]
+) -> None:
+    assert [frame["seconds"] for frame in told(frame_of(Slow(*seconds)))] == shown
+
+
+def test_the_figures_come_once_and_after_the_numbers_of_a_and_b() -> None:
+    frame = frame_of(Slow(0.1, 0.2, 0.5, 0.9, 1.3))
+    frame.drawn = lambda setting, result, trail: trail.append(result.seconds) or {"map": {"at": result.seconds}}
+    trail: list[float] = []
+    figures = [figures for _, figures, _ in frame.run(WISH, {}, trail, REQUEST)]
+    assert [isinstance(figure, str) for figure in figures] == [False, True, False, False]
+    assert json.loads(figures[1]) == {"map": {"at": 0.5}} and trail == [0.5]
 
 
 def test_an_answer_is_not_overtaken_by_its_own_wish_or_an_older_one() -> None:

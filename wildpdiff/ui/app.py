@@ -51,7 +51,7 @@ def build(studio: Studio) -> gr.Blocks:
                 with gr.Tab(label, elem_id=f"tab-{name}", id=name):
                     part(page).build()
         gr.HTML(ABOUT)
-        frame.drawn_on, frame.drawn, frame.trail = play.atlas.outputs, play.atlas.frame, play.atlas.trail
+        frame.drawn, frame.trail = play.atlas.frame, play.atlas.trail
         frame.connect(play.download)
         add_api(studio)
     return blocks

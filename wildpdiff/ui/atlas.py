@@ -128,18 +128,14 @@ class Atlas:
                 self._lay_heat()
         with gr.Column(elem_classes="card"):
             title("Layer by layer", LAYERS_HINT)
-            self.layers = Chart(self._blank[2], elem_id="layers")
+            self.layers = Chart(self._blank["layers"], elem_id="layers")
         quick: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "queue": False}
-        self.view.open(self.open, [self.page.uploads, self.trail], self.outputs, **quick)
+        outputs = [self.map, self.heat, self.layers, self.trail]
+        self.view.open(self.open, [self.page.uploads, self.trail], outputs, **quick)
         self.choices.choose(self.compare, [self.trail], [self.heat, self.layers, self.choices], **quick)
 
-    @property
-    def outputs(self) -> list[Any]:
-        """Components of a frame, in order."""
-        return [self.map, self.heat, self.layers, self.trail]
-
-    def frame(self, setting: Setting, result: Result, trail: Journey) -> list[Any]:
-        """Figures for adapters that were just written, and what is kept of them.
+    def frame(self, setting: Setting, result: Result, trail: Journey) -> dict[str, Figure]:
+        """Figures for adapters that were just written, by the chart's name; the trail keeps what it needs of them.
 
         Raises:
             UserError: if the bundle's zoo of the setting's regime is damaged.
@@ -154,7 +150,7 @@ class Atlas:
             setting = Setting.of(event._data, uploads)
             self.places.terrain(setting.regime)
             trail.go(setting)
-            return self._figures(trail)
+            return [*self._figures(trail).values(), trail]
         except Exception as error:
             sentence(error)
             return [gr.skip()] * 4
@@ -172,19 +168,19 @@ class Atlas:
         first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
         title("Where the weights land", MAP_HINT)
         self.view = panel(VIEW_HTML, VIEW_JS, elem_id="view", views=[list(view) for view in VIEWS], first=first)
-        self.map = Chart(self._blank[0], elem_id="map")
+        self.map = Chart(self._blank["map"], elem_id="map")
 
     def _lay_heat(self) -> None:
         layout = self.page.studio.bundle.backbone.layout
         named = [list(pair) for pair in zip(stages(layout), layer_names(layout), strict=True)]
         title("How alike the weights are", "Cosine similarity of the locations' mean rows and of the one just written.")
         self.choices = panel(HEAT_HTML, HEAT_JS, elem_id="alike", layers=named, notes=NOTES, problem="")
-        self.heat = Chart(self._blank[1], elem_id="heat")
+        self.heat = Chart(self._blank["heat"], elem_id="heat")
 
-    def _figures(self, trail: Journey) -> list[Any]:
+    def _figures(self, trail: Journey) -> dict[str, Figure]:
         terrain = self.places.terrain(trail.setting.regime)
-        figures: list[Figure] = [draw(terrain, trail) for draw in (map_figure, heat_figure, layer_figure)]
-        return [*figures, trail]
+        drawers = {"map": map_figure, "heat": heat_figure, "layers": layer_figure}
+        return {name: draw(terrain, trail) for name, draw in drawers.items()}
 
 
 def chosen(data: Mapping[str, Any], layers: int) -> tuple[str, int]:

@@ -10,11 +10,12 @@ import gradio as gr
 
 from ..errors import UserError
 from ..worlds.base import EMPTY
-from .chart import panel
+from .chart import as_text, panel
 from .flips import DRAWN, Change, Flip, Flips
 from .own_trial import spoken
 from .page import PRIVATE, RUNS, Page, sentence, title
 from .setting import IMAGES, Setting, Upload
+from .wishes import stamp_of
 
 HINT = (
     "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "
@@ -36,7 +37,7 @@ CHANGED = """
 SCRIPT = """
 const mount = () => {
   if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
-  const show = () => { if (props.value) window.wpd.changed.show(props.value); };
+  const show = () => { if (props.value) window.wpd.changed.show(JSON.parse(props.value)); };
   window.wpd.changed.mount(element);
   watch('value', show);
   show();
@@ -47,7 +48,7 @@ PICTURES = """
 const mount = () => {
   if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
   window.wpd.changed.connect((keys) => trigger('draw', { keys }));
-  watch('value', () => { if (props.value) window.wpd.changed.receive(props.value); });
+  watch('value', () => { if (props.value) window.wpd.changed.receive(JSON.parse(props.value)); });
 };
 mount();
 """
@@ -74,30 +75,38 @@ class Changed:
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
         self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="multiple", **drawing)
 
-    def compare(self, wish: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[Json]:
-        """Frames for a wish's first adapter, one location after the other; a sentence if that failed."""
+    def compare(self, wish: Mapping[str, Any], uploads: Mapping[str, Upload], request: gr.Request) -> Iterator[str]:
+        """Frames for a wish's first adapter, one location after the other, until the session wants another; a sentence
+        if that failed."""
+        stamp = stamp_of(wish)
         try:
             setting, changes = Setting.of(wish, uploads), list[Change]()
             row = self.flips.row(setting)
             for location in setting.chosen:
+                if self.page.wishes.overtaken(stamp, request):
+                    return
                 changes.append(self.flips.at(row, location, setting.images))
-                yield view(setting, changes)
+                yield as_text(view(setting, changes))
             if not setting.chosen:
-                yield view(setting, [])
+                yield as_text(view(setting, []))
         except Exception as error:
-            yield {"problem": sentence(error)}
+            yield as_text({"problem": sentence(error)})
 
-    def draw(self, event: gr.EventData) -> Iterator[Json]:
-        """Pictures that the browser asks for, a few more in each frame; a sentence if that failed."""
+    def draw(self, event: gr.EventData, request: gr.Request) -> Iterator[str]:
+        """Pictures that the browser asks for, a few more in each frame, until the session wants another adapter; a
+        sentence if that failed."""
+        stamp = self.page.wishes.last(request)
         try:
             made, asked = dict[str, list[str]](), wanted(event._data, self.page.studio.locations)
             for start in range(0, len(asked), TOGETHER):
+                if self.page.wishes.overtaken(stamp, request):
+                    return
                 some = asked[start : start + TOGETHER]
                 pictures = [self.flips.picture(*photograph) for photograph in some]
                 made = made | {key_of(*one): [of.large, of.seen] for one, of in zip(some, pictures, strict=True)}
-                yield {"pictures": made}
+                yield as_text({"pictures": made})
         except Exception as error:
-            yield {"problem": sentence(error)}
+            yield as_text({"problem": sentence(error)})
 
 
 def view(setting: Setting, changes: Sequence[Change]) -> Json:

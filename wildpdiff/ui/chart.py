@@ -33,6 +33,8 @@ const store = () => window.wpd || {}, state = () => store().state || {};
 const config = { displayModeBar: false, responsive: false, doubleClick: 'reset', showTips: false };
 const read = (value) => (typeof value === 'string' ? (value ? JSON.parse(value) : null) : value);
 let given = read(props.value), drawn = null, queued = false, lit = null, dimmed = false, saying = 0;
+// The node's size, and whether the page is dark; asking the node itself would lay out the page in the middle of a move.
+let width = node.clientWidth, height = node.clientHeight, dark = document.body.classList.contains('dark');
 
 // Of a figure with several views, the one that the page's state names.
 const view_name = () => (given.views[state().view] ? state().view : Object.keys(given.views)[0]);
@@ -55,6 +57,14 @@ const painter = () => {
   return paint;
 };
 
+// The traces of a new drawing; those that stay as they are keep their identity, by which plotly leaves them alone,
+// unless a hover has written into them.
+const same_traces = (wanted, made, looks) => {
+  const texts = wanted.data.map((trace) => JSON.stringify(trace));
+  const kept = drawn && !dimmed && drawn.looks === looks && drawn.texts.length === texts.length;
+  return { looks, texts, data: made.data.map((trace, at) => (kept && drawn.texts[at] === texts[at] ? drawn.data[at] : trace)) };
+};
+
 // Data and layout of a figure at a width and height, painted.
 const made_for = (wanted, width, height) => {
   const paint = painter();
@@ -74,9 +84,10 @@ const made_for = (wanted, width, height) => {
 const draw = async () => {
   queued = false;
   const wanted = present();
-  if (!wanted || !wanted.data || !node.isConnected || !node.clientWidth) return;
+  if (!wanted || !wanted.data || !node.isConnected || !width) return;
   if (!window.Plotly) { setTimeout(ask, 40); return; }
-  drawn = { wanted, ...made_for(wanted, node.clientWidth, node.clientHeight) };
+  const made = made_for(wanted, width, height);
+  drawn = { wanted, ...made, ...same_traces(wanted, made, `${wanted.name} ${width} ${dark}`) };
   dimmed = false;
   await window.Plotly.react(node, drawn.data, drawn.layout, config);
   listen();
@@ -208,16 +219,14 @@ const join = (left) => {
 };
 join(100);
 
-let dark = document.body.classList.contains('dark');
 new MutationObserver(() => {
   const now = document.body.classList.contains('dark');
   if (now !== dark) { dark = now; ask(); }
 }).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-let width = 0;
 new ResizeObserver(() => {
-  if (node.clientWidth === width) return;
-  width = node.clientWidth;
-  ask();
+  const before = width;
+  [width, height] = [node.clientWidth, node.clientHeight];
+  if (width !== before) ask();
 }).observe(node);
 ask();
 """  # noqa: E501
@@ -237,13 +246,21 @@ class Chart(gr.HTML):
         super().__init__(value, elem_id=elem_id, **given)
 
     def postprocess(self, value: Any) -> str | None:
-        """The figure as text: Gradio copies every number of an object by itself, again and again (measured: 600 ms a
-        move of the slider), but a text in one go."""
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        """The figure as text, see `as_text`."""
+        return None if value is None else as_text(value)
 
     def api_info(self) -> dict[str, Any]:
         """A figure, as JSON text."""
         return {"type": "string"}
+
+
+def as_text(value: Any) -> str:
+    """A value of a panel or chart as JSON text.
+
+    Gradio's page copies every number of an object by itself, again and again (measured: 600 ms a move of the slider),
+    but a text in one go.
+    """
+    return json.dumps(value, separators=(",", ":"))
 
 
 def panel(template: str, script: str, value: Any = None, *, elem_id: str | None = None, **props: Any) -> gr.HTML:

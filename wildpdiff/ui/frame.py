@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import html
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ..errors import UserError
+from ..plots.common import Figure
 from .answer import answer, failure, table
-from .chart import panel
+from .chart import as_text, panel
 from .page import LOG, PRIVATE, RUNS, Page, sentence
 from .setting import Result, Setting, Upload
 from .stories import presets
 from .studio import Studio
+from .wishes import stamp_of
 
 LEAD = (
     "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."
@@ -28,14 +29,20 @@ WISH = """
 const connect = () => {
   if (!window.wpd || !window.wpd.connect) { setTimeout(connect, 20); return; }
   window.wpd.connect({
-    ask: (state) => { props.value = state; trigger('note'); trigger('ask'); },
+    ask: (state, running) => { props.value = state; if (running) trigger('note'); trigger('ask'); },
     stop: (state) => { props.value = state; trigger('note'); },
     rest: () => trigger('rest'),
   });
 };
 connect();
 """
-ANSWER = "watch('value', () => window.wpd.receive(props.value));"
+ANSWER = "watch('value', () => window.wpd.receive(JSON.parse(props.value)));"
+FIGURES = "watch('value', () => window.wpd.show_figures(JSON.parse(props.value)));"
+#: Seconds between two frames of the same answer, but for the first and the last: a browser on the same two cores needs
+#: about a third of them to draw one.
+SPACING = 0.25
+#: Seconds that writing may take before the page hears of it by itself.
+PATIENCE = 0.5
 STORE = """
 const open = () => {
   if (!window.wpd || !window.wpd.open_table) { setTimeout(open, 20); return; }
@@ -85,30 +92,6 @@ FRAME = """
 """  # noqa: E501
 
 
-@dataclass
-class Wishes:
-    """When each session last wished for something, in its browser's milliseconds; an older answer then ends at once."""
-
-    newest: dict[str, float] = field(default_factory=dict)
-
-    def note(self, wish: dict[str, Any] | None, request: gr.Request) -> None:
-        """Remember a session's newest wish; the oldest of very many sessions are forgotten."""
-        session = str(request.session_hash)
-        self.newest[session] = max(stamp_of(wish), self.newest.pop(session, 0.0))
-        while len(self.newest) > 1000:
-            self.newest.pop(next(iter(self.newest)), None)
-
-    def overtaken(self, stamp: float, request: gr.Request) -> bool:
-        """Whether the session has since wished for something else; its browser asks again by itself."""
-        return self.newest.get(str(request.session_hash), 0.0) > stamp
-
-
-def stamp_of(wish: dict[str, Any] | None) -> float:
-    """When a wish was made, in the browser's milliseconds; 0 if it does not say."""
-    stamp = wish.get("stamp") if isinstance(wish, dict) else None
-    return float(stamp) if isinstance(stamp, int | float) else 0.0
-
-
 def wish_panel() -> gr.HTML:
     """The hidden component that carries the page's state to Python."""
     return panel("<div></div>", WISH, value=None, elem_id="wish", visible="hidden")
@@ -118,52 +101,60 @@ def wish_panel() -> gr.HTML:
 class Frame:
     """The frame of the page.
 
-    `drawn` makes what other parts show of a written adapter, for the components `drawn_on`.
+    `drawn` makes the figures by which other parts show a written adapter, by the chart's name, and keeps what they
+    need of it in the session's `trail`.
     """
 
     page: Page
-    drawn_on: list[Any] = field(default_factory=list)
-    drawn: Callable[[Setting, Result, Any], list[Any]] = lambda setting, result, trail: []
+    drawn: Callable[[Setting, Result, Any], dict[str, Figure]] = lambda setting, result, trail: {}
     trail: gr.State | None = None
-    wishes: Wishes = field(default_factory=Wishes)
 
     def build(self) -> None:
         """Lay out title, presets and bar."""
         studio = self.page.studio
         gr.HTML(header(studio))
         stored = table(studio.bundle, presets(studio.bundle))
-        panel(FRAME, STORE, elem_id="frame", table=json.dumps(stored, separators=(",", ":")))
+        panel(FRAME, STORE, elem_id="frame", table=as_text(stored))
         self.answer = panel("<div></div>", ANSWER, value=None, elem_id="answer", visible="hidden")
+        self.figures = panel("<div></div>", FIGURES, value=None, elem_id="figures", visible="hidden")
 
     def connect(self, download: gr.DownloadButton) -> None:
         """Answer wishes; call when the other parts stand."""
         wish, uploads, trail = self.page.wish, self.page.uploads, self.trail or gr.State([])
         quick: dict[str, Any] = PRIVATE | {"queue": False, "show_progress": "hidden", "trigger_mode": "multiple"}
-        wish.note(self.wishes.note, [wish], None, **quick)
-        outputs = [self.answer, *self.drawn_on]
+        wish.note(self.page.wishes.note, [wish], None, **quick)
+        # Few outputs, of text: Gradio's page copies all that an event touches at every frame.
+        outputs = [self.answer, self.figures, trail]
         wish.ask(self.run, [wish, uploads, trail], outputs, trigger_mode="always_last", **RUNS)
         saving: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "files"}
         wish.rest(self.offer, [wish, uploads], [download], trigger_mode="always_last", **saving)
 
     def run(
         self, wish: dict[str, Any], uploads: dict[str, Upload], trail: Any, request: gr.Request
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[tuple[Any, Any, Any]]:
         """Write and measure an adapter, frame by frame, until it is done or the session wants another."""
-        stamp, still = stamp_of(wish), [gr.skip()] * len(self.drawn_on)
+        stamp, wishes, still = stamp_of(wish), self.page.wishes, (gr.skip(), gr.skip())
+        wishes.note(wish, request)
         try:
             setting, seen = Setting.of(wish, uploads), self.page.studio.bundle.seen
-            shown = False
+            shown, last = False, 0.0
             for index, result in enumerate(
-                self.page.studio.results(setting, lambda: not self.wishes.overtaken(stamp, request))
+                self.page.studio.results(setting, lambda: not wishes.overtaken(stamp, request))
             ):
-                if self.wishes.overtaken(stamp, request):
+                if wishes.overtaken(stamp, request):
                     return
                 # The bars of A and B come first: the other figures cost the browser more than the server.
                 draw = not shown and (index > 1 or result.stage == "done")
-                drawn, shown = (self.drawn(setting, result, trail), True) if draw else (still, shown)
-                yield [answer(result, stamp, seen), *drawn]
+                if not (draw or _worth_a_frame(index, result, last)):
+                    continue
+                drawn, shown = (self._drawn(setting, result, trail), True) if draw else (still, shown)
+                last = result.seconds
+                yield as_text(answer(result, stamp, seen)), *drawn
         except Exception as error:
-            yield [failure(sentence(error), stamp), *still]
+            yield as_text(failure(sentence(error), stamp)), *still
+
+    def _drawn(self, setting: Setting, result: Result, trail: Any) -> tuple[str, Any]:
+        return as_text(self.drawn(setting, result, trail)), trail
 
     def offer(self, wish: dict[str, Any], uploads: dict[str, Upload]) -> Iterator[Any]:
         """Put the newest adapter behind the button, so that one click fetches it.
@@ -178,6 +169,13 @@ class Frame:
             LOG.warning("no file to download: %s", error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _worth_a_frame(index: int, result: Result, last: float) -> bool:
+    """Whether to show frame `index` of an answer, the last one having been shown `last` seconds from its start."""
+    if index == 0:
+        return result.seconds > PATIENCE
+    return index == 1 or result.stage == "done" or result.seconds - last > SPACING
 
 
 def header(studio: Studio) -> str:

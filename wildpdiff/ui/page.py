@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from ..errors import UserError
 from .studio import Studio
+from .wishes import Wishes
 
 #: For every listener: none of them is an endpoint of the API.
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -31,11 +32,13 @@ class Page:
         wish: the hidden component whose value is the present state, see `setting.Setting.of`; its event `rest` fires
             when an answer is complete and the slider has come to rest.
         uploads: the session's own backgrounds by side, `a` and `b`.
+        wishes: what each session wants now.
     """
 
     studio: Studio
     wish: gr.HTML
     uploads: gr.State
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def title(heading: str, hint: str = "") -> gr.HTML:

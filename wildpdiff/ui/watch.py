@@ -12,9 +12,9 @@ from ..errors import UserError
 from .chart import Chart, panel
 from .denoise import path_frames
 from .film import messages
-from .frame import Wishes, stamp_of
 from .page import PRIVATE, RUNS, Page, sentence, title
 from .setting import Setting, Upload
+from .wishes import Wishes, stamp_of
 
 LEAD = (
     "A diffusion model draws the weights of an adapter out of pure noise, step by step. Every step is an adapter "

@@ -6,7 +6,7 @@
   const CHOICES = { m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100] };
   const ASKED = ['a', 'b', 't', 'm', 'w', 'seed', 'n', 'steps', 'images'];
   const listeners = { state: [], answer: [], hover: [], table: [], busy: [] };
-  let state = { ...DEFAULTS }, table = null, bridge = null, waiting = false, stamp = 0, resting = 0, busy = false;
+  let state = { ...DEFAULTS }, table = null, bridge = null, waiting = false, stamp = 0, resting = 0, busy = false, asked = 0, ended = 0;
   let answer = null, hovered = null;
 
   const emit = (kind, value) => listeners[kind].forEach((listen) => listen(value));
@@ -35,7 +35,12 @@
     setBusy(true);
     // What is stored is painted first: asking makes Gradio copy the values of its components.
     const wish = { ...state, stamp };
-    requestAnimationFrame(() => setTimeout(() => { if (wish.stamp === stamp) bridge.ask(wish); }));
+    requestAnimationFrame(() => setTimeout(() => {
+      if (wish.stamp !== stamp) return;
+      const running = asked !== ended;
+      asked = stamp;
+      bridge.ask(wish, running);
+    }));
   };
 
   wpd.defaults = DEFAULTS;
@@ -74,14 +79,20 @@
   };
 
   wpd.receive = (given) => {
-    if (!given || given.stamp !== stamp) return;
+    if (!given) return;
+    const last = ['done', 'failed'].includes(given.stage);
+    if (last && given.stamp === asked) ended = asked;
+    if (given.stamp !== stamp) return;
     answer = given;
     emit('answer', answer);
-    if (!['done', 'failed'].includes(given.stage)) return;
+    if (!last) return;
     setBusy(false);
     clearTimeout(resting);
     if (given.stage === 'done') resting = setTimeout(() => bridge.rest(), REST);
   };
+
+  // Figures from the server, by the name of their chart.
+  wpd.show_figures = (figures) => { for (const [name, figure] of Object.entries(figures)) wpd.charts[name].show(figure); };
 
   wpd.connect = (made) => { bridge = made; if (waiting) ask(); };
 

@@ -173,6 +173,7 @@
     },
   };
   wpd.on('state', () => { problem = ''; tell(); });
-  wpd.on('answer', tell);
+  // Pictures that a newer wish cut off are asked for again once nothing newer comes.
+  wpd.on('answer', (answer) => { tell(); if (['stopped', 'failed'].includes(answer.stage) && shown) request(); });
   wpd.on('hover', (name) => { if (root) for (const part of root.querySelectorAll('.changed-place')) part.classList.toggle('is-lit', Boolean(name) && part.dataset.place === name); });
 })();
