@@ -29,7 +29,7 @@ PRESS = """key => new Promise((done) => {
   const wish = Math.round(wpd.state.t * 10) + (key === 'ArrowRight' ? 1 : -1);
   node.dataset.drawn = '-';
   const look = () => {
-    const shown = document.querySelector('.result').innerText.includes((wish / 10).toFixed(2));
+    const shown = document.querySelector('.result').textContent.includes((wish / 10).toFixed(2));
     const curve = document.querySelector('#curve .chart-node');
     const moved = (curve.layout.shapes || []).some((shape) => Math.abs(shape.x0 - wish / 10) < 1e-6);
     if (!times.length && shown && moved) times.push(performance.now() - begun);

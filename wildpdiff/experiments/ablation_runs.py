@@ -243,9 +243,12 @@ def apart(rows: Tensor) -> float:
 
 
 def own_nearest(rows: Tensor) -> float:
-    """Mean distance of a row of `[N, D]` to the nearest other one."""
-    others = [torch.cat([rows[:place], rows[place + 1 :]]) for place in range(len(rows))]
-    return sum(float(nearest(rows[[place]], rest)[1]) for place, rest in enumerate(others)) / len(rows)
+    """Mean distance of a row of `[N, D]` to the nearest other one; one row after the other, as copies of all others
+    would not fit in memory."""
+    found = (
+        nearest(rows[[place]], torch.cat([rows[:place], rows[place + 1 :]]))[1].item() for place in range(len(rows))
+    )
+    return sum(found) / len(rows)
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:

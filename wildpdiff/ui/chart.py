@@ -32,7 +32,7 @@ const buttons = [...element.querySelectorAll('[data-save]')];
 const store = () => window.wpd || {}, state = () => store().state || {};
 const config = { displayModeBar: false, responsive: false, doubleClick: 'reset', showTips: false };
 const read = (value) => (typeof value === 'string' ? (value ? JSON.parse(value) : null) : value);
-let given = read(props.value), drawn = null, queued = false, lit = null, dimmed = false, saying = 0;
+let given = read(props.value), drawn = null, queued = '', near = false, lit = null, dimmed = false, saying = 0;
 // The node's size, and whether the page is dark; asking the node itself would lay out the page in the middle of a move.
 let width = node.clientWidth, height = node.clientHeight, dark = document.body.classList.contains('dark');
 
@@ -82,7 +82,8 @@ const made_for = (wanted, width, height) => {
 };
 
 const draw = async () => {
-  queued = false;
+  if (!queued) return;
+  queued = '';
   const wanted = present();
   if (!wanted || !wanted.data || !node.isConnected || !width) return;
   if (!window.Plotly) { setTimeout(ask, 40); return; }
@@ -97,7 +98,15 @@ const draw = async () => {
   for (const button of buttons) button.disabled = !drawn.data.length;
   if (details.open) tabulate(wanted.table);
 };
-const ask = () => { if (!queued) { queued = true; requestAnimationFrame(draw); } };
+// What can be seen is drawn with the next frame, what is scrolled away when the slider has had its turn.
+const ask = () => {
+  if (near && queued !== 'now') { queued = 'now'; requestAnimationFrame(draw); }
+  if (!near && !queued) { queued = 'later'; setTimeout(draw, 800); }
+};
+new IntersectionObserver((entries) => {
+  near = entries.at(-1).isIntersecting;
+  if (near && queued) ask();
+}, { rootMargin: '120px' }).observe(node);
 
 // Hovering and clicking: a point's location by the figure's `pick`.
 const plain = (text) => String(text === undefined ? '' : text).replace(/<[^>]*>/g, '');

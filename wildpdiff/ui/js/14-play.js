@@ -61,7 +61,8 @@
     if (!wpd.table) return;
     const state = wpd.state, stage = answer ? answer.stage : 'known';
     const charts = wpd.charts || {};
-    if (charts.curve) charts.curve.show({ ...wpd.curve_of(state), stage });
+    // Along the way of an answer only the bars change.
+    if (charts.curve && !(answer && ['written', 'measuring'].includes(stage))) charts.curve.show({ ...wpd.curve_of(state), stage });
     // On a move the curve is painted first, the bars in the next frame.
     const bars = () => { if (charts.bars) charts.bars.show({ ...wpd.bars_of(wpd.state, wpd.answer), stage: wpd.answer ? wpd.answer.stage : 'known' }); };
     if (answer) bars(); else requestAnimationFrame(() => setTimeout(bars));
