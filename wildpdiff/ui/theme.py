@@ -88,7 +88,8 @@ def head() -> str:
     """Everything that the browser needs beside Gradio, from this server alone: plotly and scripts."""
     space = os.environ.get("SPACE_ID", "")
     meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
-    return f"""<script defer src="gradio_api/file={PLOTLY_FILE.as_posix()}"></script>
+    plotly_address = f"gradio_api/file={PLOTLY_FILE.as_posix()}"
+    return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{plotly_address}">
 <meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
 <script>{_all("js")}</script>"""
 

@@ -130,6 +130,11 @@
 
     wpd.on('state', show);
     wpd.on('busy', (busy) => { $('stop').disabled = !busy; root.querySelector('.bar').dataset.busy = busy ? 'yes' : 'no'; });
-    wpd.ready((table) => { fill(table); show(wpd.state); root.querySelector('.frame').dataset.ready = 'yes'; });
+    wpd.ready((table) => {
+      fill(table);
+      show(wpd.state);
+      root.querySelector('.frame').dataset.ready = 'yes';
+      requestAnimationFrame(() => setTimeout(wpd.load_plotly));
+    });
   };
 })();
