@@ -16,7 +16,7 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.denoiser import DenoiserConfig
 from wildpdiff.diffusion import NoiseSchedule
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import ablation_runs, ablations
+from wildpdiff.experiments import ablation_figures, ablation_report, ablation_runs, ablations
 from wildpdiff.experiments.ablation_runs import Place, even, most_alike, overlap, own_nearest, train_all, variants
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.experiments.statistics import estimate
@@ -234,20 +234,16 @@ def test_steps_never_go_back_and_end_at_the_total(tmp_path: Path, monkeypatch: p
     assert len(set(indices)) == len(indices)
 
 
-def test_every_ablation_has_a_table_with_full_rows_and_a_figure(
-    data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ablations, "STEPS", (2, 5))
-    tables = ablations.tables(data)
+def test_every_ablation_has_a_table_with_full_rows_and_a_figure(data: dict[str, Any]) -> None:
+    tables = ablation_report.tables(data)
     assert len(tables) == 6 and all(len(row) == len(table.head) for table in tables for row in table.rows)
     assert [row[-1] for row in tables[0].rows] == ["76.7", "76.7", "77.6", "77.7"]
-    assert len(ablations.figures(data)) == 6
-    json.dumps(ablations.figures(data), allow_nan=False)
+    assert len(ablation_figures.figures(data)) == 6
+    json.dumps(ablation_figures.figures(data), allow_nan=False)
 
 
-def test_a_smaller_zoo_is_said_plainly(data: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablations, "STEPS", (2, 5))
-    said = " ".join(ablations.says(data))
+def test_a_smaller_zoo_is_said_plainly(data: dict[str, Any]) -> None:
+    said = " ".join(ablation_report.says(data))
     assert "has 12 checkpoints a location: 50 and 100 and 300 need the full recipe" in said
 
 
@@ -257,4 +253,4 @@ def test_a_smaller_zoo_is_said_plainly(data: dict[str, Any], monkeypatch: pytest
 )
 def test_a_difference_is_called_one_only_if_it_is_real(mean: float, real: bool, words: str) -> None:
     value = {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "se": 0.005, "real": real}
-    assert words in ablations._compared(value, "noise")
+    assert words in ablation_report._compared(value, "noise")

@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 import pytest
 
 import wildpdiff
-from wildpdiff.experiments import charts
-from wildpdiff.experiments.charts import Series
+from wildpdiff.experiments import chart_series, charts
+from wildpdiff.experiments.chart_grid import grid
+from wildpdiff.experiments.chart_series import Series
 
 UP = Series("up", [0, 0.5, 1], [0.1, 0.2, 0.3], [0.05, 0.15, 0.25], [0.2, 0.3, 0.4], place=3)
 BASE = Series("pretrained", [], [0.25], dashed=True)
@@ -27,8 +28,8 @@ def every_figure() -> list[dict[str, Any]]:
         charts.scatter("Cloud", [CLOUD, Series("line", [1.0, 2.0], [3.0, 3.5], dashed=True)], x="x", y="y"),
         charts.bars("Bars", ["R10", "R12", "U11"], [BARS, BASE], y="accuracy, %", percent=True),
         matrix,
-        charts.grid("Curves", [curve, curve, curve]),
-        charts.grid("Matrices", [matrix, matrix]),
+        grid("Curves", [curve, curve, curve]),
+        grid("Matrices", [matrix, matrix]),
     ]
 
 
@@ -47,7 +48,7 @@ def test_charts_change_no_input() -> None:
     series = [copy.deepcopy(UP), copy.deepcopy(BASE)]
     part = charts.lines("a", series, x="", y="")
     kept = copy.deepcopy(part)
-    charts.grid("b", [part, part])
+    grid("b", [part, part])
     assert series == [UP, BASE]
     assert part == kept
 
@@ -99,8 +100,8 @@ def test_location_colours_are_those_of_the_app() -> None:
         for node in ast.parse(source).body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id[:6] == "PLACES"
     }
-    assert values["PLACES_LIGHT"] == charts.PLACES
-    assert values["PLACES_DARK"] == tuple(charts.DARK[colour] for colour in charts.PLACES)
+    assert values["PLACES_LIGHT"] == chart_series.PLACES
+    assert values["PLACES_DARK"] == tuple(chart_series.DARK[colour] for colour in chart_series.PLACES)
 
 
 def test_a_matrix_keeps_rows_and_columns_apart() -> None:
@@ -113,7 +114,7 @@ def test_a_matrix_keeps_rows_and_columns_apart() -> None:
 
 def test_parts_of_a_grid_do_not_overlap_and_share_one_legend() -> None:
     part = charts.lines("part", [UP, CLOUD], x="x", y="y")
-    figure = charts.grid("all", [part] * 5)
+    figure = grid("all", [part] * 5)
     for layout in (figure["layout"], figure["narrow"]):
         boxes = [(layout[f"xaxis{n}"]["domain"], layout[f"yaxis{n}"]["domain"]) for n in ("", 2, 3, 4, 5)]
         for index, (x, y) in enumerate(boxes):
@@ -127,7 +128,7 @@ def test_parts_of_a_grid_do_not_overlap_and_share_one_legend() -> None:
 
 def test_an_empty_grid_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        charts.grid("none", [])
+        grid("none", [])
 
 
 def test_the_table_of_a_figure_has_a_row_an_x_and_says_gaps() -> None:

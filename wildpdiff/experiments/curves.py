@@ -21,7 +21,8 @@ from ..loop import Step
 from ..plots import Figure
 from ..worlds.base import Images
 from .baselines import weighted
-from .charts import Series, grid, lines
+from .chart_grid import grid
+from .charts import Series, lines
 from .jobs import held_out_pairs, pairs
 from .lab import Data, Experiment, Lab, Table
 from .pool import each

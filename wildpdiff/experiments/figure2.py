@@ -10,7 +10,8 @@ from torch import Tensor
 from ..loop import Step
 from ..plots import Figure
 from .blending import GENERATED, MEANING, WAYS, Blend, Pair, Plan, Tables, measured, short, usable_pairs
-from .charts import Series, grid, lines
+from .chart_grid import grid
+from .charts import Series, lines
 from .figure7 import FIGURE7, FULL
 from .jobs import held_out_pairs, pairs
 from .lab import Data, Experiment, Lab, Table

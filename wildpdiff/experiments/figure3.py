@@ -14,7 +14,8 @@ from ..errors import UserError
 from ..finetune import FinetuneRecipe
 from ..loop import Step
 from ..plots import Figure
-from .charts import Series, grid, lines
+from .chart_grid import grid
+from .charts import Series, lines
 from .grow import save_row
 from .lab import Data, Experiment, Lab, Table
 from .parameter_kinds import LORA

@@ -14,7 +14,8 @@ from ..evaluate import correct_products
 from ..loop import Step
 from ..plots import Figure
 from ..similarity import align, compare, convolutions
-from .charts import Series, grid, heat, lines
+from .chart_grid import grid
+from .charts import Series, heat, lines
 from .jobs import held_out_pairs, pairs
 from .lab import Data, Experiment, Lab, Table
 from .statistics import Estimate, estimate, over_units, points

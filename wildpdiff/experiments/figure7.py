@@ -8,7 +8,8 @@ from typing import Any
 from ..loop import Step
 from ..plots import Figure
 from .blending import GENERATED, MEANING, WAYS, Plan, Tables, measured, short, usable_pairs
-from .charts import Series, grid, lines, scatter
+from .chart_grid import grid
+from .charts import Series, lines, scatter
 from .jobs import held_out_pairs
 from .lab import Data, Experiment, Lab, Table
 from .statistics import Z, over_units, points

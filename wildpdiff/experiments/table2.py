@@ -13,7 +13,8 @@ from ..plots import Figure
 from ..vae import PCACodec
 from ..weightspace import nearest
 from .baselines import codec_prior, ensemble, gaussian_in_pca, nearest_location, noisy, softmax_merge
-from .charts import Series, bars, grid
+from .chart_grid import grid
+from .charts import Series, bars
 from .lab import Data, Experiment, Lab, Table
 from .statistics import difference, estimate, mean_of, points
 
