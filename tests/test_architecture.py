@@ -73,8 +73,8 @@ RANKS = (
     ("experiments/reproduce",),
     ("experiments/readme",),
     (
-        "ui/chart", "ui/drawings", "ui/factors", "ui/glossary", "ui/layers", "ui/peft_zip", "ui/phrase",
-        "ui/probing", "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/wishes", "ui/zero",
+        "ui/chart", "ui/drawings", "ui/factors", "ui/glossary", "ui/layers", "ui/peft_zip", "ui/phrase", "ui/probing",
+        "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/wishes", "ui/words", "ui/zero",
     ),
     ("ui/answer", "ui/ask", "ui/beside", "ui/guesses", "ui/snippet", "ui/studio"),
     ("ui/lessons", "ui/page", "ui/places", "ui/trial"),

@@ -12,10 +12,10 @@ from ..errors import UserError
 from ..worlds.base import EMPTY
 from .chart import as_text, panel
 from .flips import DRAWN, Change, Flip, Flips
-from .own_trial import spoken
 from .page import PRIVATE, RUNS, Page, sentence, title
 from .setting import IMAGES, Setting, Upload
 from .wishes import stamp_of
+from .words import spoken
 
 HINT = (
     "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "

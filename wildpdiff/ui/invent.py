@@ -31,10 +31,10 @@ from .invention import (
     upload,
     values_of,
 )
-from .own_trial import spoken
 from .page import PRIVATE, RUNS, Page, sentence, title
 from .setting import OWN, Setting, Upload
 from .trial import Turns, stopped
+from .words import spoken
 
 SHOWN = 6
 SCENE = """

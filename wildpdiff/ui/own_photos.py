@@ -18,10 +18,11 @@ from ..plots.invent import gap_dots, share_bars
 from ..worlds.base import Images
 from .chart import Chart, panel
 from .invent import mounted
-from .own_trial import CAUTION, Photographs, mistakes, own_scores, reading, species_table, spoken, told
+from .own_trial import CAUTION, Photographs, mistakes, own_scores, reading, species_table, told
 from .page import PRIVATE, RUNS, Page, sentence, title
 from .setting import Setting, Upload
 from .trial import Score, Turns, stopped
+from .words import spoken
 
 #: Seconds after which a visitor's photographs are forgotten: half an hour.
 KEPT = 1_800

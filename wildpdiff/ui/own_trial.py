@@ -14,6 +14,7 @@ from ..worlds.base import EMPTY, Images
 from .setting import Setting
 from .studio import Studio
 from .trial import Arm, Score, compared, nearest, plain_row, scores, tuned
+from .words import spoken
 
 BATCH = 24
 #: What must be said beside every number on photographs that the world did not draw.
@@ -156,10 +157,3 @@ def mistakes(score: Score, species: Sequence[str], most: int = 8) -> list[str]:
     """The present adapter's commonest mistakes in words."""
     found = score.mistakes()[:most]
     return [f"{spoken(species[t])} named {spoken(species[n])}: {k} of {total}" for t, n, k, total in found]
-
-
-def spoken(name: str) -> str:
-    """A class as the page writes it."""
-    return {"thomsons_gazelle": "Thomson's gazelle", "grants_gazelle": "Grant's gazelle"}.get(
-        name, name.replace("_", " ")
-    )

@@ -25,11 +25,11 @@ from ..outside import Gauge
 from ..weightspace import cosine
 from ..worlds.savanna.caption import caption
 from .answer import picture_uri
-from .own_trial import spoken
 from .phrase import checked, tile
 from .setting import OWN, Setting, Upload
 from .studio import Studio
 from .verdict import MEANING, compared, standing
+from .words import spoken
 
 Json = dict[str, Any]
 #: Photographs of the nearest known location that are named.
