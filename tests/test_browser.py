@@ -16,6 +16,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page"),
 ]
 SERIOUS = ("serious", "critical")
+BUNDLE = Path(__file__).parent.parent / "assets" / "savanna"
 
 
 @pytest.fixture(scope="module")
@@ -165,24 +166,74 @@ def test_two_visitors_do_not_see_each_others_settings(browser: Any, address: str
         assert "M08 → D09, 0.20" in live(two, "M08 → D09")
 
 
-def test_the_lecturers_journey_needs_no_live_adapter(browser: Any, address: str) -> None:
-    with visiting(browser, address, "?v=1&images=15&tour=valley") as page:
-        page.locator(".preset").nth(0).click()
-        assert page.inner_text(".result-badge") in ("precomputed", "written, measuring …", "measuring …", "live")
-        assert page.evaluate("[wpd.state.a, wpd.state.t, wpd.state.m].join()") == "R10,0,H"
-        page.locator("#blend").focus()
-        for stop in range(1, 11):
-            page.keyboard.press("ArrowRight")
-            assert page.evaluate("wpd.state.t") == pytest.approx(stop / 10)
-        page.locator(".preset").nth(2).click()
-        assert page.evaluate("[wpd.state.m, wpd.state.w].join()") == "L,paper"
-        assert "Guess first" in page.inner_text("#story")
-        page.evaluate("wpd.set({ view: 'ruler' })")
-        page.wait_for_function("document.querySelector('#map figure').getAttribute('aria-label').length > 20")
-        page.locator(".preset").nth(4).click()
-        assert page.evaluate("wpd.state.b") == "D03" and "no gain" in page.inner_text("#story")
-        page.locator("#share").click()
-        assert "a=R10" in page.locator("dialog[open] input").first.input_value()
+def step(page: Any, number: int, pointed: str) -> None:
+    """Wait until the tour stands at a step and the page points at what the step speaks of."""
+    page.wait_for_function(
+        "([number, id]) => document.querySelector('#tour header span').textContent === `step ${number} of 5`"
+        " && document.getElementById(id).classList.contains('is-pointed')",
+        arg=[number, pointed],
+        timeout=WAIT,
+    )
+
+
+def at_each_weight(page: Any) -> list[float]:
+    """The weaker of A and B at 0, 0.1, ... 1 as the curve shows it, the slider being moved there by keyboard."""
+    page.locator("#blend").focus()
+    page.keyboard.press("Home")
+    found = []
+    for stop in range(11):
+        cursor = "document.querySelector('#curve .chart-node').layout.shapes[0].x0"
+        page.wait_for_function(f"Math.abs({cursor} - {stop / 10}) < 1e-6", timeout=WAIT)
+        found.append(page.evaluate("Math.min(...wpd.known().at) / wpd.known().images"))
+        page.keyboard.press("ArrowRight")
+    return found
+
+
+def test_the_lecturers_journey_through_the_tour_without_one_live_adapter(browser: Any) -> None:
+    """On the bundle, as in class; the queue is cut off, so all that is shown was measured beforehand."""
+    with serving(BUNDLE, 7951) as address, visiting(browser, address, "?v=1&tour=valley&zoom=1.3") as page:
+        page.route("**/queue/**", lambda route: None)
+        setting, badge = "[wpd.state.a, wpd.state.b, wpd.state.t, wpd.state.m, wpd.state.w].join()", ".result-badge"
+        forward = page.locator("#tour .tour-doors .primary")
+
+        step(page, 1, "bars")
+        assert page.evaluate(setting) == "R10,R12,0,H,ours" and page.inner_text(badge) == "precomputed"
+        label = page.get_attribute("#bars figure", "aria-label")
+        assert "R10 9" in label and "fine-tuned 9" in page.inner_text("#tour")
+
+        forward.click()
+        step(page, 2, "curve")
+        assert page.evaluate(setting) == "R12,H13,0.5,H,ours"
+        smooth = at_each_weight(page)
+        assert min(smooth[3:8]) > 0.75
+
+        forward.click()
+        step(page, 3, "way")
+        assert page.evaluate("wpd.state.m") == "H"
+        page.locator("#tour .guess button").click()
+        assert "Choose first" in page.inner_text("#tour .answer") and page.evaluate("wpd.state.m") == "H"
+        page.locator("#tour .guess label").first.click()
+        page.locator("#tour .guess button").click()
+        page.wait_for_function(f"{setting} === 'R12,H13,0.5,L,paper'", timeout=WAIT)
+        assert page.inner_text("#tour .answer").startswith("No.")
+        valley = at_each_weight(page)
+        assert all(low < high - 0.3 for low, high in zip(valley[3:8], smooth[3:8], strict=True))
+
+        forward.click()
+        step(page, 4, "heat")
+        assert page.evaluate("[wpd.state.view, wpd.state.m].join()") == "ruler,L"
+        said = "document.querySelector('#heat figure').getAttribute('aria-label')"
+        page.wait_for_function(f"{said}.includes('Cosine')", timeout=WAIT)
+
+        forward.click()
+        step(page, 5, "bars")
+        assert page.evaluate("wpd.state.b") == "D03" and "no difference is shown" in page.inner_text("#tour")
+        assert page.inner_text(badge) == "precomputed"
+        page.locator("#tour button", has_text="Share").click()
+        assert "b=D03" in page.locator("dialog[open] input").first.input_value()
+        page.keyboard.press("Escape")
+        forward.click()
+        assert page.locator("#tour").count() == 0
 
 
 def test_the_students_journey_from_a_card_to_a_saved_picture(page: Any) -> None:

@@ -14,6 +14,7 @@ from wildpdiff.backbone import Backbone
 from wildpdiff.bundle import Bundle
 from wildpdiff.evaluate import wilson
 from wildpdiff.experiments import table2, table3
+from wildpdiff.experiments.jobs import held_out_pairs
 from wildpdiff.experiments.reproduce import read_result
 from wildpdiff.ui import beside, learn
 from wildpdiff.ui.glossary import GLOSSARY
@@ -21,6 +22,7 @@ from wildpdiff.ui.lessons import POINTS, TABS, Card, cards
 from wildpdiff.ui.page import Page
 from wildpdiff.ui.setting import Setting
 from wildpdiff.ui.stored import Stored
+from wildpdiff.ui.stories import apart_in
 from wildpdiff.ui.studio import Studio
 from wildpdiff.ui.tours import Step, tours, valley
 
@@ -212,11 +214,21 @@ def test_the_tours_guess_is_what_the_curve_shows(savanna: Bundle) -> None:
     )
     without = Stored({name: result for name, result in stored.results.items() if name != "curves"})
     assert without.pair_at(("R10", "R12"), "L", "paper", 0.5) == (cell[0]["mean"], cell[1]["mean"], 200)
+    found = stored.pair_at(("R12", "H13"), "L", "paper", 0.5)
     question = valley(savanna)[2].question
-    assert question is not None
-    assert f"R12 {100 * found[1]:.0f}% (of {found[2]} photographs each)" in question.answer
+    assert question is not None and found is not None
+    assert f"H13 {100 * found[1]:.0f}% (of {found[2]} photographs each)" in question.answer
     chosen = float(question.choices[question.right].removeprefix("about "))
     assert abs(chosen - 100 * min(found[:2])) <= 7.5
+
+
+def test_the_valley_is_shown_at_the_held_out_pair_where_it_is_deepest(savanna: Bundle) -> None:
+    curves = data("curves")["curves"]["L"]
+    half = {tuple(pair.split("+")): min(one[5] for one in of["paper"]) for pair, of in curves.items() if "paper" in of}
+    held_out = {pair: half[pair] for pair in held_out_pairs(savanna.seen)}
+    assert min(held_out, key=lambda pair: held_out[pair]) == apart_in(savanna)
+    states = [step.then or step.state for step in valley(savanna)[1:4]]
+    assert {(state["a"], state["b"]) for state in states} == {apart_in(savanna)}
 
 
 def test_a_stored_curve_is_read_before_figure_2(savanna: Bundle) -> None:

@@ -10,6 +10,7 @@ from ..evaluate import wilson
 from . import drawings, guesses
 from .guesses import Question
 from .stored import REGIMES, Stored, absent
+from .stories import apart_in
 
 State = dict[str, Any]
 #: What a lesson may point at: elements of the frame and of the tab Play, and the tabs themselves.
@@ -47,13 +48,17 @@ class Card:
 
 @dataclass(frozen=True)
 class Places:
-    """The locations that the lessons use: the paper's own where a bundle has them."""
+    """The locations that the lessons use: the paper's own where a bundle has them.
+
+    `apart` are two locations so unlike, with no blend of them trained on, that blending as in the paper fails at both.
+    """
 
     a: str
     b: str
     few: str
     other: str
     far: str | None
+    apart: tuple[str, str]
     regimes: tuple[str, ...] = REGIMES
 
     @classmethod
@@ -61,12 +66,17 @@ class Places:
         """Those of a bundle."""
         seen, wanted = bundle.seen, ("R10", "R12", "S09", "U13")
         a, b, few, other = (name if name in seen else seen[at % len(seen)] for at, name in enumerate(wanted))
-        return cls(a, b, few, other, bundle.unseen[0] if bundle.unseen else None, bundle.regimes)
+        far = bundle.unseen[0] if bundle.unseen else None
+        return cls(a, b, few, other, far, apart_in(bundle), bundle.regimes)
 
     def state(self, **patch: Any) -> State:
         """A whole setting: A to B as usual, but for what is given; a regime that the bundle lacks becomes another."""
         made = {"a": self.a, "b": self.b} | USUAL | patch
         return made | {"m": made["m"] if made["m"] in self.regimes else self.regimes[-1]}
+
+    def state_apart(self, **patch: Any) -> State:
+        """The same between the two locations that are `apart`."""
+        return self.state(a=self.apart[0], b=self.apart[1], **patch)
 
 
 def cards(bundle: Bundle) -> tuple[Card, ...]:
@@ -158,8 +168,8 @@ def _regimes(places: Places, stored: Stored) -> Card:
         *_our_regimes(stored),
     )
     tries = (
-        Try("The valley: L, the paper's way", places.state(t=0.5, m="L", w="paper"), "curve"),
-        Try("L, our way", places.state(t=0.5, m="L"), "way"),
+        Try("The valley: L, the paper's way", places.state_apart(t=0.5, m="L", w="paper"), "curve"),
+        Try("L, our way", places.state_apart(t=0.5, m="L"), "way"),
     )
     asked = _asked("figure7", guesses.way(stored))
     return Card("regimes", "Why L fails in the paper and H works", text, drawings.regimes(), tries, **asked)

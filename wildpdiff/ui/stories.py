@@ -12,11 +12,13 @@ Preset = dict[str, Any]
 def presets(bundle: Bundle) -> list[Preset]:
     """Name, the state to set and a sentence on what to look at; for locations that the bundle has.
 
-    R10 and R12 are the paper's own pair; S09 is its location of only fifteen photographs.
+    R10 and R12 are the paper's own pair; S09 is its location of only fifteen photographs. The valley is shown where it
+    is deep, see `apart_in`; how deep it is on average stands in the tour and in README.
     """
     usual = {"w": "ours", "seed": 0, "n": 1, "steps": 50, "images": 100}
     first, second = _of(bundle, "R10", 0), _of(bundle, "R12", 1)
     few, other = _of(bundle, "S09", 2), _of(bundle, "U13", 3)
+    apart = apart_in(bundle)
     low = "L" if "L" in bundle.regimes else bundle.regime
     made = [
         (
@@ -33,9 +35,9 @@ def presets(bundle: Bundle) -> list[Preset]:
         ),
         (
             "The valley",
-            {"a": first, "b": second, "t": 0.4, "m": low, "w": "paper"},
-            "Adapters from unrelated random starts, blended as in the paper. Guess first, then drag: the generated one "
-            "jumps from one location to the other, and the average of the weights (dotted) sags between them.",
+            {"a": apart[0], "b": apart[1], "t": 0.5, "m": low, "w": "paper"},
+            "Two very different locations, adapters from unrelated random starts, blended as in the paper. Guess "
+            "first, then drag: half-way the generated adapter fails at both. Now choose our blending.",
         ),
         (
             "The trap of few images",
@@ -55,6 +57,12 @@ def presets(bundle: Bundle) -> list[Preset]:
             )
         )
     return [{"name": name, "state": usual | state, "story": story} for name, state, story in made]
+
+
+def apart_in(bundle: Bundle) -> tuple[str, str]:
+    """A pair held out from training on which the paper's blending fails most, half-way, where a bundle has it: of the
+    stored curves of L, the one whose weaker location falls lowest."""
+    return _of(bundle, "R12", 1), _of(bundle, "H13", 0)
 
 
 def _of(bundle: Bundle, wanted: str, index: int) -> str:

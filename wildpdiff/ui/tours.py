@@ -54,13 +54,13 @@ def _seen(places: Places, stored: Stored) -> Step:
 
 
 def _smooth(places: Places, stored: Stored) -> Step:
-    found = stored.pair_at((places.a, places.b), "H", "ours", 0.5)
+    found, (a, b) = stored.pair_at(places.apart, "H", "ours", 0.5), places.apart
     measured = f" At 0.5: {_both(places, found)}." if found else ""
     text = (
-        f"Half-way to {places.b}, high similarity, our blending: one adapter for both. Drag the slider, or use the "
-        f"arrow keys: between the ends both lines stay up.{measured}"
+        f"Half-way from {a} to {b}, two very different places, high similarity, our blending: one adapter for both. "
+        f"Drag the slider, or use the arrow keys: between the ends both lines stay up.{measured}"
     )
-    return Step("A smooth blend", text, places.state(t=0.5), "curve")
+    return Step("A smooth blend", text, places.state_apart(t=0.5), "curve")
 
 
 def _guess(places: Places, stored: Stored) -> Step:
@@ -69,19 +69,19 @@ def _guess(places: Places, stored: Stored) -> Step:
         "blend. Guess before you look."
     )
     question = _valley_question(places, stored)
-    then = places.state(t=0.5, m="L", w="paper")
+    then = places.state_apart(t=0.5, m="L", w="paper")
     if question is None:
         return Step("Guess first", f"{text} {absent('figure2')}", then, "curve")
-    return Step("Guess first", text, places.state(t=0.5), "way", question=question, then=then)
+    return Step("Guess first", text, places.state_apart(t=0.5), "way", question=question, then=then)
 
 
 def _valley_question(places: Places, stored: Stored) -> Question | None:
-    found, mean = stored.pair_at((places.a, places.b), "L", "paper", 0.5), stored.half_way("paper", "L")
+    found, mean = stored.pair_at(places.apart, "L", "paper", 0.5), stored.half_way("paper", "L")
     if found is None:
         return None
     weaker = min(found[:2])
     choices = (95, 80, 65, 50)
-    pairs = f" Mean of the weaker location over {mean['n']} pairs: {percent(mean)}." if mean else ""
+    pairs = f" This pair is the deepest; mean of the weaker over {mean['n']} pairs: {percent(mean)}." if mean else ""
     return Question(
         "Half-way, how many of 100 photographs are right at the weaker of both locations?",
         tuple(f"about {choice}" for choice in choices),
@@ -92,7 +92,7 @@ def _valley_question(places: Places, stored: Stored) -> Question | None:
 
 def _both(places: Places, found: tuple[float, float, int]) -> str:
     a, b, images = found
-    return f"{places.a} {100 * a:.0f}%, {places.b} {100 * b:.0f}% (of {images} photographs each)"
+    return f"{places.apart[0]} {100 * a:.0f}%, {places.apart[1]} {100 * b:.0f}% (of {images} photographs each)"
 
 
 def _why(places: Places, stored: Stored) -> Step:
@@ -104,7 +104,7 @@ def _why(places: Places, stored: Stored) -> Step:
         f"for the reason.{told} But choose Blending: ours in the bar, and the curve stays up in L too: what the "
         "generator has seen of blends matters more."
     )
-    return Step("Why: right angles", text, places.state(t=0.5, m="L", w="paper", view="ruler"), "heat")
+    return Step("Why: right angles", text, places.state_apart(t=0.5, m="L", w="paper", view="ruler"), "heat")
 
 
 def _unseen(places: Places, stored: Stored) -> Step:
