@@ -111,10 +111,24 @@ def test_stop_keeps_what_was_measured(page: Any) -> None:
 def test_one_click_downloads_the_adapter(page: Any) -> None:
     page.locator("#generate").click()
     live(page, "R10")
+    page.locator("#keep").scroll_into_view_if_needed()
     page.wait_for_selector("#download:not([disabled])", timeout=WAIT)
+    assert "Download R10 → R12, 0.00 (PEFT)" in page.inner_text("#keep")
     with page.expect_download(timeout=WAIT) as caught:
         page.locator("#download").click()
     assert caught.value.suggested_filename.endswith(".zip")
+
+
+def test_what_is_out_of_sight_is_neither_compared_nor_packed_until_it_is_scrolled_to(page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.locator("#generate").click()
+    live(page, "R10")
+    page.wait_for_timeout(1500)
+    assert len(asked) == 1
+    page.locator("#part-changed").scroll_into_view_if_needed()
+    page.wait_for_selector(".changed[data-stage=done]", timeout=WAIT)
+    assert len(asked) > 1
 
 
 def test_a_phone_needs_no_scrolling_sideways_in_any_tab(browser: Any, address: str) -> None:

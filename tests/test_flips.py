@@ -207,7 +207,7 @@ def test_classes_read_as_words() -> None:
 @pytest.fixture(scope="module")
 def part(studio: Studio, compared: Flips) -> Changed:
     with gr.Blocks():
-        part = Changed(Page(studio, gr.HTML(js_on_load="trigger('rest'); trigger('ask')"), gr.State({})))
+        part = Changed(Page(studio, gr.HTML(), gr.State({})))
         part.build()
     part.flips = compared
     return part

@@ -14,6 +14,7 @@ from wildpdiff.experiments.generators import (
     Examples,
     blend_examples,
     discard,
+    means,
     own_examples,
     soups,
     train_unconditional,
@@ -261,10 +262,22 @@ def test_rows_that_do_not_belong_to_the_conditions_are_refused(rows: Tensor) -> 
         next(retrain_denoiser(small_generator(), rows, torch.zeros(1, 1, E), torch.ones(12, dtype=torch.int64), BRIEF))
 
 
+def test_means_are_those_of_two_to_four_of_the_rows() -> None:
+    """Rows of powers of five: the digits of a sum say how often each row is in it."""
+    rows = 5.0 ** torch.arange(8)[:, None].double()
+    sizes = []
+    for mean in means(rows, 40, seed=3).flatten().tolist():
+        sums = {size: round(mean * size) for size in (2, 3, 4) if abs(mean * size - round(mean * size)) < 1e-6}
+        counted = {size: sum(total // 5**place % 5 for place in range(8)) for size, total in sums.items()}
+        sizes.append({size for size, rows_in_it in counted.items() if rows_in_it == size})
+    assert all(sizes) and set().union(*sizes) == {2, 3, 4}
+    assert torch.equal(means(rows, 4, seed=3), means(rows, 4, seed=3)) and means(rows, 0, seed=3).shape == (0, 1)
+
+
 @pytest.fixture
 def alone(rows: Tensor, tmp_path: Path) -> AdapterGenerator:
     generator = small_generator()
-    list(train_unconditional(generator, rows, BRIEF, folder=tmp_path / "work"))
+    list(train_unconditional(generator, rows, BRIEF, soups=5, folder=tmp_path / "work"))
     return generator
 
 
@@ -283,13 +296,13 @@ def test_without_a_condition_only_the_null_condition_is_learned(rows: Tensor, tm
         seen.append(torch.equal(arguments[2], module.unconditional(len(arguments[0]))))
 
     generator.denoiser.register_forward_pre_hook(look)
-    list(train_unconditional(generator, rows, replace(BRIEF, condition_dropout=0.1), folder=tmp_path / "work"))
+    list(train_unconditional(generator, rows, replace(BRIEF, condition_dropout=0.1), soups=0, folder=tmp_path / "work"))
     assert seen == [True] * BRIEF.denoiser_steps
     assert not torch.equal(generator.denoiser.null, before)
 
 
 def test_unconditional_training_counts_through_and_leaves_no_half_done_file(rows: Tensor, tmp_path: Path) -> None:
-    steps = list(train_unconditional(small_generator(), rows, BRIEF, folder=tmp_path / "work"))
+    steps = list(train_unconditional(small_generator(), rows, BRIEF, soups=0, folder=tmp_path / "work"))
     assert [(step.index, step.total) for step in steps] == [(index, 10) for index in range(1, 11)]
     discard(tmp_path / "work")
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -302,7 +315,7 @@ def test_what_is_generated_without_condition_lies_nearer_to_the_rows_after_train
     spread = rows - rows.mean(dim=0)
     generator = small_generator()
     recipe = replace(BRIEF, vae_steps=60, denoiser_steps=200, denoiser_batch=16)
-    list(train_unconditional(generator, rows, recipe, folder=tmp_path / "work"))
+    list(train_unconditional(generator, rows, recipe, soups=0, folder=tmp_path / "work"))
     untrained = generator.with_fresh_denoiser(seed=0).eval()
     noise = torch.zeros(8, E)
     trained_off, plain_off = (

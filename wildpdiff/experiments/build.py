@@ -153,10 +153,11 @@ def _alone(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> 
     yield from (Step(step.index, 2 * step.total, step.loss) for step in grown)
     rows, _ = Zoo(jobs[0].folder, backbone.layout, regime="M").of(first)
     fresh = fresh_generator(recipe, backbone, out, {"recipe": recipe.name, "location": first}).to(device)
-    for step in train_unconditional(fresh, rows, recipe.generator, folder=work / f"generator-{first}"):
+    begun = work / f"generator-{first}"
+    for step in train_unconditional(fresh, rows, recipe.generator, soups=recipe.soups, folder=begun):
         yield Step(step.total + step.index, 2 * step.total, step.loss)
     fresh.half_precision_().save_pretrained(folder, torch.float16)
-    discard(work / f"generator-{first}")
+    discard(begun)
 
 
 def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:

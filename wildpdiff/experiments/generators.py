@@ -76,12 +76,23 @@ def soups(examples: Examples, count: int, *, seed: int) -> Examples:
     were trained on they show the denoiser that the row changes steadily with the condition. Without them it writes,
     for a pair that it never saw, the row of a pair that it did see.
     """
-    rng = torch.Generator().manual_seed(seed)
-    sizes = torch.randint(2, 5, (count,), generator=rng).tolist()
-    chosen = [torch.randint(len(examples.rows), (size,), generator=rng) for size in sizes]
+    chosen = _some(len(examples.rows), count, seed=seed)
     rows = torch.stack([examples.rows[some].mean(dim=0) for some in chosen])
     views = torch.stack([examples.embeddings[examples.index[some]].mean(dim=0) for some in chosen])
     return Examples(rows, views, torch.arange(count))
+
+
+def means(rows: Tensor, count: int, *, seed: int) -> Tensor:
+    """`count` means of 2 to 4 random rows of `[N, D]`: `[count, D]`."""
+    chosen = _some(len(rows), count, seed=seed)
+    return torch.stack([rows[some].mean(dim=0) for some in chosen]) if chosen else rows[:0]
+
+
+def _some(total: int, count: int, *, seed: int) -> list[Tensor]:
+    """`count` times the places of 2 to 4 random rows of `total`."""
+    rng = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(2, 5, (count,), generator=rng).tolist()
+    return [torch.randint(total, (size,), generator=rng) for size in sizes]
 
 
 def train_regime(recipe: Recipe, out: Path, work: Path, regime: str, device: str) -> Iterator[Step]:
@@ -134,13 +145,16 @@ def discard(folder: Path) -> None:
 
 
 def train_unconditional(
-    generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, folder: Path
+    generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, soups: int, folder: Path
 ) -> Iterator[Step]:
     """Train a generator that looks at no condition on raw rows `[N, D]`; sample from it with `guidance=0`.
 
-    `folder` keeps checkpoints; the caller calls `discard` on it once the generator is saved.
+    Of `soups` means of some of the rows it learns that between checkpoints lie good adapters too; without them it
+    writes the checkpoints again. `folder` keeps checkpoints; the caller calls `discard` on it once the generator is
+    saved.
     """
     recipe = replace(recipe, condition_dropout=1.0)
+    rows = torch.cat([rows, means(rows, soups, seed=recipe.seed)])
     views = torch.zeros(1, 1, generator.condition_dim)
     index, total = torch.zeros(len(rows), dtype=torch.int64), recipe.vae_steps + recipe.denoiser_steps
     for stage, step in train_generator(generator, rows, views, index, recipe, folder=folder):

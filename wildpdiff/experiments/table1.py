@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from ..similarity import diversity, novelty
 from ..weightspace import nearest
 from .baselines import ensemble, gaussian_in_pca, noisy
 from .charts import Series, lines, scatter
-from .generators import discard, fresh_generator, train_unconditional
+from .generators import discard, fresh_generator, means, train_unconditional
 from .grow import grow
 from .jobs import location_jobs, write_starts
 from .lab import Data, Experiment, Lab, Table
@@ -34,6 +35,7 @@ KINDS = {
     "held_out": "a checkpoint against the others",
     "noise": "nearest checkpoint + noise of that size",
     "scaled_noise": "the same, noise as large as weights vary",
+    "means": "means of 2 to 4 checkpoints",
     "gaussian": "normal distribution in the principal directions",
 }
 SCALES = {"cosine": "cosine", "deviation": "cosine of deviations", "distance": "distance"}
@@ -112,6 +114,7 @@ def candidates(lab: Lab, interval: int) -> dict[str, Tensor]:
         "held_out": lab.rows(REGIME, _location(lab), at_most=lab.samples, interval=interval),
         "noise": noisy(known[index], distance, lab.seed),
         "scaled_noise": noisy(known[index], distance, lab.seed, scale=scale),
+        "means": means(known, lab.samples, seed=lab.seed),
         "gaussian": gaussian_in_pca(known, lab.samples, seed=lab.seed),
     }
 
@@ -128,7 +131,8 @@ def tables_of_table1(data: Data) -> list[Table]:
     note = (
         f"Accuracy in % at {data['location']}, {data['pretrained']['images']} photographs, with 95% intervals over "
         f"adapters and photographs; pretrained {points(data['pretrained'])}, in the paper {PAPER_PRETRAINED}. "
-        "Codec only: fine-tuned rows there and back. Ensemble: the mean of all checkpoints."
+        "Codec only: fine-tuned rows there and back. Ensemble: the mean of all checkpoints. The generator learned from "
+        "means of 2 to 4 checkpoints too."
     )
     title = "Table 1: generation without a condition, by saving interval"
     return [Table(title, (*head, "paper: fine-tuned", "paper: generated"), tuple(rows), note)]
@@ -253,7 +257,7 @@ def says_of_figure5(data: Data) -> list[str]:
             f"where a checkpoint itself lies {usual:.2f} from the nearest other; their spread is {own['spread']:.2f} "
             "of the checkpoints'."
         )
-        for kind in ("noise", "scaled_noise", "gaussian"):
+        for kind in ("noise", "scaled_noise", "means", "gaussian"):
             sentences.append(f"Interval {name}: {_verdict(found[kind]['gap'], 'generated', KINDS[kind])}")
     return sentences
 
@@ -266,20 +270,25 @@ def _rows(lab: Lab, interval: int) -> Tensor:
     return lab.rows(REGIME, _location(lab), interval=interval)
 
 
+def _folder(lab: Lab, interval: int) -> Path:
+    return lab.work / f"alone-{_location(lab)}-{interval}"
+
+
 def _trained(lab: Lab, interval: int) -> Iterator[Step]:
     """Train the generator of one interval, unless it is there."""
-    folder = lab.work / f"generator-{_location(lab)}-{interval}"
+    folder = _folder(lab, interval)
     if (folder / "config.json").exists():
         return
     notes = {"recipe": lab.recipe.name, "regime": REGIME, "location": _location(lab), "interval": str(interval)}
     generator = fresh_generator(lab.recipe, lab.bundle.backbone, lab.bundle.folder, notes)
-    yield from train_unconditional(generator, _rows(lab, interval), lab.recipe.generator, folder=folder)
+    rows, soups = _rows(lab, interval), lab.recipe.soups
+    yield from train_unconditional(generator, rows, lab.recipe.generator, soups=soups, folder=folder)
     generator.save_pretrained(folder)
     discard(folder)
 
 
 def _generator(lab: Lab, interval: int) -> AdapterGenerator:
-    generator = AdapterGenerator.from_pretrained(lab.work / f"generator-{_location(lab)}-{interval}")
+    generator = AdapterGenerator.from_pretrained(_folder(lab, interval))
     backbone = lab.bundle.backbone
     generator.check(layout=backbone.layout, backbone_fingerprint=backbone.fingerprint)
     return generator

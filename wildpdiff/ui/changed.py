@@ -38,7 +38,7 @@ SCRIPT = """
 const mount = () => {
   if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
   const show = () => { if (props.value) window.wpd.changed.show(JSON.parse(props.value)); };
-  window.wpd.changed.mount(element);
+  window.wpd.changed.mount(element, () => trigger('compare'));
   watch('value', show);
   show();
 };
@@ -71,7 +71,7 @@ class Changed:
             self.view = panel(CHANGED, SCRIPT, elem_id="changed")
             self.pictures = panel("<div></div>", PICTURES, elem_id="changed-pictures", visible="hidden")
         wish, uploads = self.page.wish, self.page.uploads
-        wish.rest(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
+        self.view.compare(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
         self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="multiple", **drawing)
 

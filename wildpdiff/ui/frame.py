@@ -31,7 +31,7 @@ const connect = () => {
   window.wpd.connect({
     ask: (state, running) => { props.value = state; if (running) trigger('note'); trigger('ask'); },
     stop: (state) => { props.value = state; trigger('note'); },
-    rest: () => trigger('rest'),
+    offer: () => trigger('offer'),
   });
 };
 connect();
@@ -127,7 +127,7 @@ class Frame:
         outputs = [self.answer, self.figures, trail]
         wish.ask(self.run, [wish, uploads, trail], outputs, trigger_mode="always_last", **RUNS)
         saving: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "files"}
-        wish.rest(self.offer, [wish, uploads], [download], trigger_mode="always_last", **saving)
+        wish.offer(self.offer, [wish, uploads], [download], trigger_mode="always_last", **saving)
 
     def run(
         self, wish: dict[str, Any], uploads: dict[str, Upload], trail: Any, request: gr.Request
@@ -163,12 +163,19 @@ class Frame:
         """
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
         try:
-            saved = self.page.studio.save(Setting.of(wish, uploads), folder)
-            yield gr.DownloadButton(value=str(saved), interactive=True)
+            setting = Setting.of(wish, uploads)
+            saved = self.page.studio.save(setting, folder)
+            yield gr.DownloadButton(f"Download {_words(setting)} (PEFT)", value=str(saved), interactive=True)
         except UserError as error:
             LOG.warning("no file to download: %s", error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _words(setting: Setting) -> str:
+    """A setting in as few words as tell one file from another."""
+    a, b = setting.names
+    return a if a == b else f"{a} → {b}, {setting.weight:.2f}"
 
 
 def _worth_a_frame(index: int, result: Result, last: float) -> bool:

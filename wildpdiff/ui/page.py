@@ -29,8 +29,7 @@ class Page:
 
     Attributes:
         studio: answers settings.
-        wish: the hidden component whose value is the present state, see `setting.Setting.of`; its event `rest` fires
-            when an answer is complete and the slider has come to rest.
+        wish: the hidden component whose value is the present state, see `setting.Setting.of`.
         uploads: the session's own backgrounds by side, `a` and `b`.
         wishes: what each session wants now.
     """

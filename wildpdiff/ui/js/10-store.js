@@ -5,7 +5,7 @@
   const DEFAULTS = { a: 'R10', b: 'R12', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
   const CHOICES = { m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100] };
   const ASKED = ['a', 'b', 't', 'm', 'w', 'seed', 'n', 'steps', 'images'];
-  const listeners = { state: [], answer: [], hover: [], table: [], busy: [] };
+  const listeners = { state: [], answer: [], hover: [], table: [], busy: [], rest: [] };
   let state = { ...DEFAULTS }, table = null, bridge = null, waiting = false, stamp = 0, resting = 0, busy = false, asked = 0, ended = 0;
   let answer = null, hovered = null;
 
@@ -88,8 +88,19 @@
     if (!last) return;
     setBusy(false);
     clearTimeout(resting);
-    if (given.stage === 'done') resting = setTimeout(() => bridge.rest(), REST);
+    if (given.stage === 'done') resting = setTimeout(() => emit('rest'), REST);
   };
+
+  // Call once an answer is complete and the slider rests, but only for an element that can be seen: what follows an
+  // answer costs the server and the page more than the answer itself.
+  wpd.at_rest = (element, call) => {
+    let near = false, due = false;
+    const go = () => { if (near && due) { due = false; call(); } };
+    new IntersectionObserver((entries) => { near = entries.at(-1).isIntersecting; go(); }, { rootMargin: '200px' }).observe(element);
+    wpd.on('rest', () => { due = true; go(); });
+    wpd.on('state', () => { due = due && Boolean(answer); });
+  };
+  wpd.offer = () => bridge.offer();
 
   // Figures from the server, by the name of their chart.
   wpd.show_figures = (figures) => { for (const [name, figure] of Object.entries(figures)) wpd.charts[name].show(figure); };

@@ -87,6 +87,14 @@
     window.addEventListener('pointerup', () => { down = false; });
   };
 
+  // The file is packed when its button comes into view.
+  const download = () => {
+    const keep = document.getElementById('keep');
+    if (!keep || keep.dataset.offers) return;
+    keep.dataset.offers = 'yes';
+    wpd.at_rest(keep, wpd.offer);
+  };
+
   const pictures = (state) => {
     for (const [side, box] of [['a', document.getElementById('scene-a')], ['b', document.getElementById('scene-b')]]) {
       if (!box) continue;
@@ -104,7 +112,7 @@
   };
 
   wpd.spread = (on) => { spread = on; draw(wpd.answer); };
-  wpd.draw_play = () => { draw(wpd.answer); pictures(wpd.state); draggable(); };
+  wpd.draw_play = () => { draw(wpd.answer); pictures(wpd.state); draggable(); download(); };
   wpd.on('state', (state) => { draw(wpd.answer); pictures(state); });
   wpd.on('answer', (answer) => { remember(wpd.state, answer); draw(answer); });
   document.addEventListener('chart-ready', () => wpd.draw_play());

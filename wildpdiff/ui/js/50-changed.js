@@ -151,8 +151,9 @@
   };
 
   wpd.changed = {
-    mount: (element) => {
+    mount: (element, compare) => {
       root = element.querySelector('.changed');
+      wpd.at_rest(root, compare);
       for (const radio of root.querySelectorAll('.changed-filter input')) radio.addEventListener('change', () => { filter = radio.value; sift(); });
       for (const text of root.querySelectorAll('[data-mark]')) text.prepend(mark(text.dataset.mark), ' ');
       tell();
@@ -163,7 +164,7 @@
       if (problem) { tell(); return; }
       shown = value;
       draw();
-      request();
+      if (current()) request();
     },
     receive: (value) => {
       for (const [key, source] of Object.entries(value.pictures || {})) { pictures.delete(key); pictures.set(key, source); }
