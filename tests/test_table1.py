@@ -81,7 +81,7 @@ def new(lab: Lab) -> dict[str, Any]:
 
 
 def test_every_interval_gets_a_generator_that_is_trained_once(lab: Lab, accuracies: dict[str, Any]) -> None:
-    files = [lab.work / f"generator-R10-{interval}" / "model.safetensors" for interval in (1, 10, 100)]
+    files = [lab.work / f"alone-R10-{interval}" / "model.safetensors" for interval in (1, 10, 100)]
     before = [path.stat().st_mtime_ns for path in files]
     assert list(table1.ready(lab)) == []
     assert [path.stat().st_mtime_ns for path in files] == before
