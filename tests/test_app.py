@@ -1,10 +1,11 @@
 """The page on a real server: what it serves, what it refuses."""
 
+import gzip
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from gradio_client import Client
@@ -12,7 +13,8 @@ from served import serving
 
 from wildpdiff.errors import UserError
 from wildpdiff.ui.app import free_port
-from wildpdiff.ui.theme import PLOTLY_FILE, css, head
+from wildpdiff.ui.packed import PLOTLY_FILE, PLOTLY_PATH
+from wildpdiff.ui.theme import css, head
 
 
 @pytest.fixture(scope="module")
@@ -21,19 +23,29 @@ def address(tiny_bundle: Path) -> Iterator[str]:
         yield found
 
 
-@pytest.mark.parametrize("name", ["/run", "/ask", "/note", "/offer", "/rest"])
+@pytest.mark.parametrize("name", ["/run", "/ask", "/note", "/offer", "/compare"])
 def test_a_listener_of_the_page_cannot_be_called_from_outside(address: str, name: str) -> None:
     with pytest.raises(ValueError):
         Client(address, verbose=False).predict(api_name=name)
 
 
-def test_plotly_comes_from_this_server_and_other_files_do_not(address: str, tiny_bundle: Path) -> None:
-    with urlopen(f"{address}gradio_api/file={PLOTLY_FILE.as_posix()}") as answer:
-        assert answer.status == 200 and b"plotly.js" in answer.read(300)
-    for path in ("/etc/passwd", (tiny_bundle / "bundle.json").as_posix()):
+@pytest.mark.parametrize("accepted", ["identity", "gzip, br"])
+def test_plotly_comes_from_this_server_packed_for_those_who_can_unpack_it(address: str, accepted: str) -> None:
+    with urlopen(Request(f"{address}{PLOTLY_PATH}", headers={"Accept-Encoding": accepted})) as answer:
+        sent, packed = answer.read(), answer.headers.get("Content-Encoding") == "gzip"
+        assert packed == ("gzip" in accepted) and "immutable" in answer.headers["Cache-Control"]
+    assert (gzip.decompress(sent) if packed else sent) == PLOTLY_FILE.read_bytes()
+    assert f'href="{PLOTLY_PATH}"' in head()
+
+
+def test_no_other_file_is_served_and_the_page_names_none(address: str, tiny_bundle: Path) -> None:
+    for path in ("/etc/passwd", (tiny_bundle / "bundle.json").as_posix(), PLOTLY_FILE.as_posix()):
         with pytest.raises(HTTPError) as refused:
             urlopen(f"{address}gradio_api/file={path}")
         assert refused.value.code in (403, 404)
+    with urlopen(address) as answer:
+        page = answer.read().decode()
+    assert PLOTLY_FILE.parent.as_posix() not in page and str(tiny_bundle) not in page
 
 
 def test_no_page_of_monitoring_is_served(address: str) -> None:

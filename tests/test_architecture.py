@@ -72,6 +72,7 @@ RANKS = (
     ),
     ("experiments/reproduce",),
     ("experiments/readme",),
+    ("ui/packed",),
     (
         "ui/chart", "ui/drawings", "ui/factors", "ui/glossary", "ui/layers", "ui/peft_zip", "ui/phrase", "ui/probing",
         "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/wishes", "ui/words", "ui/zero",

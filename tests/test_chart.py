@@ -13,7 +13,7 @@ from wildpdiff.plots.heat import alike_heat
 from wildpdiff.plots.map import Scene, pca, ruler, umap, views
 from wildpdiff.ui import theme
 from wildpdiff.ui.chart import CHART_HTML, CHART_JS, Chart, panel
-from wildpdiff.ui.theme import PLOTLY_FILE
+from wildpdiff.ui.packed import PLOTLY_FILE
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page")
 NAMES = ["R10", "R12", "U11"]

@@ -89,7 +89,7 @@ def places(bundle: Bundle) -> list[Json]:
 def _place(bundle: Bundle, name: str, index: int) -> Json:
     seen = name in bundle.seen
     note = "" if seen else "Unseen: no adapter was fine-tuned here."
-    src = picture_uri(bundle.pictures[name], width=360)
+    src = picture_uri(bundle.pictures[name], width=320, quality=76)
     return {
         "name": name,
         "short": name,

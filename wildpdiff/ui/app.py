@@ -14,11 +14,12 @@ from ..errors import UserError
 from .api import add_api
 from .frame import Frame, wish_panel
 from .learn import Learn, Tour
+from .packed import routes
 from .page import Page
 from .play import Play
 from .probe import Probe
 from .studio import Studio
-from .theme import PLOTLY_FILE, css, head, theme
+from .theme import css, head, theme
 from .unseen import Unseen
 from .watch import Watch
 from .zero import gpu_writer, on_zero
@@ -59,11 +60,10 @@ def build(studio: Studio) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
-    gr.set_static_paths([PLOTLY_FILE])
     look = {"theme": theme(), "css": css(), "head": head()}
     safety = {"show_error": False, "strict_cors": True, "max_file_size": "50mb", "share": False}
     quiet = {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "state_session_capacity": 500}
-    return look | safety | quiet | {"footer_links": ["api", "gradio"]}
+    return look | safety | quiet | {"footer_links": ["api", "gradio"], "app_kwargs": {"routes": routes()}}
 
 
 def warm(studio: Studio) -> None:

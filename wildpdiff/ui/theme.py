@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import gradio as gr
-import plotly
+
+from .packed import PLOTLY_PATH
 
 #: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
 PLACES_LIGHT = (
@@ -43,8 +44,6 @@ DARK = {
     "ground": "#161512", "panel": "#1f1d19", "ink": "#f1ede3", "ink-soft": "#b3ab9b", "hairline": "#37332b",
     "accent": "#f08c42", "accent-soft": "#6d4425", "on-accent": "#1b1208", "problem": "#ff8f8f",
 }  # fmt: skip
-
-PLOTLY_FILE = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def _variables(colours: dict[str, str], places: tuple[str, ...]) -> str:
@@ -88,8 +87,7 @@ def head() -> str:
     """Everything that the browser needs beside Gradio, from this server alone: plotly and scripts."""
     space = os.environ.get("SPACE_ID", "")
     meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
-    plotly_address = f"gradio_api/file={PLOTLY_FILE.as_posix()}"
-    return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{plotly_address}">
+    return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{PLOTLY_PATH}">
 <meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
 <script>{_all("js")}</script>"""
 
