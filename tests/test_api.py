@@ -105,6 +105,14 @@ def test_exactly_these_endpoints_are_offered(served: Served) -> None:
     assert offered["unnamed_endpoints"] == {}
 
 
+def test_an_answer_says_when_the_cpu_stood_in_for_a_lent_gpu(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served.ask("generate", **BLEND)["note"] == ""
+    monkeypatch.setattr(served.studio, "writer", lambda *_: (None, "No GPU was lent."))
+    place = {**BLEND, "seed": 77}
+    assert served.ask("generate", **place)["note"] == "No GPU was lent."
+    assert served.ask("evaluate", **place, location="R10", images=2)["note"] == "No GPU was lent."
+
+
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_every_endpoint_and_every_argument_says_what_it_is(served: Served, name: str) -> None:
     offered = served.visitor.view_api(return_format="dict", print_info=False)
@@ -179,7 +187,7 @@ def test_an_adapter_of_ones_own_is_measured_like_the_generated_one_that_it_is(se
     before = served.kept()
     own = served.ask("evaluate_file", adapter=as_text(written), location="R12", images=4)
     measured = served.ask("evaluate", **BLEND, location="R12", images=4)
-    assert own == {name: value for name, value in measured.items() if name != "setting"}
+    assert own == {name: value for name, value in measured.items() if name not in ("setting", "note")}
     assert served.kept() == before, "what a visitor sent must not be kept"
 
 

@@ -230,3 +230,20 @@ def test_a_writer_elsewhere_is_asked_first_and_what_it_says_is_passed_on(studio:
     assert asked[0] == (2, 1, 3, "H", "ours")
     assert torch.equal(first.rows, rows) and first.note == "From elsewhere."
     assert torch.equal(second.rows, own) and second.note == "Refused."
+
+
+def test_what_follows_an_answer_takes_its_rows_and_only_the_newest_answers_are_kept(studio: Studio) -> None:
+    first = next(studio.results(SETTING)).rows
+    assert studio.write(replace(SETTING, images=2)) is first
+    assert studio.write(replace(SETTING, seed=4)) is not first
+    for seed in range(100, 100 + studio_module.ANSWERS):
+        next(studio.results(replace(SETTING, seed=seed, steps=1)))
+    again = studio.write(SETTING)
+    assert again is not first and torch.equal(again, first)
+
+
+def test_nothing_of_an_own_picture_is_kept_with_the_answers(studio: Studio) -> None:
+    own = replace(SETTING, a="own", upload_a=studio.upload(png()))
+    rows = next(studio.results(own)).rows
+    again = studio.write(own)
+    assert again is not rows and torch.equal(again, rows)

@@ -51,7 +51,7 @@ class Answers:
         Raises:
             UserError: as `Studio.write`, or if the disk is full.
         """
-        rows, bundle = self.studio.write(setting), self.studio.bundle
+        (rows, note), bundle = self.studio.write_noting(setting), self.studio.bundle
         terrain = self.lookups.places.terrain(setting.regime)
         alike, spots = cosine(rows, self.studio.means(setting.regime)).tolist(), terrain.spots(rows)
         adapters = [
@@ -67,7 +67,7 @@ class Answers:
         ]
         name = f"adapter-{setting.a}-{setting.b}-{setting.weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
         packed = pack(bundle.backbone, rows, self._card(setting), seed=setting.seed, folder=folder, name=name)
-        return {"setting": asked(setting), "numbers": rows.shape[1], "adapters": adapters}, packed
+        return {"setting": asked(setting), "numbers": rows.shape[1], "adapters": adapters, "note": note}, packed
 
     def evaluate(self, setting: Setting, location: object, images: object) -> Json:
         """Write one adapter and let it name photographs of a location.
@@ -76,8 +76,8 @@ class Answers:
             UserError: as `Studio.write`, or if the location is unknown or the number out of range.
         """
         where, count = self._looked_at(location, images)
-        row = self.studio.write(setting)[0]
-        return {"setting": asked(setting)} | self._named(row, where, count)
+        rows, note = self.studio.write_noting(setting)
+        return {"setting": asked(setting), "note": note} | self._named(rows[0], where, count)
 
     def evaluate_file(self, adapter: object, location: object, images: object) -> Json:
         """Let an adapter that somebody sent name photographs of a location.

@@ -104,13 +104,17 @@ class Studio:
         Raises:
             UserError: as `check`, or if a row is not finite.
         """
+        return self.write_noting(setting)[0]
+
+    def write_noting(self, setting: Setting) -> tuple[Tensor, str]:
+        """As `write`, with a sentence on how it was done, or nothing."""
         kept = self._rows.get(_as_written(setting))
         if kept is not None:
-            return kept
+            return kept, ""
         written = self._written(setting, lambda: True)
         if written is None:
             raise RuntimeError("the sampler stopped although it was wanted")
-        return written[0]
+        return written
 
     def condition(self, setting: Setting) -> Tensor:
         """The blended embedding `[E]` of a setting.
