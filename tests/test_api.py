@@ -310,7 +310,7 @@ def test_a_fault_of_the_program_is_told_without_a_path(served: Served, monkeypat
     def broken(setting: Setting) -> torch.Tensor:
         raise RuntimeError("/secret/path")
 
-    monkeypatch.setattr(served.studio, "write", broken)
+    monkeypatch.setattr(served.studio, "write_noting", broken)
     with pytest.raises(AppError, match=re.escape(WRONG)) as told:
         served.ask("generate", **BLEND)
     assert "secret" not in str(told.value)
