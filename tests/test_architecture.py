@@ -56,7 +56,7 @@ RANKS = (
     ("experiments/jobs", "experiments/parameter_runs", "experiments/grow_together"),
     ("experiments/generators", "experiments/zoos", "experiments/lab"),
     ("experiments/build", "experiments/blending", "experiments/ablation_runs", "experiments/report"),
-    ("experiments/ablation_report", "experiments/figure7"),
+    ("experiments/ablation_report", "experiments/alone", "experiments/figure7"),
     ("experiments/ablation_figures",),
     (
         "experiments/ablations",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import table1
+from wildpdiff.experiments import alone, table1
 from wildpdiff.experiments.jobs import zoo_folder
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.experiments.recipes import SMOKE
@@ -58,7 +58,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     bundle = FakeBundle(folder)
     lab = Lab(bundle, RECIPE, run=folder, samples=3)  # type: ignore[arg-type]
     start = initial_row(bundle.backbone.layout, torch.Generator().manual_seed(0))
-    for interval in table1.INTERVALS:
+    for interval in alone.INTERVALS:
         zoo = Zoo(zoo_folder(lab.work, "M", interval), bundle.backbone.layout, regime="M")
         zoo.add("R10", path_rows(start, interval), torch.full((ROWS,), 0.5))
     return lab
@@ -83,7 +83,7 @@ def new(lab: Lab) -> dict[str, Any]:
 def test_every_interval_gets_a_generator_that_is_trained_once(lab: Lab, accuracies: dict[str, Any]) -> None:
     files = [lab.work / f"alone-R10-{interval}" / "model.safetensors" for interval in (1, 10, 100)]
     before = [path.stat().st_mtime_ns for path in files]
-    assert list(table1.ready(lab)) == []
+    assert list(alone.ready(lab)) == []
     assert [path.stat().st_mtime_ns for path in files] == before
 
 

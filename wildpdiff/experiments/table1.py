@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ..evaluate import predictions
-from ..generator import AdapterGenerator
 from ..loop import Step
 from ..plots import Figure
 from ..similarity import diversity, novelty
-from ..weightspace import nearest
-from .baselines import ensemble, gaussian_in_pca, noisy
+from .alone import INTERVALS, REGIME, candidates, generated, generator_of, grown, location_of, ready, rows_of
+from .baselines import ensemble
 from .charts import Series, lines, scatter
-from .generators import discard, fresh_generator, means, train_unconditional
-from .grow import grow
-from .jobs import location_jobs, write_starts
 from .lab import Data, Experiment, Lab, Table
 from .statistics import Estimate, difference, estimate, over_units, points
 
-REGIME = "M"
-#: Iterations between two saved checkpoints.
-INTERVALS = (1, 10, 100)
 #: Table 1: pretrained; then fine-tuned and generated, by interval, in %.
 PAPER_PRETRAINED = 81.43
 PAPER = {1: (92.29, 93.80), 10: (92.68, 93.66), 100: (94.19, 93.80)}
@@ -41,31 +30,10 @@ KINDS = {
 SCALES = {"cosine": "cosine", "deviation": "cosine of deviations", "distance": "distance"}
 
 
-def ready(lab: Lab) -> Iterator[Step]:
-    """Grow the checkpoints of every interval and train a generator on each; what is there is left as it is."""
-    yield from grown(lab)
-    for interval in INTERVALS:
-        yield from _trained(lab, interval)
-
-
-def grown(lab: Lab) -> Iterator[Step]:
-    """Fine-tune the first seen location on, and keep its checkpoints at every interval.
-
-    The three run along the same path: batches depend on the seed and the iteration alone.
-    """
-    write_starts(lab.recipe, lab.bundle.backbone, lab.work)
-    jobs = [
-        job
-        for interval in INTERVALS
-        for job in location_jobs(lab.recipe, lab.work, REGIME, interval=interval, locations=[_location(lab)])
-    ]
-    yield from grow(jobs, lab.bundle.folder / "backbone.safetensors", lab.recipe.world, workers=lab.workers)
-
-
 def measure_table1(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Accuracies by interval."""
     yield from ((step, {}) for step in ready(lab))
-    location = _location(lab)
+    location = location_of(lab)
     images = lab.images(location)
     pretrained = predictions(lab.bundle.backbone, None, images.pixels).argmax(dim=1).cpu() == images.labels
     data: Data = {"location": location, "pretrained": estimate(pretrained[None]), "intervals": {}}
@@ -77,46 +45,30 @@ def measure_table1(lab: Lab) -> Iterator[tuple[Step, Data]]:
 def measure_figure4(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """How unlike the checkpoints are, by interval."""
     yield from ((step, {}) for step in grown(lab))
-    first = _rows(lab, INTERVALS[0])[0]
-    data: Data = {"location": _location(lab), "intervals": {}}
+    first = rows_of(lab, INTERVALS[0])[0]
+    data: Data = {"location": location_of(lab), "intervals": {}}
     for done, interval in enumerate(INTERVALS, 1):
-        data["intervals"][str(interval)] = diversity(_rows(lab, interval), first)
+        data["intervals"][str(interval)] = diversity(rows_of(lab, interval), first)
         yield Step(done, len(INTERVALS), float("nan")), data
 
 
 def measure_figure5(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """How new generated adapters are, and what noise of the same size would do, by interval."""
     yield from ((step, {}) for step in ready(lab))
-    data: Data = {"location": _location(lab), "intervals": {}}
+    data: Data = {"location": location_of(lab), "intervals": {}}
     total = len(INTERVALS) * len(KINDS)
     for place, interval in enumerate(INTERVALS):
         found = data["intervals"][str(interval)] = {}
-        known, rows = _rows(lab, interval), candidates(lab, interval)
+        known, rows = rows_of(lab, interval), candidates(lab, interval)
         right = {}
         for done, (kind, own) in enumerate(rows.items(), 1):
-            right[kind] = lab.right(own, _location(lab))
+            right[kind] = lab.right(own, location_of(lab))
             measured = novelty(own, known, is_known=kind == "held_out")
             found[kind] = measured | {
                 "accuracy": estimate(right[kind]),
                 "gap": difference(right["generated"], right[kind]) if kind != "generated" else None,
             }
             yield Step(place * len(KINDS) + done, total, float("nan")), data
-
-
-def candidates(lab: Lab, interval: int) -> dict[str, Tensor]:
-    """Raw rows `[N, D]` of each kind in `KINDS`; noise goes as far from the same checkpoint as the generated rows."""
-    known, generator = _rows(lab, interval), _generator(lab, interval)
-    rows = _generated(lab, generator)
-    index, distance = nearest(rows, known)
-    scale = generator.standardizer.scale.cpu()
-    return {
-        "generated": rows,
-        "held_out": lab.rows(REGIME, _location(lab), at_most=lab.samples, interval=interval),
-        "noise": noisy(known[index], distance, lab.seed),
-        "scaled_noise": noisy(known[index], distance, lab.seed, scale=scale),
-        "means": means(known, lab.samples, seed=lab.seed),
-        "gaussian": gaussian_in_pca(known, lab.samples, seed=lab.seed),
-    }
 
 
 def tables_of_table1(data: Data) -> list[Table]:
@@ -262,52 +214,14 @@ def says_of_figure5(data: Data) -> list[str]:
     return sentences
 
 
-def _location(lab: Lab) -> str:
-    return lab.bundle.seen[0]
-
-
-def _rows(lab: Lab, interval: int) -> Tensor:
-    return lab.rows(REGIME, _location(lab), interval=interval)
-
-
-def _folder(lab: Lab, interval: int) -> Path:
-    return lab.work / f"alone-{_location(lab)}-{interval}"
-
-
-def _trained(lab: Lab, interval: int) -> Iterator[Step]:
-    """Train the generator of one interval, unless it is there."""
-    folder = _folder(lab, interval)
-    if (folder / "config.json").exists():
-        return
-    notes = {"recipe": lab.recipe.name, "regime": REGIME, "location": _location(lab), "interval": str(interval)}
-    generator = fresh_generator(lab.recipe, lab.bundle.backbone, lab.bundle.folder, notes)
-    rows, soups = _rows(lab, interval), lab.recipe.soups
-    yield from train_unconditional(generator, rows, lab.recipe.generator, soups=soups, folder=folder)
-    generator.save_pretrained(folder)
-    discard(folder)
-
-
-def _generator(lab: Lab, interval: int) -> AdapterGenerator:
-    generator = AdapterGenerator.from_pretrained(_folder(lab, interval))
-    backbone = lab.bundle.backbone
-    generator.check(layout=backbone.layout, backbone_fingerprint=backbone.fingerprint)
-    return generator
-
-
-def _generated(lab: Lab, generator: AdapterGenerator) -> Tensor:
-    """As many raw rows as the lab asks for, without a condition."""
-    nothing = torch.zeros(lab.samples, generator.condition_dim)
-    return generator.generate(nothing, guidance=0, seed=lab.seed).cpu()
-
-
 def _accuracies(lab: Lab, interval: int) -> Data:
-    location, generator = _location(lab), _generator(lab, interval)
+    location, generator = location_of(lab), generator_of(lab, interval)
     fine_tuned = lab.rows(REGIME, location, at_most=lab.samples, interval=interval)
     rows = {
         "fine_tuned": fine_tuned,
         "codec": generator.reconstruct(fine_tuned).cpu(),
-        "generated": _generated(lab, generator),
-        "ensemble": ensemble(_rows(lab, interval))[None],
+        "generated": generated(lab, generator),
+        "ensemble": ensemble(rows_of(lab, interval))[None],
     }
     right = {name: lab.right(own, location) for name, own in rows.items()}
     gap = difference(right["generated"], right["fine_tuned"])
