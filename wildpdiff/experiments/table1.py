@@ -209,8 +209,11 @@ def says_of_figure5(data: Data) -> list[str]:
             f"where a checkpoint itself lies {usual:.2f} from the nearest other; their spread is {own['spread']:.2f} "
             "of the checkpoints'."
         )
-        for kind in ("noise", "scaled_noise", "means", "gaussian"):
-            sentences.append(f"Interval {name}: {_verdict(found[kind]['gap'], 'generated', KINDS[kind])}")
+        sentences += [
+            f"Interval {name}: {_verdict(cell['gap'], 'generated', KINDS[kind])}"
+            for kind, cell in found.items()
+            if kind not in ("generated", "held_out")
+        ]
     return sentences
 
 
