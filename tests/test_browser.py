@@ -277,3 +277,15 @@ def test_the_researchers_journey_from_a_sweep_to_its_table(page: Any) -> None:
         page.locator("#probe-csv").click()
     rows = Path(caught.value.path()).read_text().splitlines()
     assert rows[0].startswith("a,b,weight") and len(rows) >= 2
+
+
+def test_a_picture_and_words_of_ones_own_are_blended_with_each_other(page: Any) -> None:
+    page.evaluate("wpd.open('unseen')")
+    for card, tab, side in (("picture", "Your picture", "b"), ("words", "Describe it", "a")):
+        page.locator("#unseen-tabs [role=tab]", has_text=tab).click()
+        page.locator(f"#stranger-{card} .stranger-examples button").first.click()
+        page.locator(f"#stranger-{card} [data-use={side}]").click(timeout=WAIT)
+        page.wait_for_function(f"wpd.state.{side} === 'own'", timeout=WAIT)
+    page.evaluate("wpd.set({ t: 0.5 })")
+    assert live(page, "your words → a picture of", ", 0.50", "no accuracy is claimed")
+    assert page.locator("#blend").is_enabled()

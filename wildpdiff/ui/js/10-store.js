@@ -54,6 +54,10 @@
   wpd.colour = (name) => { const known = place(name); return known && known.kind === 'seen' ? `var(--place-${known.index})` : 'var(--ink)'; };
   wpd.shape = (name) => { const known = place(name); return known && known.kind === 'seen' ? table.shapes[known.index] : 'star-diamond'; };
   wpd.place = place;
+  // What the page calls A or B, and whether the two are one: two conditions of one's own may differ.
+  const mine = (side) => (wpd.own || {})[side];
+  wpd.named = (wanted, side) => (wanted[side] === 'own' ? (mine(side) || { title: 'your picture' }).title : wanted[side]);
+  wpd.same = ({ a, b }) => a === b && (a !== 'own' || JSON.stringify(mine('a')) === JSON.stringify(mine('b')));
   wpd.hover = (name) => { if (name !== hovered) { hovered = name; emit('hover', name); } };
 
   wpd.set = (patch, { live = true } = {}) => {

@@ -23,7 +23,7 @@
 
   // One panel of the blend curve. `known` as of wpd.known, `dots` [{t, side, share, low, high, now}] measured live.
   const panel = (given, known, dots, place) => {
-    const { a, b, t } = given.state, names = [a, b], sides = a === b ? [0] : [0, 1], data = [];
+    const { a, b, t } = given.state, names = [a, b], sides = given.same ? [0] : [0, 1], data = [];
     const xaxis = `x${place || ''}`, yaxis = `y${place || ''}`, legend = place === '';
     const own = { xaxis, yaxis };
     for (const side of sides) {

@@ -96,11 +96,11 @@
         const button = $(`bar-${side}`), picture = button.querySelector('img');
         if (place.src) picture.src = place.src; else picture.removeAttribute('src');
         button.querySelector('.end-name').textContent = place.short || place.name;
-        button.querySelector('.end-kind').textContent = place.kind === 'seen' ? '' : place.kind === 'own' ? 'your picture' : 'unseen';
+        button.querySelector('.end-kind').textContent = place.kind === 'seen' ? '' : place.kind === 'own' ? 'your own' : 'unseen';
         button.setAttribute('aria-label', `Location ${side.toUpperCase()}: ${place.title}. Choose another.`);
         button.style.setProperty('--own', wpd.colour(state[side]));
       }
-      const same = state.a === state.b;
+      const same = wpd.same(state);
       if (Number(blend.value) !== state.t) blend.value = state.t;
       blend.disabled = same || document.body.dataset.lock?.split(',').includes('t') || false;
       blend.style.setProperty('--share', `${100 * state.t}%`);

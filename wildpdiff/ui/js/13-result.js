@@ -3,10 +3,9 @@
   const wpd = (window.wpd = window.wpd || {});
   const SEVERAL = { L: 'Low', M: 'Medium', H: 'High' };
   const percent = (right, count) => `${Math.round((100 * right) / count)}% (${right}/${count})`;
-  const name_of = (side, state) => (state[side] === 'own' ? 'your picture' : state[side]);
 
   // How the setting is called: R10 -> R12, 0.50.
-  wpd.title = (state) => (state.a === state.b ? name_of('a', state) : `${name_of('a', state)} → ${name_of('b', state)}, ${state.t.toFixed(2)}`);
+  wpd.title = (state) => (wpd.same(state) ? wpd.named(state, 'a') : `${wpd.named(state, 'a')} → ${wpd.named(state, 'b')}, ${state.t.toFixed(2)}`);
 
   const head = (state) => [{ text: wpd.title(state), strong: true }, { text: `${SEVERAL[state.m]}${state.w === 'paper' ? ", paper's blending" : ''}` }];
 
@@ -14,7 +13,7 @@
     const known = wpd.known(state), parts = head(state), own = state.a === 'own' || state.b === 'own';
     if (own) return { badge: 'waiting', kind: 'known', parts: [...parts, { text: 'nothing is known beforehand about a picture of your own' }] };
     if (!known || !known.at) return { badge: 'waiting', kind: 'known', parts: [...parts, { text: 'not measured beforehand; a live adapter is on its way' }] };
-    const sides = state.a === state.b ? ['a'] : ['a', 'b'];
+    const sides = wpd.same(state) ? ['a'] : ['a', 'b'];
     parts.push(...sides.map((side, index) => ({ text: `${state[side]} ${percent(known.at[index], known.images)}`, strong: true })));
     if (!known.exact) parts.push({ text: `with seed ${wpd.table.seed} and ${wpd.table.steps} steps` });
     return { badge: 'precomputed', kind: 'known', parts };
@@ -22,12 +21,12 @@
 
   const after = (state, answer) => {
     const parts = head(state), live = answer.live || {};
-    for (const side of state.a === state.b ? ['a'] : ['a', 'b']) {
+    for (const side of wpd.same(state) ? ['a'] : ['a', 'b']) {
       const found = live[state[side]];
       if (found) parts.push({ text: `${state[side]} ${percent(found.right, found.count)}`, strong: true });
     }
     for (const [name, alike] of Object.entries(answer.alike || {})) if ([state.a, state.b].includes(name)) parts.push({ text: `cosine to ${name} ${alike.toFixed(3)}` });
-    if (state.a === 'own' || state.b === 'own') parts.push({ text: 'no accuracy is claimed for your picture itself' });
+    if (state.a === 'own' || state.b === 'own') parts.push({ text: 'no accuracy is claimed for a place of your own' });
     parts.push({ text: state.n > 1 ? `${state.n} adapters from seed ${state.seed}` : `seed ${state.seed}` });
     if (answer.seconds) parts.push({ text: `${answer.seconds.toFixed(1)} s` });
     if (answer.note) parts.push({ text: answer.note });

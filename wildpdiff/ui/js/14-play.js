@@ -11,7 +11,7 @@
     const dots = (lived[key(state)] = lived[key(state)] || []);
     ['a', 'b'].forEach((side, index) => {
       const found = answer.live[state[side]];
-      if (!found || (index && state.a === state.b)) return;
+      if (!found || (index && wpd.same(state))) return;
       const [low, high] = wpd.figures.wilson(found.right, found.count);
       const old = dots.findIndex((dot) => dot.t === state.t && dot.side === index);
       if (old >= 0) dots.splice(old, 1);
@@ -20,9 +20,8 @@
     if (dots.length > 60) dots.splice(0, dots.length - 60);
   };
 
-  const label = (state, side) => (state[side] === 'own' ? 'your picture' : state[side]);
   const said = (state, known) => {
-    const where = `Accuracy of generated adapters against the blend weight from ${label(state, 'a')} to ${label(state, 'b')}, ${SEVERAL[state.m]}.`;
+    const where = `Accuracy of generated adapters against the blend weight from ${wpd.named(state, 'a')} to ${wpd.named(state, 'b')}, ${SEVERAL[state.m]}.`;
     if (!known || !known.at) return `${where} Nothing was measured beforehand here.`;
     return `${where} At ${state.t.toFixed(1)}: ${state.a} ${known.at[0]} of ${known.images}, ${state.b} ${known.at[1]} of ${known.images}.`;
   };
@@ -37,7 +36,7 @@
     const pretrained = Object.fromEntries(Object.entries(wpd.table.pretrained || {}).map(([name, right]) => [name, right / wpd.table.images]));
     const of = (name, side, kind, own) => { const known = wpd.place(name); return known && known.kind === 'seen' ? wpd[kind](name) : own[side]; };
     return wpd.figures.curve({
-      state, panels, pretrained, labels: [label(state, 'a'), label(state, 'b')], summary: said(state, wpd.known(state)),
+      state, same: wpd.same(state), panels, pretrained, labels: [wpd.named(state, 'a'), wpd.named(state, 'b')], summary: said(state, wpd.known(state)),
       colour: (name, side) => of(name, side, 'colour', ['var(--ink)', 'var(--ink-soft)']), shape: (name, side) => of(name, side, 'shape', ['star-diamond', 'hexagram']),
     });
   };
@@ -76,7 +75,7 @@
     let down = false;
     const move = (event) => {
       const full = node._fullLayout;
-      if (!full || !full.xaxis || wpd.state.a === wpd.state.b) return;
+      if (!full || !full.xaxis || wpd.same(wpd.state)) return;
       const left = event.clientX - node.getBoundingClientRect().left;
       const axes = ['xaxis', 'xaxis2', 'xaxis3'].map((name) => full[name]).filter(Boolean);
       const axis = axes.find((one) => left >= one._offset - 8 && left <= one._offset + one._length + 8);
@@ -98,15 +97,15 @@
   const pictures = (state) => {
     for (const [side, box] of [['a', document.getElementById('scene-a')], ['b', document.getElementById('scene-b')]]) {
       if (!box) continue;
-      const place = wpd.place(state[side]) || (wpd.own || {})[side] || { title: label(state, side) };
+      const place = wpd.place(state[side]) || (wpd.own || {})[side] || { title: wpd.named(state, side) };
       const picture = box.querySelector('img');
       if (!place.src) picture.removeAttribute('src');
       else if (picture.getAttribute('src') !== place.src) picture.src = place.src;
       picture.alt = `Background of ${place.title}`;
-      box.querySelector('figcaption b').textContent = `${side.toUpperCase()} · ${label(state, side)}`;
+      box.querySelector('figcaption b').textContent = `${side.toUpperCase()} · ${wpd.named(state, side)}`;
       box.querySelector('figcaption span').textContent = place.note || '';
       box.style.setProperty('--own', wpd.colour(state[side]));
-      const share = state.a === state.b ? 1 : side === 'a' ? 1 - state.t : state.t;
+      const share = wpd.same(state) ? 1 : side === 'a' ? 1 - state.t : state.t;
       box.style.setProperty('--share', share.toFixed(2));
     }
   };
