@@ -164,12 +164,18 @@ def test_the_wilson_interval_of_fourteen_of_fifteen_is_computed(known: dict[str,
     assert (f"{low:.0%}", f"{high:.0%}") == ("70%", "99%")
 
 
-def test_the_answer_on_memory_is_figure_5_with_the_rows_that_were_kept_back(known: dict[str, Card]) -> None:
+def test_the_answer_on_memory_is_figure_5_beside_training_rows_and_their_means(known: dict[str, Card]) -> None:
     found = data("figure5")["intervals"]["100"]
-    made, kept = (sum(found[way]["distance"]) / 8 for way in ("generated", "held_out"))
-    assert answer(known["numbers"]).startswith(f"{made:.2f}, with a cosine of 0.9998 (mean of 8 adapters")
-    assert f"kept back lie at {kept:.2f}" in answer(known["numbers"])
-    assert "not new" in answer(known["numbers"])
+    made, kept, means = (
+        sum(found[way]["distance"]) / len(found[way]["distance"]) for way in ("generated", "held_out", "means")
+    )
+    cosine = sum(found["generated"]["cosine"]) / len(found["generated"]["cosine"])
+    told = answer(known["numbers"])
+    assert told.startswith(
+        f"{made:.2f}, with a cosine of {cosine:.4f} (mean of {len(found['generated']['cosine'])} ada"
+    )
+    assert f"at {kept:.2f} from the next" in told and f"of them at {means:.2f}" in told
+    assert ("as new as an average" in told) is (made > kept)
 
 
 def test_without_stored_results_every_card_stands_and_says_which_one_it_lacks(bare: Bundle) -> None:

@@ -36,8 +36,8 @@ const connect = () => {
 };
 connect();
 """
-ANSWER = "watch('value', () => window.wpd.receive(JSON.parse(props.value)));"
-FIGURES = "watch('value', () => window.wpd.show_figures(JSON.parse(props.value)));"
+ANSWER = "watch('value', () => { if (props.value) window.wpd.receive(JSON.parse(props.value)); });"
+FIGURES = "watch('value', () => { if (props.value) window.wpd.show_figures(JSON.parse(props.value)); });"
 #: Seconds between two frames of the same answer, but for the first and the last: a browser on the same two cores needs
 #: about a third of them to draw one.
 SPACING = 0.25

@@ -102,14 +102,15 @@ def novelty(stored: Stored) -> Question | None:
     found = stored.novelty()
     if found is None:
         return None
-    choices = (1.0, 0.5, 0.1)
+    choices = (1.0, 0.5, 0.15)
     return Question(
         f"How far is a row generated for {found['location']} from the nearest training row, as a share of the mean "
         "distance between two training rows?",
-        ("as far as they are: 1", "half as far: 0.5", "very near: 0.1 or less"),
+        ("as far as they are: 1", "half as far: 0.5", "near: 0.2 or less"),
         nearest(choices, found["distance"]),
         f"{found['distance']:.2f}, with a cosine of {found['cosine']:.4f} (mean of {found['n']} adapters; training "
-        f"rows {found['interval']} steps apart). Fine-tuned rows that were kept back lie at {found['kept_back']:.2f}: "
-        + ("what is generated lies nearer still, so it is not new. " if found["distance"] < found["kept_back"] else "")
+        f"rows {found['interval']} steps apart). A training row itself lies at {found['kept_back']:.2f} from the next, "
+        f"means of two to four of them at {found['averages']:.2f}: "
+        + ("what is generated is as new as an average is. " if found["distance"] > found["kept_back"] else "not new. ")
         + "The paper reports a cosine of 0.89 and calls its adapters new.",
     )

@@ -64,7 +64,7 @@ class Stored:
         """How near `n` rows, generated at the longest saving interval, are to a training row (Figure 5).
 
         `cosine` is the largest; `distance` is the smallest, over the mean distance of training rows; both are means.
-        `kept_back` is the same distance of fine-tuned rows that the generator was not trained on.
+        `kept_back` is the same distance of a fine-tuned row from the others, `averages` that of means of a few of them.
         """
         return self.read("figure5", _novelty)
 
@@ -117,10 +117,10 @@ def _over_high(data: Data, regime: str) -> Data:
 
 def _novelty(data: Data) -> Data:
     interval = max(data["intervals"], key=int)
-    made, kept_back = (data["intervals"][interval][way] for way in ("generated", "held_out"))
+    made, kept_back, means = (data["intervals"][interval][way] for way in ("generated", "held_out", "means"))
     about = {"location": data["location"], "interval": int(interval), "n": len(made["cosine"])}
     near = {"cosine": _mean(made["cosine"]), "distance": _mean(made["distance"])}
-    return about | near | {"kept_back": _mean(kept_back["distance"])}
+    return about | near | {"kept_back": _mean(kept_back["distance"]), "averages": _mean(means["distance"])}
 
 
 def _mean(values: Sequence[float]) -> float:
