@@ -230,6 +230,7 @@ def test_a_writer_elsewhere_is_asked_first_and_what_it_says_is_passed_on(studio:
     assert asked[0] == (2, 1, 3, "H", "ours")
     assert torch.equal(first.rows, rows) and first.note == "From elsewhere."
     assert torch.equal(second.rows, own) and second.note == "Refused."
+    assert studio.write_noting(SETTING)[1] == "Refused."
 
 
 def test_what_follows_an_answer_takes_its_rows_and_only_the_newest_answers_are_kept(studio: Studio) -> None:

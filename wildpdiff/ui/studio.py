@@ -46,7 +46,7 @@ class Studio:
         self._spare: list[Folded] = []
         self._means: dict[str, Tensor] = {}
         self._maps: dict[str, Map] = {}
-        self._rows: dict[Setting, Tensor] = {}
+        self._kept: dict[Setting, tuple[Tensor, str]] = {}
         #: Writes elsewhere than here, where that is worth it (see `ui.zero`); None: always here.
         self.writer: Writer | None = None
 
@@ -82,7 +82,7 @@ class Studio:
         if written is None:
             return
         rows, note = written
-        self._remember(setting, rows)
+        self._remember(setting, written)
         alike = tuple(cosine(rows, self.means(setting.regime)).mean(dim=0).tolist())
         frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note)
         yield frame
@@ -108,9 +108,9 @@ class Studio:
 
     def write_noting(self, setting: Setting) -> tuple[Tensor, str]:
         """As `write`, with a sentence on how it was done, or nothing."""
-        kept = self._rows.get(_as_written(setting))
+        kept = self._kept.get(_as_written(setting))
         if kept is not None:
-            return kept, ""
+            return kept
         written = self._written(setting, lambda: True)
         if written is None:
             raise RuntimeError("the sampler stopped although it was wanted")
@@ -153,14 +153,14 @@ class Studio:
             latents = later
         return generator.decode(latents).cpu()
 
-    def _remember(self, setting: Setting, rows: Tensor) -> None:
-        """Keep the rows of the newest answers for what follows them, as the download; nothing of a visitor's own."""
+    def _remember(self, setting: Setting, written: tuple[Tensor, str]) -> None:
+        """Keep rows and note of the newest answers for what follows, as the download; nothing of a visitor's own."""
         if setting.upload_a or setting.upload_b:
             return
         with self._lock:
-            self._rows[_as_written(setting)] = rows
-            while len(self._rows) > ANSWERS:
-                del self._rows[next(iter(self._rows))]
+            self._kept[_as_written(setting)] = written
+            while len(self._kept) > ANSWERS:
+                del self._kept[next(iter(self._kept))]
 
     def check(self, setting: Setting) -> None:
         """Refuse what this bundle cannot answer.
