@@ -19,9 +19,9 @@ from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
 from .weightspace import Map
 from .worlds.savanna.world import SavannaConfig, SavannaWorld
-from .zoo import Zoo
+from .zoo import CodedZoo
 
-FORMAT = 2
+FORMAT = 3
 #: How the middle between two locations is written.
 WAYS = ("ours", "paper")
 MANIFEST = "bundle.json"
@@ -35,8 +35,9 @@ class Bundle:
     `conditions.safetensors` (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `pictures.safetensors`
     (one background of each named location to look at, uint8 `[15, 3, H, W]`), `joint.safetensors` (`row` `[D]`, trained
     on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments); and for each regime R of
-    similarity `generator-R/` (with `paper.safetensors`, the denoiser that never saw a blend), `zoo-R/` (some fine-tuned
-    rows of each location, half precision) and `map-R.safetensors` (see `weightspace.Map`).
+    similarity `generator-R/` (with `paper.safetensors`, the paper's plain denoiser, which never saw a blend),
+    `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`), `curves-R.safetensors` (`anchors` and
+    `hubs` of the curves between locations as latents, `[10, k]` each) and `map-R.safetensors` (see `weightspace.Map`).
     """
 
     folder: Path
@@ -116,7 +117,8 @@ class Bundle:
 
         Args:
             regime: one of `regimes`.
-            way: `ours` was trained on rows of blended conditions too; `paper` never saw one.
+            way: `ours` samples around a mean that was trained on curves between locations, too; `paper` is the plain
+                denoiser that never saw a blend.
 
         Raises:
             UserError: if the bundle has no such generator, or it is damaged.
@@ -139,6 +141,10 @@ class Bundle:
         return self._loaded(f"generator-{self.seen[0]}")
 
     @cached_property
+    def _zoos(self) -> dict[str, CodedZoo]:
+        return {}
+
+    @cached_property
     def _generators(self) -> dict[tuple[str, str], AdapterGenerator]:
         return {}
 
@@ -147,9 +153,23 @@ class Bundle:
         generator.check(layout=self.backbone.layout, backbone_fingerprint=self.backbone.fingerprint)
         return generator
 
-    def zoo(self, regime: str) -> Zoo:
-        """Some fine-tuned rows of every seen location in a regime."""
-        return Zoo(self.folder / f"zoo-{regime}", self.backbone.layout, regime=regime)
+    def zoo(self, regime: str) -> CodedZoo:
+        """All fine-tuned rows of every seen location in a regime, as latents of its generator."""
+        if regime not in self._zoos:
+            path = self.folder / f"zoo-{regime}.safetensors"
+            self._zoos[regime] = CodedZoo.load(path, self.seen, self.generator(regime))
+        return self._zoos[regime]
+
+    def curves(self, regime: str) -> tuple[Tensor, Tensor]:
+        """Anchors and hubs of the curves between the seen locations, raw rows `[Q, D]` each (see `connect.curve`)."""
+        tensors, _ = load_tensors(self.folder / f"curves-{regime}.safetensors")
+        generator = self.generator(regime)
+        anchors, hubs = (generator.decode(tensors[name][:, None]).cpu() for name in ("anchors", "hubs"))
+        return anchors, hubs
+
+    def means(self, regime: str) -> Tensor:
+        """The mean fine-tuned row of each seen location in a regime, `[Q, D]`."""
+        return self.curves(regime)[0]
 
     def map(self, regime: str) -> Map:
         """The flat map of a regime's zoo."""

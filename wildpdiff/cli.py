@@ -165,7 +165,8 @@ def generate(
     seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,
     steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
     regime: RegimeOption = "H",
-    way: Annotated[str, typer.Option(help="ours (trained on blends) or paper (never saw one).")] = "ours",
+    way: Annotated[str, typer.Option(help="ours, or paper: its plain form, which never saw a blend.")] = "ours",
+    eta: Annotated[float, typer.Option(help="Fresh noise in every step: 0 none (DDIM), 1 as DDPM.")] = 0.0,
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -175,7 +176,7 @@ def generate(
     from .experiments.generate import Request, write_adapters
 
     opened = Bundle.open(bundle, device_of(device))
-    request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way)
+    request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
     written = write_adapters(opened, request, out)
     _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
     if as_json:
@@ -188,13 +189,15 @@ def evaluate(
     samples: Annotated[int, typer.Option(help="Generated adapters a location.")] = 8,
     seed: Annotated[int, typer.Option(help="The first adapter's seed.")] = 0,
     crossed: Annotated[bool, typer.Option(help="Also: each adapter at every other location.")] = False,
+    fidelity: Annotated[bool, typer.Option(help="Also: are 100 samples spread like held-out rows?")] = False,
     regime: RegimeOption = "H",
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Accuracy by location: pretrained, fine-tuned, codec only, generated."""
+    """Accuracy by location: pretrained, fine-tuned, generated; and whether samples differ as fine-tuned rows do."""
     from .bundle import Bundle
+    from .experiments.faithful import as_lines, fidelity_over
     from .experiments.seen import as_table, chosen_locations, crossed_conditions, evaluate_locations
 
     opened = Bundle.open(bundle, device_of(device))
@@ -205,7 +208,10 @@ def evaluate(
     if crossed:
         for _, found in _shown(("crossed", pair) for pair in crossed_conditions(opened, regime=regime, seed=seed)):
             report["crossed"] = found
-    print(json.dumps(report) if as_json else as_table(report))  # noqa: T201
+    if fidelity:
+        names = [name for name in report["locations"] if name in opened.seen]
+        report["fidelity"] = fidelity_over(opened, regime, names, seed=seed)
+    print(json.dumps(report) if as_json else "\n".join([as_table(report), *as_lines(report)]))  # noqa: T201
 
 
 @app.command()

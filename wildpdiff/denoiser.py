@@ -103,6 +103,11 @@ class Denoiser(nn.Module):
         """The learned null condition, `[count, E]`."""
         return (self.null * self.condition_scale + self.condition_mean).expand(count, -1)
 
+    def place(self, latents: Tensor, condition: Tensor, guidance: float = 1.0) -> Tensor:
+        """Latents `[N, C, L]` as they are: this denoiser works on whole latents, not on what a mean leaves of them."""
+        del condition, guidance
+        return latents
+
     @torch.no_grad()
     def fit_conditions(self, embeddings: Tensor) -> None:
         """Measure the embeddings `[..., E]` of the training locations, so that their differences have unit scale."""

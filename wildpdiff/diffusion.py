@@ -1,6 +1,6 @@
 """The diffusion process over latents: its noise schedule, the training loss, and the DDIM sampler."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -12,7 +12,17 @@ from torch.nn import functional as F  # noqa: N812
 from .errors import UserError
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-"""(noisy latents `[N, C, L]`, timesteps `[N]`) -> estimates of the clean latents `[N, C, L]`."""
+"""(noisy latents `[N, C, L]`, times `[N]`) -> estimates of the clean latents `[N, C, L]`."""
+
+MOST_STEPS = 1000
+
+
+class Schedule(Protocol):
+    """Noise levels of a sampling run; a time is whatever the denoiser is told."""
+
+    def times(self, steps: int) -> Sequence[float]: ...
+
+    def rates(self, t: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 class ConditionalDenoiser(Protocol):
@@ -53,9 +63,40 @@ class NoiseSchedule:
         Raises:
             UserError: if `steps` is not within 1..T.
         """
-        if not 1 <= steps <= self.timesteps:
-            raise UserError(f"{steps} sampling steps are not possible; choose 1 to {self.timesteps}.")
+        _check_steps(steps, self.timesteps)
         return [round(self.timesteps * (steps - i) / steps) - 1 for i in range(steps)]
+
+
+@dataclass(frozen=True)
+class KarrasSchedule:
+    """Noise levels by sigma, noise over signal (Karras et al., 2022): even strides of sigma to the power of 1 / rho.
+
+    Latents stay at unit variance: signal 1 / sqrt(1 + sigma^2), noise sigma / sqrt(1 + sigma^2).
+    """
+
+    smallest: float = 0.002
+    largest: float = 80.0
+    rho: float = 7.0
+
+    def rates(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Factors on signal and noise at sigmas `[B]`, each `[B, 1, 1]`; their squares add up to 1."""
+        signal = (1 + t.square()).rsqrt().view(-1, 1, 1)
+        return signal, t.view(-1, 1, 1) * signal
+
+    def times(self, steps: int) -> list[float]:
+        """The S sigmas of a sampling run, falling from `largest` to `smallest`.
+
+        Raises:
+            UserError: if `steps` is not within 1..1000.
+        """
+        _check_steps(steps, MOST_STEPS)
+        first, last = self.largest ** (1 / self.rho), self.smallest ** (1 / self.rho)
+        return [(first + i / max(1, steps - 1) * (last - first)) ** self.rho for i in range(steps)]
+
+
+def _check_steps(steps: int, most: int) -> None:
+    if not 1 <= steps <= most:
+        raise UserError(f"{steps} sampling steps are not possible; choose 1 to {most}.")
 
 
 def diffusion_loss(
@@ -69,9 +110,9 @@ def diffusion_loss(
 ) -> Tensor:
     """Mean squared error of the denoiser's estimate of the clean latents, at one random timestep per sample.
 
-    The network predicts the clean latent itself (x0), neither the noise nor v: latents of adapters lie near a thin
-    set (a few locations, a path of checkpoints at each) inside C x L numbers. A small network can output points of
-    that set, but could not pass C x L numbers of noise through; and each step's estimate is an adapter to look at.
+    The plain form, as in the paper: the network predicts the clean latent itself, over latents of one scale. Where
+    the differences between locations are a hundred times those within one, it returns each condition's mean whatever
+    the noise (see `residual.ResidualDenoiser`, which does not).
 
     Args:
         denoiser: the network to train.
@@ -92,21 +133,57 @@ def diffusion_loss(
     return F.mse_loss(denoiser(schedule.add_noise(latents, noise, t), t, condition), latents)
 
 
-def sample_ddim(denoise: Denoise, noise: Tensor, schedule: NoiseSchedule, steps: int) -> Iterator[Tensor]:
-    """Deterministic DDIM (eta 0, unclipped, "trailing" timesteps) from pure noise `[N, C, L]`.
+def sample_ddim(
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: Schedule,
+    steps: int,
+    *,
+    eta: float = 0.0,
+    rngs: Sequence[torch.Generator] = (),
+) -> Iterator[Tensor]:
+    """DDIM (unclipped) from pure noise `[N, C, L]`: deterministic with `eta` 0, with fresh noise at every step else.
+
+    Args:
+        denoise: what estimates the clean latents.
+        noise: of unit variance.
+        schedule: the noise levels.
+        steps: S.
+        eta: share of DDPM's fresh noise that every step adds (Song et al., 2021, equation 16); 1 is ancestral sampling.
+        rngs: one for each sample, on the CPU; needed where eta is not 0.
 
     Yields:
         The estimate of the clean latents, `[N, C, L]`, at each of the S = `steps` steps; the last one is the sample.
 
     Raises:
-        UserError: if `steps` is not within 1..T.
+        UserError: if `steps` is not possible.
     """
+    for _, clean in trajectory(denoise, noise, schedule, steps, eta=eta, rngs=rngs):
+        yield clean
+
+
+def trajectory(
+    denoise: Denoise,
+    noise: Tensor,
+    schedule: Schedule,
+    steps: int,
+    *,
+    eta: float = 0.0,
+    rngs: Sequence[torch.Generator] = (),
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """As `sample_ddim`, but yields the noisy latents beside the estimate that is made from them."""
     times = schedule.times(steps)
     noisy = noise
     for now, following in zip(times, [*times[1:], None], strict=True):
         t = torch.full((len(noisy),), now, device=noisy.device)
         clean = denoise(noisy, t)
-        yield clean
+        yield noisy, clean
         if following is not None:
-            signal, spread = schedule.rates(t[:1])
-            noisy = schedule.add_noise(clean, (noisy - signal * clean) / spread, torch.full_like(t, following))
+            signal, spread = schedule.rates(t)
+            later, less = schedule.rates(torch.full_like(t, following))
+            fresh = eta * (less / spread) * (1 - (signal / later).square()).clamp(min=0).sqrt()
+            direction = (less.square() - fresh.square()).clamp(min=0).sqrt()
+            noisy = later * clean + direction * (noisy - signal * clean) / spread
+            if eta:
+                draws = [torch.randn(noisy.shape[1:], generator=rng) for rng in rngs]
+                noisy = noisy + fresh * torch.stack(draws).to(noisy)

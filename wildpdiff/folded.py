@@ -1,4 +1,4 @@
-"""A classifier for looking only: batch-norms folded into the convolutions, twice as fast on a CPU."""
+"""A frozen classifier whose batch-norms are folded into its convolutions: twice as fast on a CPU, also to tune rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .backbone import Backbone, deltas, prepared, weight_of
@@ -44,13 +45,26 @@ class Folded:
             UserError: if D is not the layout's.
         """
         added = deltas(self.layout, adapter) if isinstance(adapter, Tensor) else adapter
-        for name, plain in self._plain.items():
-            delta = added.get(name)
-            weight = plain if delta is None else plain + delta.to(plain.device)
-            scale = self._scale.get(name)
-            weight = weight if scale is None else weight * scale
+        for name, weight in self._weights(added).items():
             weight_of(self.network, name).copy_(weight)
         return self
+
+    def logits(self, row: Tensor, pixels: Tensor) -> Tensor:
+        """Logits `[M, K]` of prepared pixels under one raw row `[D]`, differentiable in the row; nothing is changed.
+
+        Batch-norm statistics are frozen by the folding, so none leak out of the row.
+        """
+        weights = {f"{name}.weight": weight for name, weight in self._weights(deltas(self.layout, row)).items()}
+        logits: Tensor = functional_call(self.network, weights, (pixels,))
+        return logits
+
+    def _weights(self, added: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The adapted convolutions' folded weights with what is to be added to each."""
+        weights = {}
+        for name, plain in self._plain.items():
+            weight = plain + added[name].to(plain.device) if name in added else plain
+            weights[name] = weight * self._scale[name] if name in self._scale else weight
+        return weights
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,15 +14,24 @@ import torch
 from torch import Tensor, nn
 
 from .adapter import AdapterLayout
+from .codec import LinearCodec, LinearCodecConfig
 from .denoiser import Denoiser, DenoiserConfig
-from .diffusion import NoiseSchedule, sample_ddim
+from .diffusion import KarrasSchedule, NoiseSchedule, Schedule, trajectory
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, save_tensors, sha256
-from .normalize import Standardizer
-from .vae import AdapterVAE, VAEConfig
+from .residual import ResidualConfig, ResidualDenoiser
+from .vae import VAECodec, VAEConfig
 
-FORMAT = 1
+FORMAT = 2
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+#: Tensors of fewer numbers keep float32 in a file of half precision: they are measurements that much depends on.
+SMALL = 16_384
+
+CodecConfig = LinearCodecConfig | VAEConfig
+AnyDenoiserConfig = ResidualConfig | DenoiserConfig
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (LinearCodecConfig, VAEConfig, ResidualConfig, DenoiserConfig)
+}
 
 
 @dataclass(frozen=True)
@@ -30,37 +40,55 @@ class GeneratorConfig:
 
     Attributes:
         layout: the adapters that it writes.
-        vae: shape of the codec; its dim is the layout's.
-        denoiser: shape of the denoiser; C and L are the codec's.
-        schedule: the diffusion's noise levels.
+        codec: a linear codec, or the paper's autoencoder; its dim is the layout's.
+        denoiser: a mean and a diffusion of what remains, or the paper's plain UNet; its latents are the codec's.
         condition_name: name of the condition (`Condition.name`) whose embeddings it understands.
         backbone_fingerprint: the shared network that its adapters belong to.
     """
 
     layout: AdapterLayout
-    vae: VAEConfig
-    denoiser: DenoiserConfig
-    schedule: NoiseSchedule
+    codec: CodecConfig
+    denoiser: AnyDenoiserConfig
     condition_name: str
     backbone_fingerprint: str
 
     def __post_init__(self) -> None:
-        latent = (self.vae.channels, self.vae.chunks)
-        if self.vae.dim != self.layout.dim or latent != (self.denoiser.channels, self.denoiser.length):
+        if self.codec.dim != self.layout.dim or self.latent_shape != _taken(self.denoiser):
             raise ValueError("the codec must fit the layout, and the denoiser the codec's latents")
+
+    @property
+    def latent_shape(self) -> tuple[int, int]:
+        """C and L of a latent."""
+        codec = self.codec
+        return (1, codec.components) if isinstance(codec, LinearCodecConfig) else (codec.channels, codec.chunks)
 
     @classmethod
     def of(
-        cls, layout: AdapterLayout, *, condition_name: str, condition_dim: int, backbone_fingerprint: str
+        cls,
+        layout: AdapterLayout,
+        *,
+        condition_name: str,
+        condition_dim: int,
+        backbone_fingerprint: str,
+        components: int = 96,
     ) -> "GeneratorConfig":
-        """The default shapes, for a layout and a condition."""
-        vae = VAEConfig(layout.dim)
-        denoiser = DenoiserConfig(condition_dim, channels=vae.channels, length=vae.chunks)
-        return cls(layout, vae, denoiser, NoiseSchedule(), condition_name, backbone_fingerprint)
+        """The default shapes, for a layout and a condition: a linear codec of `components` numbers, and a residual
+        diffusion."""
+        codec = LinearCodecConfig(layout.dim, components)
+        return cls(layout, codec, ResidualConfig(condition_dim, components), condition_name, backbone_fingerprint)
+
+    def plain(self, *, autoencoder: bool = False) -> "GeneratorConfig":
+        """The paper's form for the same adapters: a UNet over latents of one scale; with `autoencoder`, its codec too."""
+        vae = VAEConfig(self.layout.dim)
+        codec = vae if autoencoder else self.codec
+        channels, length = (vae.channels, vae.chunks) if autoencoder else self.latent_shape
+        unet = DenoiserConfig(self.denoiser.condition_dim, channels=channels, length=length)
+        return dataclasses.replace(self, codec=codec, denoiser=unet)
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as a JSON value."""
-        return dataclasses.asdict(self) | {"layout": self.layout.to_json()}
+        parts = {"codec": _tagged(self.codec), "denoiser": _tagged(self.denoiser)}
+        return dataclasses.asdict(self) | parts | {"layout": self.layout.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "GeneratorConfig":
@@ -70,23 +98,42 @@ class GeneratorConfig:
             UserError: if the value is no configuration.
         """
         try:
-            denoiser = dict(value["denoiser"])
             return cls(
                 AdapterLayout.from_json(value["layout"]),
-                VAEConfig(**value["vae"]),
-                DenoiserConfig(**(denoiser | {"widths": tuple(denoiser["widths"])})),
-                NoiseSchedule(**value["schedule"]),
+                _untagged(value["codec"]),
+                _untagged(value["denoiser"]),
                 str(value["condition_name"]),
                 str(value["backbone_fingerprint"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(
                 f"'{CONFIG}' is damaged or of another version; fetch or make the generator anew."
             ) from error
 
 
+def _taken(denoiser: AnyDenoiserConfig) -> tuple[int, int]:
+    return (1, denoiser.length) if isinstance(denoiser, ResidualConfig) else (denoiser.channels, denoiser.length)
+
+
+def _tagged(config: CodecConfig | AnyDenoiserConfig) -> dict[str, Any]:
+    return {"kind": type(config).__name__} | dataclasses.asdict(config)
+
+
+def _untagged(value: Mapping[str, Any]) -> Any:
+    parts = {key: tuple(part) if isinstance(part, list) else part for key, part in value.items() if key != "kind"}
+    return _KINDS[value["kind"]](**parts)
+
+
+def _codec(config: CodecConfig) -> LinearCodec | VAECodec:
+    return LinearCodec(config) if isinstance(config, LinearCodecConfig) else VAECodec(config)
+
+
+def _denoiser(config: AnyDenoiserConfig) -> ResidualDenoiser | Denoiser:
+    return ResidualDenoiser(config) if isinstance(config, ResidualConfig) else Denoiser(config)
+
+
 class AdapterGenerator(nn.Module):
-    """Writes adapters for a place: standardizer, codec, denoiser and schedule, and the names of what they belong to."""
+    """Writes adapters for a place: codec, denoiser and schedule, and the names of what they belong to."""
 
     def __init__(self, config: GeneratorConfig, notes: Mapping[str, str] | None = None) -> None:
         """A generator with random weights; see `untrained`, `train.train_generator` and `from_pretrained`.
@@ -98,9 +145,8 @@ class AdapterGenerator(nn.Module):
         super().__init__()
         self.config = config
         self.notes = dict(notes or {})
-        self.standardizer = Standardizer(config.layout.dim)
-        self.vae = AdapterVAE(config.vae)
-        self.denoiser = Denoiser(config.denoiser)
+        self.codec = _codec(config.codec)
+        self.denoiser = _denoiser(config.denoiser)
 
     @classmethod
     def untrained(
@@ -117,9 +163,14 @@ class AdapterGenerator(nn.Module):
         return self.config.layout
 
     @property
-    def schedule(self) -> NoiseSchedule:
+    def schedule(self) -> Schedule:
         """The diffusion's noise levels."""
-        return self.config.schedule
+        return KarrasSchedule() if isinstance(self.denoiser, ResidualDenoiser) else NoiseSchedule()
+
+    @property
+    def numbers(self) -> int:
+        """All numbers that it stores."""
+        return sum(tensor.numel() for tensor in self.state_dict().values())
 
     @property
     def condition_name(self) -> str:
@@ -139,7 +190,7 @@ class AdapterGenerator(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self.standardizer.mean.device
+        return next(self.denoiser.parameters()).device
 
     @property
     def fingerprint(self) -> str:
@@ -185,18 +236,20 @@ class AdapterGenerator(nn.Module):
             UserError: if the rows have another D.
         """
         self.layout.check(rows)
-        return self.vae.encode_standard(self.standardizer.normalize(rows.to(self.device)))
+        return self.codec.encode(rows.to(self.device))
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents `[N, C, L]` -> raw rows `[N, D]`."""
-        return self.standardizer.denormalize(self.vae.decode_standard(latents))
+        return self.codec.decode(latents)
 
     def reconstruct(self, rows: Tensor) -> Tensor:
         """Raw rows `[N, D]` through the codec alone, there and back: what is lost here is not the diffusion's fault."""
         return self.decode(self.encode(rows))
 
-    def path(self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0) -> Iterator[Tensor]:
+    def path(
+        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
+    ) -> Iterator[Tensor]:
         """Denoise from pure noise, one estimate after the other.
 
         Args:
@@ -205,32 +258,44 @@ class AdapterGenerator(nn.Module):
             guidance: how far to follow the condition: 0 ignores it, 1 follows it as trained, more exaggerates it.
             seed: row i of the batch starts from the noise of seed + i, so it is the adapter that
                 `condition[i:i+1]` with `seed + i` gives, on every device.
+            eta: fresh noise in every step: 0 none (DDIM), 1 as much as DDPM.
 
         Yields:
             Estimates of the clean latents, `[N, C, L]`, S of them; `decode` makes adapters of them.
 
         Raises:
-            UserError: at once, if the condition has another shape or is not finite, or `steps` or `guidance` is
+            UserError: at once, if the condition has another shape or is not finite, or `steps`, `guidance` or `eta` is
                 out of range.
         """
+        walked = self.walk(condition, steps=steps, guidance=guidance, seed=seed, eta=eta)
+        return (estimate for _, estimate in walked)
+
+    def walk(
+        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `path`, but yields the noisy latents, too: (noisy, estimate), each `[N, C, L]`, before each of S steps."""
         condition = self._checked(condition, guidance).to(self.device)
         if not 0 <= seed < 2**62:
             raise UserError(f"The seed must be a whole number from 0 to 2^62, not {seed}.")
+        if not 0 <= eta <= 1:
+            raise UserError(f"The share of fresh noise (eta) must lie in 0..1, not {eta:g}.")
         self.schedule.times(steps)
-        shape = (self.config.vae.channels, self.config.vae.chunks)
-        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(len(condition))]
-        return self._path(condition, torch.stack(noises).to(self.device), steps, guidance)
+        rngs = [torch.Generator().manual_seed(seed + i) for i in range(len(condition))]
+        noise = torch.stack([torch.randn(self.config.latent_shape, generator=rng) for rng in rngs]).to(self.device)
+        return self._walk(condition, noise, steps, guidance, eta, rngs)
 
-    def generate(self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0) -> Tensor:
+    def generate(
+        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
+    ) -> Tensor:
         """Raw rows `[N, D]` for embeddings `[N, E]`; arguments and errors as in `path`."""
-        *_, latents = self.path(condition, steps=steps, guidance=guidance, seed=seed)
+        *_, latents = self.path(condition, steps=steps, guidance=guidance, seed=seed, eta=eta)
         return self.decode(latents)
 
     def half_precision_(self) -> "AdapterGenerator":
         """Round every weight to what float16 can hold, so that saving as float16 loses nothing; returns itself."""
         with torch.no_grad():
             for tensor in self.state_dict().values():
-                tensor.copy_(tensor.half())
+                tensor.copy_(_stored(tensor, torch.float16))
         return self
 
     def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
@@ -241,22 +306,25 @@ class AdapterGenerator(nn.Module):
             dtype: of the stored weights; call `half_precision_` before storing float16, or rows change a little.
         """
         folder = Path(folder)
-        save_tensors(folder / WEIGHTS, {name: tensor.to(dtype) for name, tensor in self.state_dict().items()})
+        save_tensors(folder / WEIGHTS, {name: _stored(tensor, dtype) for name, tensor in self.state_dict().items()})
         about = {"format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS), "notes": self.notes}
         save_json(folder / CONFIG, about | self.config.to_json())
 
-    def with_fresh_denoiser(self, *, seed: int = 0) -> "AdapterGenerator":
-        """A generator with this one's codec and an untrained denoiser whose weights depend on the seed alone."""
+    def with_fresh_denoiser(self, config: AnyDenoiserConfig | None = None, *, seed: int = 0) -> "AdapterGenerator":
+        """A generator with this one's codec and an untrained denoiser (None: of the same shape) whose weights depend on
+        the seed alone."""
         other = copy.deepcopy(self)
+        other.config = dataclasses.replace(self.config, denoiser=config or self.config.denoiser)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            other.denoiser = Denoiser(self.config.denoiser).to(self.device)
+            other.denoiser = _denoiser(other.config.denoiser).to(self.device)
         return other
 
     def save_denoiser(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the denoiser alone, for `with_denoiser` of a generator with the same codec."""
-        weights = {name: tensor.to(dtype) for name, tensor in self.denoiser.state_dict().items()}
-        save_tensors(path, weights, {"codec": self.codec_fingerprint})
+        weights = {name: _stored(tensor, dtype) for name, tensor in self.denoiser.state_dict().items()}
+        about = {"codec": self.codec_fingerprint, "denoiser": json.dumps(_tagged(self.config.denoiser))}
+        save_tensors(path, weights, about)
 
     def with_denoiser(self, path: Path) -> "AdapterGenerator":
         """This generator with the denoiser that `save_denoiser` wrote.
@@ -267,10 +335,10 @@ class AdapterGenerator(nn.Module):
         tensors, metadata = load_tensors(path)
         if metadata.get("codec") != self.codec_fingerprint:
             raise UserError(f"'{Path(path).name}' belongs to another codec; fetch or make the generator anew.")
-        other = self.with_fresh_denoiser()
         try:
+            other = self.with_fresh_denoiser(_untagged(json.loads(metadata["denoiser"])))
             other.denoiser.load_state_dict(tensors)
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"'{Path(path).name}' does not fit '{CONFIG}'; fetch or make it anew.") from error
         return other.eval()
 
@@ -308,17 +376,31 @@ class AdapterGenerator(nn.Module):
         return condition.float()
 
     @torch.no_grad()
-    def _path(self, condition: Tensor, noise: Tensor, steps: int, guidance: float) -> Iterator[Tensor]:
+    def _walk(
+        self,
+        condition: Tensor,
+        noise: Tensor,
+        steps: int,
+        guidance: float,
+        eta: float,
+        rngs: list[torch.Generator],
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         null = self.denoiser.unconditional(len(condition))
         both = torch.cat([condition, null])
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-            if guidance == 1:
-                return self.denoiser(noisy, t, condition)
+            if guidance in (0, 1):
+                return self.denoiser(noisy, t, condition if guidance else null)
             follow, ignore = self.denoiser(noisy.repeat(2, 1, 1), t.repeat(2), both).chunk(2)
             return ignore + guidance * (follow - ignore)
 
-        yield from sample_ddim(denoise, noise, self.schedule, steps)
+        for noisy, clean in trajectory(denoise, noise, self.schedule, steps, eta=eta, rngs=rngs):
+            yield tuple(self.denoiser.place(part, condition, guidance) for part in (noisy, clean))  # type: ignore[misc]
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor as it goes into a file: whole numbers and small tensors as they are."""
+    return tensor.to(dtype) if tensor.is_floating_point() and tensor.numel() >= SMALL else tensor
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from .adapter import AdapterLayout
 from .errors import UserError
+from .normalize import Standardizer
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,34 @@ class AdapterVAE(nn.Module):
 
     def _project(self, rows: Tensor) -> Tensor:
         return torch.bmm(self._chunks(rows), self.local).permute(1, 2, 0)
+
+
+class VAECodec(nn.Module):
+    """The paper's codec, raw rows <-> latents: a standardizer and an `AdapterVAE` behind the same door as `LinearCodec`."""
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.standardizer = Standardizer(config.dim)
+        self.vae = AdapterVAE(config)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """C and L of a latent."""
+        return self.config.channels, self.config.chunks
+
+    def standardize(self, rows: Tensor, layout: AdapterLayout) -> Tensor:
+        """Measure raw rows `[N, D]` and give them at unit scale."""
+        self.standardizer.load_state_dict(Standardizer.fit(rows, layout).state_dict())
+        return self.standardizer.normalize(rows)
+
+    def encode(self, rows: Tensor) -> Tensor:
+        """Raw rows `[N, D]` -> latents `[N, C, L]` of about unit scale."""
+        return self.vae.encode_standard(self.standardizer.normalize(rows))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents `[N, C, L]` -> raw rows `[N, D]`."""
+        return self.standardizer.denormalize(self.vae.decode_standard(latents))
 
 
 def vae_loss(vae: AdapterVAE, rows: Tensor, rng: torch.Generator) -> Tensor:

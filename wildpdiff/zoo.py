@@ -1,9 +1,11 @@
-"""The zoo: a folder of fine-tuned rows, one safetensors file a location, that grows and survives a kill."""
+"""The zoo: fine-tuned rows. A folder that grows and survives a kill; or, in a bundle, all of them as latents."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +13,10 @@ from torch import Tensor
 from .adapter import AdapterLayout
 from .errors import UserError
 from .files import header, load_tensors, save_tensors
+from .generator import AdapterGenerator
+
+#: Rows that the generator learned from; those of the same runs that it never saw; those of runs that it never saw.
+Kind = Literal["shown", "held_out", "other_runs"]
 
 
 class Zoo:
@@ -88,3 +94,80 @@ class Zoo:
 
     def _path(self, location: str) -> Path:
         return self.folder / f"{location}.safetensors"
+
+
+@dataclass(frozen=True)
+class CodedZoo:
+    """All fine-tuned rows of a regime in a few kilobytes each: as latents of the generator's codec.
+
+    Several independent runs a location, of which some are kept from the generator as a whole, and of the others every
+    fourth row.
+
+    Attributes:
+        locations: Q of them, in the order of the bundle.
+        latents: of R runs of J rows each, `[Q, R, J, k]`.
+        shown: which rows the generator learned from, bool `[R, J]`.
+        beyond: how far each row lies from what its latent stands for, `[Q, R, J]`, in raw units: what the codec loses.
+        generator: whose codec they belong to.
+    """
+
+    locations: tuple[str, ...]
+    latents: Tensor
+    shown: Tensor
+    beyond: Tensor
+    generator: AdapterGenerator
+
+    @classmethod
+    def of_rows(
+        cls, locations: Sequence[str], rows: Sequence[Tensor], shown: Tensor, generator: AdapterGenerator
+    ) -> CodedZoo:
+        """Code raw rows `[R, J, D]` of each location."""
+        latents, beyond = [], []
+        for part in rows:
+            coded = generator.encode(part.flatten(0, 1))
+            beyond.append((generator.decode(coded) - part.flatten(0, 1)).norm(dim=1).view(part.shape[:2]))
+            latents.append(coded[:, 0].view(*part.shape[:2], -1))
+        return cls(tuple(locations), torch.stack(latents), shown, torch.stack(beyond), generator)
+
+    def coded(self, location: str, kind: Kind = "shown") -> Tensor:
+        """Latents `[N, k]` of one location.
+
+        Raises:
+            UserError: if there is no such location.
+        """
+        if location not in self.locations:
+            raise UserError(f"The zoo has no rows of location '{location}'; it has {', '.join(self.locations)}.")
+        latents, whole = self.latents[self.locations.index(location)].float(), self.shown.any(dim=1)
+        if kind == "other_runs":
+            return latents[~whole].flatten(0, 1)
+        return latents[self.shown if kind == "shown" else ~self.shown & whole[:, None]]
+
+    def rows(self, location: str, kind: Kind = "shown", *, at_most: int | None = None) -> Tensor:
+        """Raw rows `[N, D]` of one location as the codec gives them back, evenly spaced if more than `at_most`.
+
+        Raises:
+            UserError: if there is no such location.
+        """
+        latents = self.coded(location, kind)
+        if at_most is not None and len(latents) > at_most:
+            latents = latents[torch.linspace(0, len(latents) - 1, at_most).round().long()]
+        return self.generator.decode(latents[:, None].to(self.generator.device)).cpu()
+
+    def save(self, path: Path) -> None:
+        """Write the latents, in half precision."""
+        tensors = {"latents": self.latents.half(), "shown": self.shown, "beyond": self.beyond.half()}
+        about = {"codec": self.generator.codec_fingerprint, "locations": ",".join(self.locations)}
+        save_tensors(path, tensors, about)
+
+    @classmethod
+    def load(cls, path: Path, locations: Sequence[str], generator: AdapterGenerator) -> CodedZoo:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged, or belongs to another codec.
+        """
+        tensors, about = load_tensors(path)
+        if about.get("codec") != generator.codec_fingerprint:
+            raise UserError(f"'{path.name}' belongs to another codec; fetch or make the bundle anew.")
+        parts = (tensors["latents"].float(), tensors["shown"], tensors["beyond"].float())
+        return cls(tuple(locations), *parts, generator)

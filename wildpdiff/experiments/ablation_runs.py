@@ -19,6 +19,7 @@ from ..files import load_tensors, sha256
 from ..generator import AdapterGenerator, GeneratorConfig
 from ..loop import Step
 from ..train import GeneratorRecipe, train_generator
+from ..vae import VAEConfig
 from ..weightspace import nearest
 from ..zoo import Zoo
 from .lab import Lab
@@ -104,14 +105,15 @@ def variants(lab: Lab) -> dict[str, Variant]:
     Raises:
         UserError: if the training folder has no whole zoo of regime H, or no location of it is usable.
     """
-    zoo, locations = lab.zoo(REGIME), lab.locations(REGIME)
-    most = min((len(lab.rows(REGIME, location)) for location in locations), default=0)
-    if not zoo.folder.is_relative_to(lab.work) or most < 2:
+    zoo = lab.zoo(REGIME)
+    locations = tuple(location for location in lab.bundle.seen if zoo.count(location) > 1)
+    most = min((zoo.count(location) for location in locations), default=0)
+    if most < 2:
         raise UserError(
-            "The ablations train on the whole zoo of regime H, which this training folder lacks; name one that "
-            "`wildpdiff train` has finished with --run DIR."
+            "The ablations train on one long run a location of regime H, which this training folder lacks; grow it "
+            f"with `wildpdiff zoo --regime H --interval {lab.recipe.finetune.interval} --out DIR`, DIR its folder."
         )
-    config = lab.bundle.generator(REGIME).config
+    config = lab.bundle.generator(REGIME).config.plain(autoencoder=True)
     whole = Variant(
         lab.work / "ablations" / "both",
         zoo.folder,
@@ -119,7 +121,7 @@ def variants(lab: Lab) -> dict[str, Variant]:
         most,
         embeddings(lab, locations),
         config,
-        lab.recipe.generator,
+        lab.recipe.plain,
         lab.recipe.seed,
     )
     found = {name: _with_noise(whole, name) for name in NOISES}
@@ -139,11 +141,13 @@ def embeddings(lab: Lab, locations: Sequence[str]) -> Tensor:
 
 def _with_noise(whole: Variant, name: str) -> Variant:
     on_rows, on_latents = NOISES[name]
-    vae = whole.config.vae
+    vae = whole.config.codec
+    if not isinstance(vae, VAEConfig):
+        raise TypeError("the ablations train an autoencoder")
     vae = replace(
         vae, input_noise=vae.input_noise if on_rows else 0.0, latent_noise=vae.latent_noise if on_latents else 0.0
     )
-    return replace(whole, folder=whole.folder.parent / name, config=replace(whole.config, vae=vae))
+    return replace(whole, folder=whole.folder.parent / name, config=replace(whole.config, codec=vae))
 
 
 def train_variant(variant: Variant) -> Iterator[Step]:
@@ -207,7 +211,7 @@ class Place:
     @cached_property
     def tuned(self) -> Tensor:
         """All usable fine-tuned rows `[J, D]`."""
-        return finite(self.lab.rows(REGIME, self.location))
+        return finite(self.lab.rows(REGIME, self.location, interval=self.lab.recipe.finetune.interval))
 
     @cached_property
     def spread(self) -> float:

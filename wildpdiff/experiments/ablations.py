@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..loop import Step
+from ..normalize import Standardizer
 from ..weightspace import nearest
 from .ablation_figures import figures
 from .ablation_report import says, tables
@@ -90,7 +91,7 @@ def likeness(place: Place) -> Data:
     """Whether adapters err on the same images: fine-tuned, generated, and fine-tuned with noise (p-diff, Figure 4)."""
     known, made = even(place.tuned, KNOWN), place.made("ours")
     distance = float(nearest(made.rows, place.tuned)[1].mean())
-    scale = place.generators["ours"].standardizer.scale.cpu()
+    scale = Standardizer.fit(place.tuned, place.generators["ours"].layout).scale
     right = {"fine_tuned": place.right(known), "generated": made.right}
     origins = even(known, NOISY)
     for factor in DISTANCES:

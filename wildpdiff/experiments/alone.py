@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..generator import AdapterGenerator
 from ..loop import Step
+from ..normalize import Standardizer
 from ..weightspace import nearest
-from .baselines import gaussian_in_pca, noisy
-from .generators import discard, fresh_generator, means, train_unconditional
+from .baselines import gaussian_in_pca, means_of_few, noisy
+from .generators import config_of, discard, train_unconditional
 from .grow import grow
 from .jobs import location_jobs, write_starts
 from .lab import Lab
@@ -51,13 +52,13 @@ def candidates(lab: Lab, interval: int) -> dict[str, Tensor]:
     known, generator = rows_of(lab, interval), generator_of(lab, interval)
     rows = generated(lab, generator)
     index, distance = nearest(rows, known)
-    scale = generator.standardizer.scale.cpu()
+    scale = Standardizer.fit(known, generator.layout).scale
     return {
         "generated": rows,
         "held_out": lab.rows(REGIME, location_of(lab), at_most=lab.samples, interval=interval),
         "noise": noisy(known[index], distance, lab.seed),
         "scaled_noise": noisy(known[index], distance, lab.seed, scale=scale),
-        "means": means(known, lab.samples, seed=lab.seed),
+        "means": means_of_few(known, lab.samples, seed=lab.seed),
         "gaussian": gaussian_in_pca(known, lab.samples, seed=lab.seed),
     }
 
@@ -82,9 +83,11 @@ def _trained(lab: Lab, interval: int) -> Iterator[Step]:
     if (folder / "config.json").exists():
         return
     notes = {"recipe": lab.recipe.name, "regime": REGIME, "location": location_of(lab), "interval": str(interval)}
-    generator = fresh_generator(lab.recipe, lab.bundle.backbone, lab.bundle.folder, notes)
-    rows, soups = rows_of(lab, interval), lab.recipe.soups
-    yield from train_unconditional(generator, rows, lab.recipe.generator, soups=soups, folder=folder)
+    config = config_of(
+        lab.recipe, lab.bundle.backbone, lab.bundle.folder, components=lab.recipe.alone_components
+    )
+    generator = AdapterGenerator.untrained(config, seed=lab.recipe.seed, notes=notes)
+    yield from train_unconditional(generator, rows_of(lab, interval), lab.recipe.generator, folder=folder)
     generator.save_pretrained(folder)
     discard(folder)
 

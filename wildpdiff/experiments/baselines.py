@@ -91,12 +91,19 @@ def gaussian_in_pca(rows: Tensor, count: int, *, seed: int, k: int = 32) -> Tens
     return codec.decode(coefficients.mean(dim=0) + drawn * spread)
 
 
+def means_of_few(rows: Tensor, count: int, *, seed: int) -> Tensor:
+    """`count` means of 2 to 4 random rows of `[N, D]`: `[count, D]`."""
+    rng = torch.Generator().manual_seed(seed)
+    sizes = torch.randint(2, 5, (count,), generator=rng).tolist()
+    return torch.stack([rows[torch.randint(len(rows), (size,), generator=rng)].mean(dim=0) for size in sizes])
+
+
 def codec_prior(generator: AdapterGenerator, count: int, seed: int) -> Tensor:
     """`count` raw rows `[N, D]` that the codec alone makes of standard normal latents; row i has the noise of seed + i.
 
     It is the noise that `generator.generate` starts from with the same seed, without a step of denoising.
     """
-    shape = (generator.config.vae.channels, generator.config.vae.chunks)
+    shape = generator.config.latent_shape
     latents = [torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)]
     return generator.decode(torch.stack(latents).to(generator.device))
 

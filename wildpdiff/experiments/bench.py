@@ -19,7 +19,7 @@ from ..backbone import ARCHITECTURE, prepared
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, best_batch
-from ..lora import attach, trainable
+from ..folded import Folded
 
 STEPS, BATCH = 50, 16
 
@@ -91,14 +91,14 @@ def _generate(bundle: Bundle) -> Callable[[], object]:
 
 
 def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
-    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][0].to(bundle.device)
-    model = attach(bundle.backbone, row).to(bundle.device)
-    optimizer = torch.optim.AdamW(trainable(model), lr=1e-4)
+    row = bundle.means(bundle.regime)[0].to(bundle.device)
+    folded, row = Folded(bundle.backbone), torch.nn.Parameter(row)
+    optimizer = torch.optim.AdamW([row], lr=1e-4)
     photographs = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "bench", BATCH)
     pixels, labels = photographs.pixels.to(bundle.device), photographs.labels.to(bundle.device)
 
     def step() -> None:
-        loss = cross_entropy(model(prepared(pixels)), labels)
+        loss = cross_entropy(folded.logits(row, prepared(pixels)), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -108,7 +108,7 @@ def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
 
 def _adapted(bundle: Bundle) -> Callable[[], object]:
     images = bundle.world.images(bundle.seen[0], "eval")
-    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][:1]
+    row = bundle.means(bundle.regime)[:1]
     return lambda: accuracy(bundle.backbone, row, images.pixels, images.labels)
 
 

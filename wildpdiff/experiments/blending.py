@@ -10,28 +10,29 @@ import torch
 from torch import Tensor
 
 from ..bundle import blend
+from ..connect import curve, pair_shares
 from ..errors import UserError
 from ..evaluate import correct_products
 from ..loop import Step
 from .baselines import product_average, softmax_merge, weighted
-from .jobs import BLEND, blend_name, held_out_pairs, pairs
+from .jobs import held_out_pairs, pairs
 from .lab import Data, Lab
 from .statistics import Estimate, estimate
 
 #: Ways that start from noise, so that one condition gives many adapters; the others give one.
 GENERATED = ("ours", "paper", "latents")
-WAYS = (*GENERATED, "weights", "products", "softmax")
+WAYS = (*GENERATED, "curve", "weights", "products", "softmax")
 MEANING = {
-    "ours": "generated at the blended condition, trained with rows of blends",
-    "paper": "generated at the blended condition by a denoiser that never saw a blend",
+    "ours": "generated at the blended condition, by a mean that follows curves of other pairs",
+    "paper": "generated at the blended condition by the paper's plain denoiser, which never saw a blend",
     "latents": "blend of the two latents that both conditions lead to from one noise",
+    "curve": "a point of the curve between both locations, without a generator",
     "weights": "weighted ensemble of both locations' mean fine-tuned rows",
     "products": "the same of the products BA, not of the factors",
     "softmax": "softmax merge of the three locations most like the blended condition",
     "own": "each location's own fine-tuned adapters at home",
     "joint": "one adapter trained on all seen locations",
     "pretrained": "no adapter",
-    "blended": "rows fine-tuned on the blend itself",
 }
 _AT_ONCE = 32
 
@@ -77,7 +78,7 @@ class Plan:
     def steps(self) -> int:
         """Steps of `measured`: one a location in each part of it, and one to close each regime."""
         parts = sum(1 + (1 + len(self.copies)) * len(ends(group)) for group in self.pairs.values())
-        return 2 * len(ends(self.all_pairs)) + parts
+        return len(ends(self.all_pairs)) + parts
 
     def blends(self, regime: str, way: str) -> list[Blend]:
         """The blends of a way, each as often as it is to be made."""
@@ -129,12 +130,12 @@ def measured(
 ) -> Iterator[tuple[Step, Data]]:
     """Measure a plan into `data`; yields (step, data) after each location of each part.
 
-    `constants[location]` gets `pretrained` and `joint`, `blended` the rows fine-tuned on blends where there are any,
+    `constants[location]` gets `pretrained` and `joint`,
     `own[regime][location]` the fine-tuned rows at home and `cells` the rest. `close(regime, tables by way)` is called
     when a regime is whole.
     """
     data |= {"locations": list(ends(plan.all_pairs)), "regimes": list(plan.pairs)}
-    data |= {"constants": {}, "blended": [], "own": {}, "cells": []}
+    data |= {"constants": {}, "own": {}, "cells": []}
     for index, _ in enumerate(_stages(lab, plan, data, close)):
         yield Step(index + 1, plan.steps, 0.0), data
 
@@ -146,8 +147,6 @@ def _stages(
         right = lab.right(torch.stack([torch.zeros_like(lab.bundle.joint), lab.bundle.joint]), location)
         data["constants"][location] = {"pretrained": short(estimate(right[:1])), "joint": short(estimate(right[1:]))}
         yield
-    tables = yield from rights(lab, *_blended(lab, plan), ends(plan.all_pairs))
-    data["blended"] = _cells(lab, "", "blended", tables)
     for regime, group in plan.pairs.items():
         known, by_way = Known.of(lab, regime), {}
         data["own"][regime] = {}
@@ -170,7 +169,7 @@ def made(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known)
         starts = range(0, len(blends), _AT_ONCE)
         parts = (_generated(lab, regime, way, blends[i : i + _AT_ONCE], known, lab.seed + i) for i in starts)
         return [row for part in parts for row in part]
-    return [_merged(lab, way, one, known) for one in blends]
+    return [_merged(lab, regime, way, one, known) for one in blends]
 
 
 def _generated(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known, seed: int) -> Tensor:
@@ -183,7 +182,11 @@ def _generated(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: 
     return generator.decode(first + (second - first) * weights)
 
 
-def _merged(lab: Lab, way: str, one: Blend, known: Known) -> Item:
+def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Item:
+    if way == "curve":
+        anchors, hubs = lab.bundle.curves(regime)
+        ends = [lab.bundle.seen.index(name) for name in (one.a, one.b)]
+        return curve(anchors, hubs, pair_shares(len(anchors), *ends, torch.tensor([one.weight])))[0]
     if way == "softmax":
         embeddings, means = (torch.stack(list(part.values())) for part in (known.embeddings, known.means))
         return softmax_merge(known.condition(one), embeddings, means)
@@ -213,20 +216,6 @@ def _right(lab: Lab, items: Sequence[Item], location: str) -> Tensor:
         return lab.right(torch.stack(rows), location)
     images, products = lab.images(location), [item for item in items if not isinstance(item, Tensor)]
     return correct_products(lab.bundle.backbone, products, images.pixels, images.labels)
-
-
-def _blended(lab: Lab, plan: Plan) -> tuple[list[Item], list[Blend]]:
-    """Rows fine-tuned on the midpoints, where the zoo of blends has them."""
-    items: list[Item] = []
-    blends: list[Blend] = []
-    for a, b in plan.all_pairs:
-        try:
-            name, interval = blend_name(a, b, 0.5), lab.recipe.middle.interval
-            rows = lab.rows(BLEND, name, at_most=plan.rows, interval=interval)
-        except UserError:
-            continue
-        items, blends = [*items, *rows], blends + [Blend(a, b, 0.5)] * len(rows)
-    return items, blends
 
 
 def _cells(lab: Lab, regime: str, way: str, tables: Tables) -> list[dict[str, Any]]:

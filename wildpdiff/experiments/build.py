@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +17,20 @@ from ..clip_training import build_clip, retrieval, save_clip, train_clip
 from ..condition import ClipCondition
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
+from ..generator import AdapterGenerator
 from ..loop import Step
 from ..pretrain import pretrain
 from ..weightspace import Map
 from ..worlds.savanna.caption import Pairs
 from ..worlds.savanna.location import draw_location
 from ..worlds.savanna.world import SPECIES, SavannaWorld
-from ..zoo import Zoo
-from .generators import discard, fresh_generator, train_regime, train_unconditional
-from .grow import grow, photographs
-from .jobs import REGIMES, flank_jobs, location_jobs, middle_jobs, zoo_folder
+from .faithful import fidelity_over
+from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
+from .grow import photographs
+from .jobs import REGIMES
+from .pool import each
 from .recipes import Recipe
+from .runs import all_runs, do_run, rows_at
 from .seen import crossed_conditions, evaluate_locations
 from .zoos import starts
 
@@ -51,18 +52,33 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     world = SavannaWorld(recipe.world)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
-    yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device))
-    grown = partial(grow, backbone=out / BACKBONE, world=recipe.world, workers=workers, device=device)
-    for regime in REGIMES:
-        yield from _timed(work, f"zoo {regime}", grown(location_jobs(recipe, work, regime)))
-    yield from _timed(work, "blends", grown(middle_jobs(recipe, work)))
-    yield from _timed(work, "flanks", grown(flank_jobs(recipe, work)))
+    yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
+    yield from _timed(work, "rows", _pooled(do_job, _row_jobs(recipe, out, work, device), workers))
     yield from _timed(work, "conditions", _conditions(recipe, world, out))
-    for regime in REGIMES:
-        yield from _timed(work, f"generator {regime}", train_regime(recipe, out, work, regime, device))
-    yield from _timed(work, "alone", _alone(recipe, out, work, workers, device))
+    regimes = [Task(recipe, out, work, regime, device) for regime in REGIMES]
+    yield from _timed(work, "curves", _pooled(connect_regime, regimes, workers))
+    jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])]
+    yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
     yield from _timed(work, "figures", _figures(recipe, out, work, device))
+
+
+def _pooled(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
+    """Do jobs `workers` at once, each in a process of one thread; those that are done end at once."""
+    for count in each(work, jobs, workers=workers):
+        yield Step(count, len(jobs), float("nan"))
+
+
+def do_job(job: tuple[Callable[[Any], None], Any]) -> None:
+    """Do one job: a function of a module, and what to call it with."""
+    function, argument = job
+    function(argument)
+
+
+def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[tuple[Callable[[Any], None], Any]]:
+    """All rows to grow, the longest job first, so that no worker waits at the end."""
+    runs = [run for run in all_runs(recipe, work, out / BACKBONE) if not run.path.exists()]
+    return [(grow_alone, Task(recipe, out, work, "M", device)), *((do_run, run) for run in runs)]
 
 
 def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
@@ -142,33 +158,17 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     yield Step(len(names), len(names), float("nan"))
 
 
-def _alone(recipe: Recipe, out: Path, work: Path, workers: int, device: str) -> Iterator[Step]:
-    """The generator of the first seen location alone, without a condition (paper, section 4.2)."""
-    first, backbone = recipe.seen[0], Backbone.load(out / BACKBONE)
-    folder = out / f"generator-{first}"
-    if (folder / "config.json").exists():
-        return
-    jobs = location_jobs(recipe, work, "M", interval=recipe.alone_interval, locations=[first])
-    grown = grow(jobs, out / BACKBONE, recipe.world, workers=workers, device=device)
-    yield from (Step(step.index, 2 * step.total, step.loss) for step in grown)
-    rows, _ = Zoo(jobs[0].folder, backbone.layout, regime="M").of(first)
-    fresh = fresh_generator(recipe, backbone, out, {"recipe": recipe.name, "location": first}).to(device)
-    begun = work / f"generator-{first}"
-    for step in train_unconditional(fresh, rows, recipe.generator, soups=recipe.soups, folder=begun):
-        yield Step(step.total + step.index, 2 * step.total, step.loss)
-    fresh.half_precision_().save_pretrained(folder, torch.float16)
-    discard(begun)
-
-
 def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
-    """Thin the zoos for the bundle, and map them."""
+    """Code the curves and the joint adapter for the bundle, and map the rows."""
     if (out / JOINT).exists():
         return
     layout = Backbone.load(out / BACKBONE).layout
     for place, regime in enumerate(REGIMES):
-        path = out / f"map-{regime}.safetensors"
-        if not path.exists():
-            _thin(recipe, out, work, layout, regime).save(path)
+        generator = AdapterGenerator.from_pretrained(out / f"generator-{regime}")
+        tensors, _ = load_tensors(curves_file(work, regime))
+        coded = {name: generator.encode(rows)[:, 0] for name, rows in tensors.items()}
+        save_tensors(out / f"curves-{regime}.safetensors", coded, {"codec": generator.codec_fingerprint})
+        _map(recipe, work, layout, regime).save(out / f"map-{regime}.safetensors")
         if place + 1 < len(REGIMES):
             yield Step(place + 1, len(REGIMES), float("nan"))
     joint = load_tensors(work / JOINT)[0]["row"]
@@ -176,19 +176,12 @@ def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
     yield Step(len(REGIMES), len(REGIMES), float("nan"))
 
 
-def _thin(recipe: Recipe, out: Path, work: Path, layout: AdapterLayout, regime: str) -> Map:
-    """Keep some rows of each location for the bundle; the map of all."""
-    zoo = Zoo(zoo_folder(work, regime, recipe.finetune.interval), layout, regime=regime)
-    rows, index = zoo.rows(recipe.seen)
-    folder = out / f"zoo-{regime}"
-    shutil.rmtree(folder, ignore_errors=True)
-    kept = Zoo(folder, layout, regime=regime)
-    for name in recipe.seen:
-        of_location, accuracies = zoo.of(name)
-        chosen = torch.linspace(0, len(of_location) - 1, recipe.kept_rows).round().long()
-        kept.add(name, of_location[chosen], accuracies[chosen], dtype=torch.float16)
-    thin = torch.arange(len(rows)) % max(1, len(rows) // 400) == 0
-    return Map.of(rows[thin], index[thin], seed=recipe.seed)
+def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
+    """The map of a regime's rows, of at most 400 of them."""
+    rows = torch.stack([rows_at(recipe, work, layout, regime, name) for name in recipe.seen]).flatten(1, 2)
+    thin = torch.linspace(0, rows.shape[1] - 1, min(rows.shape[1], 400 // len(rows))).round().long()
+    index = torch.arange(len(rows)).repeat_interleave(len(thin))
+    return Map.of(rows[:, thin].flatten(0, 1), index, seed=recipe.seed)
 
 
 def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Step]:
@@ -217,6 +210,10 @@ def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str,
     for _, seen in evaluate_locations(bundle, recipe.seen, regime=regime, samples=recipe.samples, seed=0):
         figures |= seen
         yield figures
+    try:
+        figures["fidelity"] = fidelity_over(bundle, regime, recipe.seen)
+    except UserError as error:
+        figures["fidelity"] = {"problem": str(error)}
     for _, unseen in evaluate_locations(bundle, recipe.unseen, regime=regime, samples=recipe.samples, seed=0):
         figures["unseen"] = unseen["locations"]
         yield figures

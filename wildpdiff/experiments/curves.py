@@ -72,7 +72,7 @@ def _rows(bundle: Bundle, curve: Curve, way: str) -> Tensor | None:
     if way == "weights":
         if curve.b in bundle.unseen:
             return None
-        means = torch.stack([bundle.zoo(curve.regime).of(name)[0].mean(dim=0) for name in (curve.a, curve.b)])
+        means = bundle.means(curve.regime)[[bundle.seen.index(name) for name in (curve.a, curve.b)]]
         return torch.stack([weighted(means, torch.tensor([1 - weight, weight])) for weight in WEIGHTS])
     first, last = bundle.embedding(curve.a), bundle.embedding(curve.b)
     generator = bundle.generator(curve.regime, way=way)

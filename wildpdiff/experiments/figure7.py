@@ -16,7 +16,7 @@ from .statistics import Z, over_units, points
 
 #: What ours is held against: the best of them by its mean (the choice favours the baseline).
 BASELINES = ("weights", "products", "paper")
-REFERENCES = ("own", "joint", "pretrained", "blended")
+REFERENCES = ("own", "joint", "pretrained")
 GROUPS = ("held out", "training")
 #: Fewer samples than this is the quick measurement.
 FULL = 20
@@ -49,13 +49,11 @@ def _plan(lab: Lab) -> Plan:
 
 def weaker(data: Data, regime: str, way: str, *, held_out: bool) -> Values:
     """Accuracy at the midpoint of each pair, at the location of the two where it is lower."""
-    cells = data["blended"] if way == "blended" else data["cells"]
-    chosen = [cell for cell in cells if cell["way"] == way and cell["weight"] == 0.5 and cell["held_out"] == held_out]
+    chosen = [cell for cell in data["cells"] if cell["way"] == way and cell["weight"] == 0.5 and cell["held_out"] == held_out]
     if way in ("own", "joint", "pretrained"):
         ours = weaker(data, regime, "ours", held_out=held_out)
         return {pair: min(_constant(data, regime, way, location) for location in pair) for pair in ours}
-    regimes = ("", regime)
-    return {tuple(cell["pair"]): min(at["mean"] for at in cell["at"]) for cell in chosen if cell["regime"] in regimes}
+    return {tuple(cell["pair"]): min(at["mean"] for at in cell["at"]) for cell in chosen if cell["regime"] == regime}
 
 
 def _constant(data: Data, regime: str, way: str, location: str) -> float:

@@ -18,7 +18,7 @@ from ..picture import load_picture
 @dataclass(frozen=True)
 class Request:
     """What to generate: a named `location` (blended with another by `weight`) or a `background` picture; and the
-    generator's `regime` of similarity and `way` to blend (see `Bundle.generator`)."""
+    generator's `regime` of similarity and `way` (see `Bundle.generator`); `eta` as for `AdapterGenerator.path`."""
 
     location: str | None
     blend_with: str | None
@@ -29,6 +29,7 @@ class Request:
     steps: int
     regime: str = "H"
     way: str = "ours"
+    eta: float = 0.0
 
 
 def condition_of(bundle: Bundle, request: Request) -> tuple[Tensor, str]:
@@ -61,7 +62,7 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
     condition, words = condition_of(bundle, request)
     generator = bundle.generator(request.regime, way=request.way)
-    rows = generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed)
+    rows = generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed, eta=request.eta)
     adapters = []
     for index, row in enumerate(rows):
         seed = request.seed + index
@@ -79,6 +80,7 @@ def card(generator: AdapterGenerator, condition: str, seed: int, request: Reques
         "seed": str(seed),
         "DDIM steps": str(request.steps),
         "similarity regime": request.regime,
-        "trained on blends": "yes" if request.way == "ours" else "no",
+        "fresh noise (eta)": f"{request.eta:g}",
+        "way": "ours" if request.way == "ours" else "the paper's plain form",
         "generator": generator.fingerprint,
     }

@@ -1,4 +1,5 @@
-"""From a grown zoo to generators: one a regime that knows blends, its twin that does not, and one without condition."""
+"""From grown rows to generators: curves between locations, one generator a regime, the paper's plain form beside it, and
+one without condition."""
 
 from __future__ import annotations
 
@@ -9,34 +10,31 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
 from ..backbone import Backbone
-from ..bundle import blend
-from ..files import load_tensors
+from ..connect import connect
+from ..files import load_tensors, save_tensors
 from ..generator import AdapterGenerator, GeneratorConfig
 from ..loop import Step
-from ..train import GeneratorRecipe, retrain_denoiser, train_generator
-from ..zoo import Zoo
-from .jobs import BLEND, WEIGHTS, blend_name, held_out_pairs, pairs, zoo_folder
+from ..train import Curves, GeneratorRecipe, train_generator, train_over_codec
+from ..worlds.savanna.world import SavannaWorld
+from ..zoo import CodedZoo, Zoo
+from .grow import do, mixed
+from .jobs import held_out_pairs, location_jobs, pairs
 from .recipes import Recipe
+from .runs import rows_at, shown
 
 PAPER = "paper.safetensors"
 
 
 @dataclass(frozen=True)
-class Examples:
-    """What a generator learns from: raw rows `[N, D]`, views of conditions `[Q, V, E]`, each row's condition `[N]`."""
+class Task:
+    """One thing to train in a process of its own: by a recipe, for the bundle `out` and its `work`, in one regime."""
 
-    rows: Tensor
-    embeddings: Tensor
-    index: Tensor
-
-    def __add__(self, other: Examples) -> Examples:
-        return Examples(
-            torch.cat([self.rows, other.rows]),
-            torch.cat([self.embeddings, other.embeddings]),
-            torch.cat([self.index, other.index + len(self.embeddings)]),
-        )
+    recipe: Recipe
+    out: Path
+    work: Path
+    regime: str
+    device: str
 
 
 def views_of(out: Path, count: int) -> tuple[Tensor, str]:
@@ -45,117 +43,132 @@ def views_of(out: Path, count: int) -> tuple[Tensor, str]:
     return torch.cat([tensors["mean"][:count, None], tensors["views"][:count]], dim=1), metadata["condition"]
 
 
-def own_examples(recipe: Recipe, out: Path, work: Path, layout: AdapterLayout, regime: str) -> Examples:
-    """The rows that were fine-tuned at each seen location."""
-    zoo = Zoo(zoo_folder(work, regime, recipe.finetune.interval), layout, regime=regime)
-    rows, index = zoo.rows(recipe.seen)
-    return Examples(rows, views_of(out, len(recipe.seen))[0], index)
+def learned_rows(task: Task, backbone: Backbone) -> tuple[Tensor, Tensor]:
+    """The raw rows that the generator of a regime learns from, `[N, D]`, and the number of each one's location `[N]`."""
+    recipe, keep = task.recipe, shown(task.recipe)
+    parts = [rows_at(recipe, task.work, backbone.layout, task.regime, name)[keep] for name in recipe.seen]
+    return torch.cat(parts), torch.arange(len(parts)).repeat_interleave(int(keep.sum()))
 
 
-def blend_examples(recipe: Recipe, out: Path, work: Path, layout: AdapterLayout) -> Examples | None:
-    """The rows that were fine-tuned on blends of the training pairs, each with its blended condition; None if there
-    are no such pairs. Held-out pairs are not among them."""
-    views, _ = views_of(out, len(recipe.seen))
-    held_out, place = held_out_pairs(recipe.seen), {name: index for index, name in enumerate(recipe.seen)}
-    found: Examples | None = None
-    for a, b in (pair for pair in pairs(recipe.seen) if pair not in held_out):
-        for weight in WEIGHTS:
-            tuning = recipe.middle if weight == 0.5 else recipe.flank
-            zoo = Zoo(zoo_folder(work, BLEND, tuning.interval), layout, regime=BLEND)
-            rows, _ = zoo.of(blend_name(a, b, weight))
-            condition = blend(views[place[a]], views[place[b]], weight)[None]
-            more = Examples(rows, condition, torch.zeros(len(rows), dtype=torch.int64))
-            found = more if found is None else found + more
-    return found
+def training_pairs(locations: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """The pairs whose curves are trained, by the numbers of their locations."""
+    held_out, place = held_out_pairs(locations), {name: index for index, name in enumerate(locations)}
+    return tuple((place[a], place[b]) for a, b in pairs(locations) if (a, b) not in held_out)
 
 
-def soups(examples: Examples, count: int, *, seed: int) -> Examples:
-    """Means of 2 to 4 random rows, each with the mean of their conditions.
-
-    Rows of blends all start from one adapter, so their means are good adapters too; and between the few pairs that
-    were trained on they show the denoiser that the row changes steadily with the condition. Without them it writes,
-    for a pair that it never saw, the row of a pair that it did see.
-    """
-    chosen = _some(len(examples.rows), count, seed=seed)
-    rows = torch.stack([examples.rows[some].mean(dim=0) for some in chosen])
-    views = torch.stack([examples.embeddings[examples.index[some]].mean(dim=0) for some in chosen])
-    return Examples(rows, views, torch.arange(count))
+def curves_file(work: Path, regime: str) -> Path:
+    """Where the anchors and hubs of a regime are kept."""
+    return work / f"curves-{regime}.safetensors"
 
 
-def means(rows: Tensor, count: int, *, seed: int) -> Tensor:
-    """`count` means of 2 to 4 random rows of `[N, D]`: `[count, D]`."""
-    chosen = _some(len(rows), count, seed=seed)
-    return torch.stack([rows[some].mean(dim=0) for some in chosen]) if chosen else rows[:0]
+def curves_of(task: Task) -> Curves:
+    """The curves of a regime, once `connect_regime` has trained them."""
+    tensors, _ = load_tensors(curves_file(task.work, task.regime))
+    return Curves(tensors["anchors"], tensors["hubs"], training_pairs(task.recipe.seen))
 
 
-def _some(total: int, count: int, *, seed: int) -> list[Tensor]:
-    """`count` times the places of 2 to 4 random rows of `total`."""
-    rng = torch.Generator().manual_seed(seed)
-    sizes = torch.randint(2, 5, (count,), generator=rng).tolist()
-    return [torch.randint(total, (size,), generator=rng) for size in sizes]
+def connect_regime(task: Task) -> None:
+    """Train the curves between the locations' mean rows, unless they are there."""
+    path, recipe = curves_file(task.work, task.regime), task.recipe
+    if path.exists():
+        return
+    backbone = Backbone.load(task.out / "backbone.safetensors").to(task.device)
+    rows, index = learned_rows(task, backbone)
+    anchors = torch.stack([rows[index == place].mean(dim=0) for place in range(len(recipe.seen))])
+    world = SavannaWorld(recipe.world)
+    images = [mixed(world, ((name, 1.0),), "train") for name in recipe.seen]
+    hubs, checkpoint = anchors, path.with_suffix(".part")
+    for _, hubs in connect(
+        backbone, anchors, images, training_pairs(recipe.seen), recipe.connect, seed=recipe.seed, checkpoint=checkpoint
+    ):
+        pass
+    save_tensors(path, {"anchors": anchors, "hubs": hubs}, {"layout": backbone.layout.fingerprint})
+    checkpoint.unlink(missing_ok=True)
 
 
-def train_regime(recipe: Recipe, out: Path, work: Path, regime: str, device: str) -> Iterator[Step]:
-    """Train the generator of one regime and its twin that never saw a blend; both share the codec."""
-    folder = out / f"generator-{regime}"
+def train_regime(task: Task) -> None:
+    """Train the generator of a regime, code the zoo by it, and train its twin of the paper's form over its codec."""
+    recipe, folder = task.recipe, task.out / f"generator-{task.regime}"
     if (folder / PAPER).exists():
         return
-    backbone = Backbone.load(out / "backbone.safetensors")
-    own = own_examples(recipe, out, work, backbone.layout, regime)
-    blends = blend_examples(recipe, out, work, backbone.layout)
-    ours = own if blends is None else own + blends + soups(blends, recipe.soups, seed=recipe.seed)
-    notes = {"recipe": recipe.name, "regime": regime}
-    begun = work / f"generator-{regime}"
-    total = recipe.generator.vae_steps + 2 * recipe.generator.denoiser_steps
+    backbone = Backbone.load(task.out / "backbone.safetensors")
+    rows, index = learned_rows(task, backbone)
+    views, begun = views_of(task.out, len(recipe.seen))[0], task.work / f"generator-{task.regime}"
     if not (folder / "config.json").exists():
-        generator = fresh_generator(recipe, backbone, out, notes).to(device)
-        for stage, step in train_generator(
-            generator, ours.rows, ours.embeddings, ours.index, recipe.generator, folder=begun
-        ):
-            before = 0 if stage == "codec" else recipe.generator.vae_steps
-            yield Step(before + step.index, total, step.loss)
+        config = config_of(recipe, backbone, task.out)
+        notes = {"recipe": recipe.name, "regime": task.regime}
+        generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
+        curves = curves_of(task)
+        for _ in train_generator(generator, rows, views, index, recipe.generator, curves=curves, folder=begun):
+            pass
         generator.half_precision_().save_pretrained(folder, torch.float16)
         discard(begun)
-    generator = AdapterGenerator.from_pretrained(folder, device)
-    twin = generator.with_fresh_denoiser(seed=recipe.seed)
-    for step in retrain_denoiser(twin, own.rows, own.embeddings, own.index, recipe.generator, folder=begun):
-        if step.index < step.total:
-            yield Step(total - step.total + step.index, total, step.loss)
+    generator = AdapterGenerator.from_pretrained(folder, task.device)
+    every = [rows_at(recipe, task.work, backbone.layout, task.regime, name) for name in recipe.seen]
+    CodedZoo.of_rows(recipe.seen, every, shown(recipe), generator).save(task.out / f"zoo-{task.regime}.safetensors")
+    twin = generator.with_fresh_denoiser(generator.config.plain().denoiser, seed=recipe.seed)
+    for _ in train_over_codec(twin, rows, views, index, recipe.plain, folder=begun):
+        pass
     twin.half_precision_().save_denoiser(folder / PAPER, torch.float16)
     discard(begun)
-    yield Step(total, total, float("nan"))
 
 
-def fresh_generator(recipe: Recipe, backbone: Backbone, out: Path, notes: dict[str, str]) -> AdapterGenerator:
-    """An untrained generator for a bundle's classifier and condition."""
+def grow_alone(task: Task) -> None:
+    """Fine-tune the first seen location on, and keep its rows at the long saving interval (paper, section 4.2)."""
+    backbone = Backbone.load(task.out / "backbone.safetensors").to(task.device)
+    for job in _alone_jobs(task):
+        do(job, backbone, SavannaWorld(task.recipe.world))
+
+
+def train_alone(task: Task) -> None:
+    """Train the generator of the first seen location alone, without a condition, unless it is there."""
+    recipe, first = task.recipe, task.recipe.seen[0]
+    folder, begun = task.out / f"generator-{first}", task.work / f"generator-{first}"
+    if (folder / "config.json").exists():
+        return
+    backbone, (job,) = Backbone.load(task.out / "backbone.safetensors"), _alone_jobs(task)
+    rows, _ = Zoo(job.folder, backbone.layout, regime=job.regime).of(first)
+    config = config_of(recipe, backbone, task.out, components=recipe.alone_components)
+    notes = {"recipe": recipe.name, "location": first}
+    generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
+    for _ in train_unconditional(generator, rows, recipe.generator, folder=begun):
+        pass
+    generator.half_precision_().save_pretrained(folder, torch.float16)
+    discard(begun)
+
+
+def _alone_jobs(task: Task) -> list:
+    recipe = task.recipe
+    return location_jobs(recipe, task.work, "M", interval=recipe.alone_interval, locations=recipe.seen[:1])
+
+
+def config_of(recipe: Recipe, backbone: Backbone, out: Path, *, components: int | None = None) -> GeneratorConfig:
+    """The shapes of a generator for a bundle's classifier and condition."""
     views, condition = views_of(out, 1)
-    config = GeneratorConfig.of(
+    return GeneratorConfig.of(
         backbone.layout,
         condition_name=condition,
         condition_dim=views.shape[-1],
         backbone_fingerprint=backbone.fingerprint,
+        components=components or recipe.components,
     )
-    return AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes)
 
 
 def discard(folder: Path) -> None:
     """Remove the checkpoints of a training whose result is saved."""
-    for name in ("codec.safetensors", "denoiser.safetensors"):
+    for name in ("codec.safetensors", "mean.safetensors", "denoiser.safetensors"):
         (folder / name).unlink(missing_ok=True)
 
 
 def train_unconditional(
-    generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, soups: int, folder: Path
+    generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, folder: Path
 ) -> Iterator[Step]:
     """Train a generator that looks at no condition on raw rows `[N, D]`; sample from it with `guidance=0`.
 
-    Of `soups` means of some of the rows it learns that between checkpoints lie good adapters too; without them it
-    writes the checkpoints again. `folder` keeps checkpoints; the caller calls `discard` on it once the generator is
-    saved.
+    `folder` keeps checkpoints; the caller calls `discard` on it once the generator is saved.
     """
-    recipe = replace(recipe, condition_dropout=1.0)
-    rows = torch.cat([rows, means(rows, soups, seed=recipe.seed)])
+    recipe = replace(recipe, condition_dropout=1.0, mean_steps=min(1, recipe.mean_steps))
     views = torch.zeros(1, 1, generator.condition_dim)
-    index, total = torch.zeros(len(rows), dtype=torch.int64), recipe.vae_steps + recipe.denoiser_steps
-    for stage, step in train_generator(generator, rows, views, index, recipe, folder=folder):
-        yield Step((0 if stage == "codec" else recipe.vae_steps) + step.index, total, step.loss)
+    index = torch.zeros(len(rows), dtype=torch.int64)
+    for _, step in train_generator(generator, rows, views, index, recipe, folder=folder):
+        yield step

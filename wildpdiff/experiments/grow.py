@@ -146,7 +146,7 @@ def do(job: Job, backbone: Backbone, world: SavannaWorld) -> None:
             zoo,
             job.name,
             backbone,
-            start_row(job),
+            start_row(job.start),
             mixed(world, job.parts, "train"),
             mixed(world, job.parts, "eval"),
             job.recipe,
@@ -155,15 +155,15 @@ def do(job: Job, backbone: Backbone, world: SavannaWorld) -> None:
         )
 
 
-def start_row(job: Job) -> Tensor:
-    """The raw row `[D]` that a job starts from.
+def start_row(path: Path) -> Tensor:
+    """The raw row `[D]` that a fine-tuning starts from.
 
     Raises:
         UserError: if its file is missing or damaged.
     """
-    tensors, _ = load_tensors(job.start)
+    tensors, _ = load_tensors(path)
     if not {"row", "rows"} & set(tensors):
-        raise UserError(f"'{job.start.name}' holds no row to start from; make it anew.")
+        raise UserError(f"'{path.name}' holds no row to start from; make it anew.")
     return tensors["row"].float() if "row" in tensors else tensors["rows"][-1].float()
 
 

@@ -41,7 +41,7 @@ def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, 
                 zoo.add(job.name, stacked, accuracy(network, stacked, held_out[place].pixels, held_out[place].labels))
         fresh.clear()
 
-    starts, seeds = torch.stack([start_row(job) for job in jobs]), [job.seed for job in jobs]
+    starts, seeds = torch.stack([start_row(job.start) for job in jobs]), [job.seed for job in jobs]
     run = finetune_together(network, starts, images, recipe, seeds=seeds, checkpoint=checkpoint, save_every=block)
     for tuned in run:
         if tuned.rows is not None:

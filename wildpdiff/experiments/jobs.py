@@ -1,4 +1,4 @@
-"""Which fine-tunings a zoo is made of: three regimes of similarity, saving intervals, and blends of two locations."""
+"""Which fine-tunings a zoo is made of: three regimes of similarity and saving intervals; and which pairs are held out."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import torch
 
 from ..backbone import Backbone, initial_row
 from ..errors import UserError
-from ..finetune import FinetuneRecipe
 from .grow import Job, save_row
 from .recipes import Recipe
 
 #: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
 REGIMES = ("L", "M", "H")
-#: The regime of rows that are fine-tuned on blends of two locations; they serve the generators of all three.
-BLEND = "blend"
 #: Saving intervals from which on a row costs so much that there are fewer.
 LONG = 100
-#: Shares of the second location's photographs in a blend.
-WEIGHTS = (0.25, 0.5, 0.75)
 
 
 def zoo_folder(work: Path, regime: str, interval: int) -> Path:
@@ -92,7 +87,7 @@ def pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def held_out_pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """The pairs that no blend is trained on: neighbours in a circle of the locations, and opposite ones.
+    """The pairs whose curve nothing is trained on: neighbours in a circle of the locations, and opposite ones.
 
     Of ten locations that holds out 15 of 45 pairs, three with each location.
     """
@@ -100,37 +95,3 @@ def held_out_pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
     far = {1, count - 1} | ({count // 2} if count % 2 == 0 else set())
     place = {location: index for index, location in enumerate(locations)}
     return tuple((a, b) for a, b in pairs(locations) if count > 3 and place[b] - place[a] in far)
-
-
-def blend_name(a: str, b: str, weight: float) -> str:
-    """The name in the zoo of rows fine-tuned on a blend."""
-    return f"{a}+{b}@{weight:g}"
-
-
-def middle_jobs(recipe: Recipe, work: Path) -> list[Job]:
-    """Half-and-half blends of all pairs, from the adapter trained on all locations; held-out pairs are the yardstick
-    of what the middle could be, and no generator is trained on them."""
-    return [
-        _blend_job(recipe, work, a, b, 0.5, work / "joint.safetensors", recipe.middle, place)
-        for place, (a, b) in enumerate(pairs(recipe.seen))
-    ]
-
-
-def flank_jobs(recipe: Recipe, work: Path) -> list[Job]:
-    """Unequal blends of the training pairs, each from the last row of the pair's half-and-half blend."""
-    held_out, middles = held_out_pairs(recipe.seen), zoo_folder(work, BLEND, recipe.middle.interval)
-    return [
-        _blend_job(recipe, work, a, b, weight, middles / f"{blend_name(a, b, 0.5)}.safetensors", recipe.flank, place)
-        for place, (a, b) in enumerate(pairs(recipe.seen))
-        if (a, b) not in held_out
-        for weight in WEIGHTS
-        if weight != 0.5
-    ]
-
-
-def _blend_job(
-    recipe: Recipe, work: Path, a: str, b: str, weight: float, start: Path, tuning: FinetuneRecipe, place: int
-) -> Job:
-    folder, seed = zoo_folder(work, BLEND, tuning.interval), recipe.seed * 1000 + 500 + place + round(400 * weight)
-    parts = ((a, 1 - weight), (b, weight))
-    return Job(folder, BLEND, blend_name(a, b, weight), start, parts, tuning, seed)

@@ -20,6 +20,7 @@ from ..worlds.base import Images
 from ..zoo import Zoo
 from .jobs import zoo_folder
 from .recipes import Recipe
+from .runs import rows_at, run_file, shown
 
 Data = dict[str, Any]
 
@@ -58,21 +59,25 @@ class Lab:
         return self.run / "work"
 
     def zoo(self, regime: str, interval: int | None = None) -> Zoo:
-        """The fine-tuned rows of a regime: the whole zoo of the training folder, or those that the bundle keeps."""
-        folder = zoo_folder(self.work, regime, interval or self.recipe.finetune.interval) if self.run else None
-        if folder is None or not folder.exists():
-            folder = self.bundle.folder / f"zoo-{regime}"
+        """The rows of long runs that `wildpdiff zoo` grew in the training folder, by saving interval.
+
+        Raises:
+            UserError: if there is no training folder.
+        """
+        folder = zoo_folder(self.work, regime, interval or self.recipe.finetune.interval)
         return Zoo(folder, self.bundle.backbone.layout, regime=regime)
 
     def rows(self, regime: str, location: str, *, at_most: int | None = None, interval: int | None = None) -> Tensor:
         """Raw fine-tuned rows `[J, D]` of a location, evenly spaced if there are more than `at_most`.
 
-        A row that is not finite is left out, and said so.
+        With an interval, of the long run that `zoo` keeps. Without, of the short runs that the generator knows: as they
+        were trained if the training folder has them, else as the codec gives them back. A row that is not finite is
+        left out, and said so.
 
         Raises:
             UserError: if the location has no usable rows.
         """
-        rows, _ = self.zoo(regime, interval).of(location)
+        rows = self._known(regime, location) if interval is None else self.zoo(regime, interval).of(location)[0]
         finite = rows.isfinite().all(dim=1)
         if not bool(finite.all()):
             self._leave_out(f"{int((~finite).sum())} rows of {location} in regime {regime} are not finite.")
@@ -82,6 +87,11 @@ class Lab:
         if at_most is None or len(rows) <= at_most:
             return rows
         return rows[torch.linspace(0, len(rows) - 1, at_most).round().long()]
+
+    def _known(self, regime: str, location: str) -> Tensor:
+        if self.run is not None and run_file(self.work, regime, location, 0).exists():
+            return rows_at(self.recipe, self.work, self.bundle.backbone.layout, regime, location)[shown(self.recipe)]
+        return self.bundle.zoo(regime).rows(location)
 
     def locations(self, regime: str) -> tuple[str, ...]:
         """The seen locations with usable rows in a regime; what is wrong with the others is noted, once."""
@@ -103,7 +113,8 @@ class Lab:
         locations = self.locations(regime)
         if not locations:
             raise UserError(f"Regime {regime} has no usable location; grow its zoo with `wildpdiff zoo`.")
-        return torch.stack([self.rows(regime, location).mean(dim=0) for location in locations])
+        every = dict(zip(self.bundle.seen, self.bundle.means(regime), strict=True))
+        return torch.stack([every[location] for location in locations])
 
     @property
     def regimes(self) -> tuple[str, ...]:

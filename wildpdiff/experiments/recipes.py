@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from ..clip_training import ClipConfig, ClipRecipe
+from ..connect import ConnectRecipe
 from ..errors import UserError
 from ..finetune import FinetuneRecipe
 from ..pretrain import PretrainRecipe
-from ..train import GeneratorRecipe
+from ..train import PLAIN, GeneratorRecipe
 from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig
 
 
@@ -17,10 +18,11 @@ class Recipe:
     """From nothing to a bundle.
 
     `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
-    all seen locations together that blends start from. `middle` and `flank` fine-tune on blends of two locations, even
-    and uneven; `soups` means of such rows are learned from beside them. `alone_interval` is the saving interval of the
-    unconditional generator's rows; at 100 and more there are `long_rows` of them. `kept_rows` a location go into the
-    bundle; `samples` adapters a location are generated to measure it.
+    all seen locations together, a baseline. `runs` independent fine-tunings by `run` a location and regime are the zoo;
+    the generator never sees the last `held_out_runs` of them. `connect` bends the curves between locations. `finetune`
+    is one long run, as the paper has it, for zoos by saving interval; `alone_interval` is the interval of the
+    unconditional generator's rows, `alone_components` its codec's directions; at intervals of 100 and more there are
+    `long_rows` rows. `plain` trains the paper's denoiser. `samples` adapters a location measure the bundle.
     """
 
     name: str
@@ -34,26 +36,26 @@ class Recipe:
     clip_places: int = 900
     shared: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=500, rows=1, interval=1))
     finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
-    middle: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=160, rows=4, interval=10))
-    flank: FinetuneRecipe = field(
-        default_factory=lambda: FinetuneRecipe(converge=20, rows=2, interval=10, learning_rate=1e-3)
+    run: FinetuneRecipe = field(
+        default_factory=lambda: FinetuneRecipe(converge=100, rows=12, interval=4, settled_rate=1e-3)
     )
+    runs: int = 6
+    held_out_runs: int = 2
+    connect: ConnectRecipe = field(default_factory=ConnectRecipe)
+    components: int = 80
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
-    soups: int = 600
+    plain: GeneratorRecipe = PLAIN
     alone_interval: int = 100
+    alone_components: int = 16
     long_rows: int = 50
-    kept_rows: int = 2
-    samples: int = 4
+    samples: int = 8
     seed: int = 0
 
 
 SAVANNA = Recipe("savanna")
 """The bundled world. `wildpdiff train --recipe savanna --out runs/savanna`
 
-About 170 minutes on 2 CPU cores beside other work (classifier 17, CLIP 14, starts 5, zoos 20 to 23 each, blends 29,
-R10 alone 25, generators 12, figures 5). Expect, at the ten seen locations: pretrained 68%, fine-tuned 95%, generated
-96%, in each regime; in H another location's condition costs 41 points.
-"""
+MINUTES"""
 
 SMOKE = Recipe(
     "smoke",
@@ -67,11 +69,15 @@ SMOKE = Recipe(
     clip_places=6,
     shared=FinetuneRecipe(converge=3, rows=1, interval=1, batch_size=4),
     finetune=FinetuneRecipe(converge=2, rows=6, interval=1, batch_size=4),
-    middle=FinetuneRecipe(converge=2, rows=2, interval=1, batch_size=4),
-    flank=FinetuneRecipe(converge=1, rows=2, interval=1, batch_size=4),
-    generator=GeneratorRecipe(vae_steps=6, vae_batch=4, denoiser_steps=10, denoiser_batch=4),
-    soups=4,
+    run=FinetuneRecipe(converge=1, rows=4, interval=1, batch_size=4),
+    runs=3,
+    held_out_runs=1,
+    connect=ConnectRecipe(steps=3, batch_size=4),
+    components=16,
+    generator=GeneratorRecipe(mean_steps=5, denoiser_steps=10, denoiser_batch=4),
+    plain=GeneratorRecipe(denoiser_steps=10, denoiser_batch=4),
     alone_interval=2,
+    alone_components=4,
     long_rows=6,
     samples=2,
 )
@@ -79,9 +85,9 @@ SMOKE = Recipe(
 at chance. `wildpdiff train --recipe smoke --out runs/smoke`"""
 
 FULL = replace(
-    SAVANNA, name="full", finetune=FinetuneRecipe(rows=300, interval=10), long_rows=300, kept_rows=2, samples=100
+    SAVANNA, name="full", finetune=FinetuneRecipe(rows=300, interval=10), runs=25, held_out_runs=5, long_rows=300
 )
-"""As many checkpoints as in the paper: 300 a location and regime. `wildpdiff train --recipe full --out runs/full`
+"""As many checkpoints as in the paper: 300 a location and regime, of 25 runs. `wildpdiff train --recipe full --out runs/full`
 
 Never run as a whole: by the steps that `savanna` takes, about six hours on 2 CPU cores. Meant for a GPU."""
 

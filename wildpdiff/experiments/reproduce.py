@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import UserError
 from ..files import load_json, save_json, write_whole
 from ..loop import Step
-from . import ablations, curves, figure2, figure3, figure6, parameters, table1, table2, table3, table5
+from . import ablations, curves, faithful, figure2, figure3, figure6, parameters, slider, table1, table2, table3, table5
 from .lab import Data, Experiment, Lab, Table
 from .report import Chapter, html, plain
 
@@ -26,8 +26,10 @@ RESULTS = "results"
 MODULES: tuple[ModuleType, ...] = (
     table1,
     table2,
+    faithful,
     figure2,
     curves,
+    slider,
     figure6,
     table3,
     figure3,

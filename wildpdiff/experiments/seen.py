@@ -14,7 +14,7 @@ from ..evaluate import accuracy, mean_interval, pretrained_accuracy
 from ..loop import Step
 from ..worlds.base import Images
 
-COLUMNS = ("pretrained", "fine_tuned", "codec", "generated", "one_picture")
+COLUMNS = ("pretrained", "fine_tuned", "generated", "one_picture")
 
 
 def chosen_locations(bundle: Bundle, choice: str) -> tuple[str, ...]:
@@ -36,8 +36,8 @@ def evaluate_locations(
     """Measure `samples` adapters a location of a regime's generator beside fine-tuned ones; yields the growing report.
 
     Accuracies lie in 0..1; `std` is over adapters. `generated` adapters follow the location's mean embedding,
-    `one_picture` ones a single new background each. At unseen locations there are no fine-tuned rows, so `fine_tuned`
-    and the codec are left out.
+    `one_picture` ones a single new background each. `fine_tuned` rows are those of known runs that the generator never
+    saw, as the codec keeps them. At unseen locations there are none, so they are left out.
     """
     if samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
@@ -55,9 +55,7 @@ def evaluate_locations(
             "one_picture": spread(bundle, one_picture, images),
         }
         if location in bundle.seen:
-            tuned, _ = bundle.zoo(regime).of(location)
-            row["fine_tuned"] = spread(bundle, tuned, images)
-            row["codec"] = spread(bundle, generator.reconstruct(tuned), images)
+            row["fine_tuned"] = spread(bundle, bundle.zoo(regime).rows(location, "held_out"), images)
         report["locations"][location] = row
         report["mean"] = _means(report["locations"])
         yield Step(place + 1, len(locations), 0.0), report

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..loop import Step
 from ..plots import Figure
-from ..vae import PCACodec
 from ..weightspace import nearest
+from .ablation_runs import among, overlap
 from .baselines import codec_prior, ensemble, gaussian_in_pca, nearest_location, noisy, softmax_merge
 from .chart_grid import grid
 from .charts import Series, bars
@@ -19,7 +19,9 @@ from .lab import Data, Experiment, Lab, Table
 from .statistics import difference, estimate, mean_of, points
 
 #: Rows of a location that are measured as fine-tuned, out of all that were saved.
-TUNED = 10
+TUNED = 12
+#: Adapters of the paper's plain form that are measured: they hardly differ.
+PLAIN = 16
 #: The paper's Table 2: fine-tuned and generated accuracy at each location, percent.
 PAPER = {
     "L": {"R10": (94.19, 93.83), "R12": (93.63, 93.68), "U11": (98.56, 98.51), "Q08": (87.66, 87.40),
@@ -37,8 +39,8 @@ WAYS = {
     "pretrained": "pretrained",
     "fine_tuned": "fine-tuned there",
     "codec": "fine-tuned, codec only",
-    "pca_codec": "fine-tuned, PCA codec of the same size",
     "generated": "generated",
+    "paper": "generated, the paper's plain form",
     "ensemble": "ensemble (mean of its rows)",
     "joint": "one adapter trained on all ten",
     "zoo_mean": "mean of the zoo",
@@ -61,7 +63,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Every way at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
     data: Data = {"samples": lab.samples, "regimes": {}}
     plans = [(regime, location) for regime in lab.regimes for location in lab.locations(regime)]
-    shared = {regime: _Shared.of(lab, regime) for regime in lab.regimes}
+    shared = {regime: _Shared(lab, regime) for regime in lab.regimes}
     for place, (regime, location) in enumerate(plans):
         tables = {way: lab.right(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
         tables["pretrained"] = _pretrained(lab, location)
@@ -69,26 +71,24 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         part["locations"][location] = {way: estimate(tables[way]) for way in WAYS} | {
             gap: difference(tables[first], tables[second]) for gap, (first, second) in GAPS.items()
         }
+        part["locations"][location]["wrong_overlap"] = {
+            "fine_tuned": among(tables["fine_tuned"]),
+            "generated": among(tables["generated"]),
+            "between": float(overlap(tables["generated"], tables["fine_tuned"]).mean()),
+        }
         part["mean"] = _means(list(part["locations"].values()))
         yield Step(place + 1, len(plans), float("nan")), data
 
 
 class _Shared:
-    """What all locations of a regime use: mean rows, conditions, and a PCA codec as large as the learned one."""
+    """What all locations of a regime use: mean rows, conditions and generators."""
 
-    def __init__(self, lab: Lab, regime: str, means: Tensor, pca: PCACodec) -> None:
-        self.regime, self.means, self.pca = regime, means, pca
+    def __init__(self, lab: Lab, regime: str) -> None:
+        self.regime, self.means = regime, lab.means(regime)
         self.names = lab.locations(regime)
         self.known = torch.stack([lab.bundle.embedding(name) for name in self.names])
         self.generator = lab.bundle.generator(regime)
-
-    @classmethod
-    def of(cls, lab: Lab, regime: str) -> _Shared:
-        generator = lab.bundle.generator(regime)
-        rows = torch.cat([lab.rows(regime, name, at_most=TUNED) for name in lab.locations(regime)])
-        size = sum(parameter.numel() for parameter in generator.vae.parameters())
-        pca = PCACodec.of_size(generator.standardizer.normalize(rows), size)
-        return cls(lab, regime, lab.means(regime), pca)
+        self.paper = lab.bundle.generator(regime, way="paper")
 
 
 def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
@@ -99,13 +99,12 @@ def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
     condition = lab.bundle.embedding(location)
     generated = generator.generate(condition.expand(lab.samples, -1), seed=lab.seed)
     few = generated[:8]
-    unit = generator.standardizer.normalize(tuned)
     others = [index for index, name in enumerate(shared.names) if name != location]
     return {
         "fine_tuned": tuned,
         "codec": generator.reconstruct(tuned),
-        "pca_codec": generator.standardizer.denormalize(shared.pca.decode(shared.pca.encode(unit))),
         "generated": generated,
+        "paper": shared.paper.generate(condition.expand(min(PLAIN, lab.samples), -1), seed=lab.seed),
         "ensemble": ensemble(every)[None],
         "joint": lab.bundle.joint[None],
         "zoo_mean": shared.means.mean(dim=0)[None],

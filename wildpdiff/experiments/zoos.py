@@ -22,6 +22,7 @@ from ..worlds.savanna.world import SavannaWorld
 from .grow import Job, grow, photographs, save_row
 from .grow_together import grow_together
 from .jobs import checked_regime, location_jobs, start_file, write_starts
+from .pool import each
 from .recipes import Recipe
 
 
@@ -72,28 +73,44 @@ def grow_order(
     yield from ((f"zoo {order.regime}", step) for step in grown)
 
 
-def starts(recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bool = True) -> Iterator[Step]:
+@dataclass(frozen=True)
+class Start:
+    """A converged row to make for others to start from: on which locations' photographs, and where it is kept."""
+
+    path: Path
+    locations: tuple[str, ...]
+    recipe: Recipe
+    backbone: Path
+    work: Path
+    device: str
+
+
+def starts(
+    recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bool = True, workers: int = 1
+) -> Iterator[Step]:
     """Write the rows that fine-tunings start from.
 
     Random ones for regimes L and M; for H one that converged at the first seen location (paper, appendix D); and, if
-    `joint`, the one trained on all seen locations together, from which blends start.
+    `joint`, the baseline that is trained on all seen locations together.
     """
-    network = Backbone.load(backbone).to(device)
-    write_starts(recipe, network, work)
+    write_starts(recipe, Backbone.load(backbone), work)
     plans = [(start_file(work, "H", ""), recipe.seen[:1])]
     plans += [(work / "joint.safetensors", recipe.seen)] if joint else []
-    for place, (path, locations) in enumerate(plans):
-        if path.exists():
-            continue
-        checkpoint = path.with_suffix(".part")
-        images = photographs(SavannaWorld(recipe.world), locations, recipe.world.train_images)
-        first = load_tensors(start_file(work, "M", ""))[0]["row"]
-        for tuned in finetune(network, first, images, recipe.shared, seed=recipe.seed, checkpoint=checkpoint):
-            if tuned.row is not None:
-                save_row(path, tuned.row, network)
-            index, total = place * recipe.shared.steps + tuned.step.index, len(plans) * recipe.shared.steps
-            yield Step(index, total, tuned.step.loss)
-        checkpoint.unlink(missing_ok=True)
+    jobs = [Start(path, locations, recipe, backbone, work, device) for path, locations in plans if not path.exists()]
+    for count in each(make_start, jobs, workers=workers):
+        yield Step(count, len(jobs), float("nan"))
+
+
+def make_start(start: Start) -> None:
+    """Fine-tune one starting row; a killed one goes on where it was."""
+    recipe, network = start.recipe, Backbone.load(start.backbone).to(start.device)
+    checkpoint = start.path.with_suffix(".part")
+    images = photographs(SavannaWorld(recipe.world), start.locations, recipe.world.train_images)
+    first = load_tensors(start_file(start.work, "M", ""))[0]["row"]
+    for tuned in finetune(network, first, images, recipe.shared, seed=recipe.seed, checkpoint=checkpoint):
+        if tuned.row is not None:
+            save_row(start.path, tuned.row, network)
+    checkpoint.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -143,7 +160,7 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
 def _seconds(bundle: Bundle, tuning: FinetuneRecipe) -> tuple[float, float, float]:
     """Seconds of a fine-tuning step, of naming one image, and the gain of batching two locations."""
     images = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "cost", 32)
-    row = bundle.zoo(bundle.regime).of(bundle.seen[0])[0][0]
+    row = bundle.means(bundle.regime)[0]
     run = finetune(bundle.backbone, row, images, tuning, seed=0)
     next(run)
     begun = time.perf_counter()

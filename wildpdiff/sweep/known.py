@@ -44,11 +44,11 @@ class Known:
             UserError: if it keeps none.
         """
         zoo = bundle.zoo(regime)
-        parts = {name: zoo.of(name)[0] for name in bundle.seen if name in zoo.locations}
+        parts = {name: zoo.rows(name) for name in zoo.locations}
         if not parts:
             raise UserError(f"This bundle keeps no fine-tuned rows of regime {regime} to compare generated ones with.")
         counted = [(name, number) for name, part in parts.items() for number in range(len(part))]
-        means = {name: part.mean(dim=0) for name, part in parts.items()}
+        means = dict(zip(bundle.seen, bundle.means(regime), strict=True))
         names, numbers = zip(*counted, strict=True)
         return cls(names, numbers, torch.cat(list(parts.values())), means, bundle.map(regime), bundle.seen)
 

@@ -174,9 +174,6 @@ def path_frames(
 def walk(generator: AdapterGenerator, embedding: Tensor, *, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
     """The noisy latent and the guess made from it, each `[1, C, L]` on the CPU, before each of S steps and at the end.
 
-    The sampler tells its guesses alone. From them and the first noise the noisy latents follow, since a step of DDIM
-    adds nothing by chance.
-
     Args:
         generator: whose sampler runs.
         embedding: of the condition, `[E]`.
@@ -186,17 +183,9 @@ def walk(generator: AdapterGenerator, embedding: Tensor, *, steps: int, seed: in
     Raises:
         UserError: as `AdapterGenerator.path`.
     """
-    schedule, shape = generator.schedule, (generator.config.vae.channels, generator.config.vae.chunks)
-    guesses = generator.path(embedding[None], steps=steps, seed=seed)
-    noisy = torch.randn(shape, generator=torch.Generator().manual_seed(seed))[None]
-    for now, later, there in zip(schedule.times(steps), [*schedule.times(steps)[1:], None], guesses, strict=True):
-        guess = there.cpu()
-        yield noisy, guess
-        signal, noise = schedule.rates(torch.tensor([now]))
-        noisy = guess if later is None else schedule.add_noise(
-            guess, (noisy - signal * guess) / noise, torch.tensor([later])
-        )  # fmt: skip
-    yield noisy, noisy
+    for noisy, guess in generator.walk(embedding[None], steps=steps, seed=seed):
+        yield noisy.cpu(), guess.cpu()
+    yield guess.cpu(), guess.cpu()
 
 
 def shown(steps: int) -> tuple[int, ...]:
@@ -214,8 +203,9 @@ def measured(steps: tuple[int, ...]) -> tuple[int, ...]:
 
 def noise_shares(generator: AdapterGenerator, steps: int) -> list[float]:
     """The share of the noisy latent's variance that is noise after 0..S steps."""
-    kept = generator.schedule.alphas_cumprod
-    return [1 - float(kept[time]) for time in generator.schedule.times(steps)] + [0.0]
+    schedule = generator.schedule
+    spread = schedule.rates(torch.tensor(schedule.times(steps)))[1]
+    return [*spread.flatten().square().tolist(), 0.0]
 
 
 def bins(rows: Tensor) -> Tensor:

@@ -18,6 +18,9 @@ from ..weightspace import Map, projection
 from .layers import Factors, cosines
 from .studio import Studio
 
+#: Fine-tuned rows of a location that are shown one by one.
+KEPT = 12
+
 
 @dataclass(frozen=True)
 class Shadow:
@@ -97,7 +100,9 @@ class Terrain:
             UserError: if the bundle's zoo or map of it is damaged.
         """
         seen, layout, means = studio.bundle.seen, studio.bundle.backbone.layout, studio.means(regime)
-        rows, index = studio.bundle.zoo(regime).rows(seen)
+        zoo = studio.bundle.zoo(regime)
+        parts = [zoo.rows(name, at_most=KEPT) for name in seen]
+        rows, index = torch.cat(parts), torch.arange(len(seen)).repeat_interleave(torch.tensor([*map(len, parts)]))
         middle = means.double().mean(dim=0)
         ends = means.double() - middle
         kept = tuple(_shadows(rows, middle, ends))

@@ -240,8 +240,7 @@ class Studio:
         """The mean fine-tuned row of each seen location in a regime, `[P, D]`."""
         with self._lock:
             if regime not in self._means:
-                rows = [self.bundle.zoo(regime).of(location)[0].mean(dim=0) for location in self.bundle.seen]
-                self._means[regime] = torch.stack(rows)
+                self._means[regime] = self.bundle.means(regime)
             return self._means[regime]
 
     def map(self, regime: str) -> Map:
