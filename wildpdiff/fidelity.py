@@ -1,4 +1,4 @@
-"""Whether samples are spread as fine-tuned rows are: distances, coverage, copies, and tests that try to tell them apart.
+"""Whether samples are spread as fine-tuned rows are: distances, coverage, copies, and two-sample tests.
 
 Accuracy cannot tell a generator that writes one adapter from one that writes many. What can is a comparison of its
 samples with rows of the same kind that it was never shown.
@@ -51,7 +51,9 @@ class Fidelity:
         return {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
-def fidelity(samples: Tensor, held_out: Tensor, training: Tensor, *, raw: tuple[Tensor, Tensor] | None = None) -> Fidelity:
+def fidelity(
+    samples: Tensor, held_out: Tensor, training: Tensor, *, raw: tuple[Tensor, Tensor] | None = None
+) -> Fidelity:
     """Compare samples with held-out rows.
 
     Args:

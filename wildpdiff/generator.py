@@ -78,7 +78,7 @@ class GeneratorConfig:
         return cls(layout, codec, ResidualConfig(condition_dim, components), condition_name, backbone_fingerprint)
 
     def plain(self, *, autoencoder: bool = False) -> "GeneratorConfig":
-        """The paper's form for the same adapters: a UNet over latents of one scale; with `autoencoder`, its codec too."""
+        """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too."""
         vae = VAEConfig(self.layout.dim)
         codec = vae if autoencoder else self.codec
         channels, length = (vae.channels, vae.chunks) if autoencoder else self.latent_shape

@@ -67,6 +67,7 @@ class ResidualDenoiser(nn.Module):
     colour: Tensor
     condition_mean: Tensor
     condition_scale: Tensor
+    frequencies: Tensor
 
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()

@@ -1,9 +1,10 @@
-"""Training: rows -> codec, latents and embeddings -> mean and denoiser, and all in one call. Every loop yields its steps."""
+"""Training: rows -> codec, latents and embeddings -> mean and denoiser, or all in one call. Loops yield their steps."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -245,7 +246,7 @@ def train_residual(
     seed: int = 0,
     checkpoint: Path | None = None,
 ) -> Iterator[Step]:
-    """Train the diffusion of what is left of latents `[N, 1, k]` around their conditions' means, which stay as they are.
+    """Train the diffusion of what is left of latents `[N, 1, k]` around their conditions' means, which stay.
 
     Arguments as for `train_denoiser`.
     """
@@ -358,7 +359,7 @@ def train_over_codec(
             checkpoint=folder and folder / "mean.safetensors",
         )
         yield from (("mean", step) for step in mean)
-    options = {
+    options: dict[str, Any] = {
         "steps": recipe.denoiser_steps,
         "batch_size": recipe.denoiser_batch,
         "learning_rate": recipe.denoiser_learning_rate,

@@ -151,7 +151,7 @@ class AdapterVAE(nn.Module):
 
 
 class VAECodec(nn.Module):
-    """The paper's codec, raw rows <-> latents: a standardizer and an `AdapterVAE` behind the same door as `LinearCodec`."""
+    """The paper's codec, raw rows <-> latents: standardizer and `AdapterVAE` behind the same door as `LinearCodec`."""
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()

@@ -129,6 +129,11 @@ class CodedZoo:
             latents.append(coded[:, 0].view(*part.shape[:2], -1))
         return cls(tuple(locations), torch.stack(latents), shown, torch.stack(beyond), generator)
 
+    @property
+    def unit(self) -> float:
+        """Raw units in one unit of a latent: distances between latents times this are distances between rows."""
+        return float(self.generator.codec.unit)  # type: ignore[arg-type]
+
     def coded(self, location: str, kind: Kind = "shown") -> Tensor:
         """Latents `[N, k]` of one location.
 

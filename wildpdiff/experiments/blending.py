@@ -185,8 +185,8 @@ def _generated(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: 
 def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Item:
     if way == "curve":
         anchors, hubs = lab.bundle.curves(regime)
-        ends = [lab.bundle.seen.index(name) for name in (one.a, one.b)]
-        return curve(anchors, hubs, pair_shares(len(anchors), *ends, torch.tensor([one.weight])))[0]
+        a, b = (lab.bundle.seen.index(name) for name in (one.a, one.b))
+        return curve(anchors, hubs, pair_shares(len(anchors), a, b, torch.tensor([one.weight])))[0]
     if way == "softmax":
         embeddings, means = (torch.stack(list(part.values())) for part in (known.embeddings, known.means))
         return softmax_merge(known.condition(one), embeddings, means)

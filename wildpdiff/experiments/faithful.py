@@ -59,9 +59,7 @@ def fidelity_at(bundle: Bundle, regime: str, location: str, *, samples: int, see
         coded[:, zoo.latents.shape[-1] :] = 0
         found["codec"][group] = round(ratio(mean_distance(coded), mean_distance(rows)), 4)
         judged = coded if group == "held_out" else rows
-        found[group] = {
-            kind: _judged(each, judged, rows, training).to_json() for kind, each in made.items()
-        }
+        found[group] = {kind: _judged(each, judged, rows, training).to_json() for kind, each in made.items()}
     return found
 
 
@@ -70,7 +68,7 @@ def _judged(samples: Tensor, held_out: Tensor, raw: Tensor, training: Tensor) ->
 
 
 def _own(zoo: CodedZoo, location: str, kind: str) -> Tensor:
-    """Fine-tuned rows `[N, k + R]` in raw units: coefficients, and beyond them one number a run for what the codec loses.
+    """Fine-tuned rows `[N, k + R]` in raw units: coefficients, and one number a run for what the codec loses.
 
     What it loses of two runs points in different directions, so distances between such rows are those of raw rows,
     closely.
@@ -78,9 +76,13 @@ def _own(zoo: CodedZoo, location: str, kind: str) -> Tensor:
     place, (runs, each) = zoo.locations.index(location), zoo.shown.shape
     lost = torch.zeros(runs, each, runs)
     lost[torch.arange(runs), :, torch.arange(runs)] = zoo.beyond[place]
-    latents = zoo.latents[place] * float(zoo.generator.codec.unit)
+    latents = zoo.latents[place] * zoo.unit
     whole = zoo.shown.any(dim=1)
-    masks = {"shown": zoo.shown, "held_out": ~zoo.shown & whole[:, None], "other_runs": (~whole)[:, None].expand_as(zoo.shown)}
+    masks = {
+        "shown": zoo.shown,
+        "held_out": ~zoo.shown & whole[:, None],
+        "other_runs": (~whole)[:, None].expand_as(zoo.shown),
+    }
     rows = torch.cat([latents, lost if kind != "shown" else torch.zeros_like(lost)], dim=2)
     return rows[masks[kind]]
 
@@ -92,7 +94,7 @@ def _pad(rows: Tensor, like: Tensor) -> Tensor:
 
 def _made(bundle: Bundle, zoo: CodedZoo, location: str, samples: int, seed: int) -> dict[str, Tensor]:
     """Coefficients `[N, k]` in raw units of every kind."""
-    unit, rng = float(zoo.generator.codec.unit), torch.Generator().manual_seed(seed)
+    unit, rng = zoo.unit, torch.Generator().manual_seed(seed)
     training = zoo.coded(location, "shown") * unit
     condition = bundle.embedding(location).expand(samples, -1)
     half = training[torch.randperm(len(training), generator=rng)[: max(2, len(training) // 2)]]
@@ -138,8 +140,6 @@ def summary(parts: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-
-
 def fidelity_over(bundle: Bundle, regime: str, locations: Sequence[str], *, samples: int = 100, seed: int = 0) -> Data:
     """`fidelity_at` of several locations, by name, and their `mean`.
 
@@ -168,9 +168,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     plans = [(regime, location) for regime in lab.bundle.regimes for location in lab.bundle.seen]
     for count, (regime, location) in enumerate(plans, start=1):
         part = data["regimes"].setdefault(regime, {"locations": {}})
-        part["locations"][location] = fidelity_at(
-            lab.bundle, regime, location, samples=lab.samples, seed=lab.seed
-        )
+        part["locations"][location] = fidelity_at(lab.bundle, regime, location, samples=lab.samples, seed=lab.seed)
         part["mean"] = summary(list(part["locations"].values()))
         yield Step(count, len(plans), float("nan")), data
 
@@ -195,12 +193,17 @@ def tables(data: Data) -> list[Table]:
         for group, words in GROUPS.items():
             if group in part["mean"]:
                 rows = [
-                    (KINDS[kind], *(f"{cell[key]:.3f}" for key in COLUMNS)) for kind, cell in part["mean"][group].items()
+                    (KINDS[kind], *(f"{cell[key]:.3f}" for key in COLUMNS))
+                    for kind, cell in part["mean"][group].items()
                 ]
                 note = f"{data['samples']} samples a location; mean over {len(part['locations'])} locations."
                 found.append(Table(f"Regime {regime}, against {words}", head, tuple(rows), note))
         each = [
-            (name, *(f"{cell['held_out']['generated'][key]:.3f}" for key in COLUMNS), f"{cell['codec']['held_out']:.3f}")
+            (
+                name,
+                *(f"{cell['held_out']['generated'][key]:.3f}" for key in COLUMNS),
+                f"{cell['codec']['held_out']:.3f}",
+            )
             for name, cell in part["locations"].items()
         ]
         found.append(Table(f"Regime {regime}, generated, by location", (*head, "the codec keeps"), tuple(each), ""))
@@ -226,10 +229,10 @@ def says(data: Data) -> list[str]:
         made, floor, plain = (mean[kind] for kind in ("generated", "floor", "paper"))
         raw = [cell["held_out"]["generated"]["spread_raw"] for cell in part["locations"].values()]
         found.append(
-            f"Regime {regime}: samples are spread {made['spread_raw']:.2f} times as wide as held-out rows ({min(raw):.2f} "
-            f"to {max(raw):.2f} by location), energy distance {made['energy']:.3f} where the floor is "
-            f"{floor['energy']:.3f}; the nearest training row is {made['nearest']:.2f} times as far as for held-out rows. "
-            f"The paper's plain form: spread {plain['spread_raw']:.2f}, energy distance {plain['energy']:.3f}."
+            f"Regime {regime}: samples are spread {made['spread_raw']:.2f} times as wide as held-out rows "
+            f"({min(raw):.2f} to {max(raw):.2f} by location), energy distance {made['energy']:.3f} where the floor is "
+            f"{floor['energy']:.3f}; the nearest training row is {made['nearest']:.2f} times as far as for held-out "
+            f"rows. The paper's plain form: spread {plain['spread_raw']:.2f}, energy distance {plain['energy']:.3f}."
         )
         if "other_runs" in part["mean"]:
             other = part["mean"]["other_runs"]

@@ -49,7 +49,9 @@ def _plan(lab: Lab) -> Plan:
 
 def weaker(data: Data, regime: str, way: str, *, held_out: bool) -> Values:
     """Accuracy at the midpoint of each pair, at the location of the two where it is lower."""
-    chosen = [cell for cell in data["cells"] if cell["way"] == way and cell["weight"] == 0.5 and cell["held_out"] == held_out]
+    chosen = [
+        cell for cell in data["cells"] if cell["way"] == way and cell["weight"] == 0.5 and cell["held_out"] == held_out
+    ]
     if way in ("own", "joint", "pretrained"):
         ours = weaker(data, regime, "ours", held_out=held_out)
         return {pair: min(_constant(data, regime, way, location) for location in pair) for pair in ours}

@@ -62,7 +62,9 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
     condition, words = condition_of(bundle, request)
     generator = bundle.generator(request.regime, way=request.way)
-    rows = generator.generate(condition.expand(request.samples, -1), steps=request.steps, seed=request.seed, eta=request.eta)
+    rows = generator.generate(
+        condition.expand(request.samples, -1), steps=request.steps, seed=request.seed, eta=request.eta
+    )
     adapters = []
     for index, row in enumerate(rows):
         seed = request.seed + index

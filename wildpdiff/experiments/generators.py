@@ -1,5 +1,5 @@
-"""From grown rows to generators: curves between locations, one generator a regime, the paper's plain form beside it, and
-one without condition."""
+"""From grown rows to generators: curves between locations, one generator a regime and the paper's plain form beside
+it, and one without condition."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def views_of(out: Path, count: int) -> tuple[Tensor, str]:
 
 
 def learned_rows(task: Task, backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """The raw rows that the generator of a regime learns from, `[N, D]`, and the number of each one's location `[N]`."""
+    """The raw rows that the generator of a regime learns from, `[N, D]`, and the number of each one's location."""
     recipe, keep = task.recipe, shown(task.recipe)
     parts = [rows_at(recipe, task.work, backbone.layout, task.regime, name)[keep] for name in recipe.seen]
     return torch.cat(parts), torch.arange(len(parts)).repeat_interleave(int(keep.sum()))
@@ -77,11 +77,10 @@ def connect_regime(task: Task) -> None:
     anchors = torch.stack([rows[index == place].mean(dim=0) for place in range(len(recipe.seen))])
     world = SavannaWorld(recipe.world)
     images = [mixed(world, ((name, 1.0),), "train") for name in recipe.seen]
-    hubs, checkpoint = anchors, path.with_suffix(".part")
-    for _, hubs in connect(
+    checkpoint = path.with_suffix(".part")
+    *_, (_, hubs) = connect(
         backbone, anchors, images, training_pairs(recipe.seen), recipe.connect, seed=recipe.seed, checkpoint=checkpoint
-    ):
-        pass
+    )
     save_tensors(path, {"anchors": anchors, "hubs": hubs}, {"layout": backbone.layout.fingerprint})
     checkpoint.unlink(missing_ok=True)
 

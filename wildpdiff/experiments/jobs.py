@@ -1,4 +1,4 @@
-"""Which fine-tunings a zoo is made of: three regimes of similarity and saving intervals; and which pairs are held out."""
+"""Which fine-tunings a zoo is made of: three regimes of similarity, saving intervals; and which pairs are held out."""
 
 from __future__ import annotations
 

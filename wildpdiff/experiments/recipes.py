@@ -87,7 +87,8 @@ at chance. `wildpdiff train --recipe smoke --out runs/smoke`"""
 FULL = replace(
     SAVANNA, name="full", finetune=FinetuneRecipe(rows=300, interval=10), runs=25, held_out_runs=5, long_rows=300
 )
-"""As many checkpoints as in the paper: 300 a location and regime, of 25 runs. `wildpdiff train --recipe full --out runs/full`
+"""As many checkpoints as in the paper: 300 a location and regime, of 25 runs.
+`wildpdiff train --recipe full --out runs/full`
 
 Never run as a whole: by the steps that `savanna` takes, about six hours on 2 CPU cores. Meant for a GPU."""
 

@@ -1,4 +1,4 @@
-"""The slider as a path: how an adapter moves through weight space while the condition goes from one location to another."""
+"""The slider as a path: how an adapter moves through weight space while the condition goes from place to place."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def shape_of(path: Tensor) -> dict[str, float]:
     plain = [float(cosine_similarity(average, path[end], dim=0)) for end in (0, -1)]
     found = {"largest": steps.max() / ends, "length": steps.sum() / ends}
     lost = max(one - other for one, other in zip(plain, to_ends, strict=True))
-    return {key: round(float(value), 4) for key, value in found.items()} | {"cosine": round(min(to_ends), 4), "lost": round(lost, 4)}
+    return {key: round(float(value), 4) for key, value in found.items()} | {
+        "cosine": round(min(to_ends), 4),
+        "lost": round(lost, 4),
+    }
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -51,7 +54,9 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     bundle = lab.bundle
     data: Data = {"seed": lab.seed, "steps": STEPS, "cells": []}
     held_out = held_out_pairs(bundle.seen)
-    plans = [(regime, way, a, b) for regime in bundle.regimes for way in ("ours", "paper") for a, b in pairs(bundle.seen)]
+    plans = [
+        (regime, way, a, b) for regime in bundle.regimes for way in ("ours", "paper") for a, b in pairs(bundle.seen)
+    ]
     for count, (regime, way, a, b) in enumerate(plans, start=1):
         cell = {"regime": regime, "way": way, "pair": [a, b], "held_out": (a, b) in held_out}
         data["cells"].append(cell | shape_of(path_of(bundle, regime, way, a, b, seed=lab.seed)))
@@ -91,7 +96,9 @@ def figures(data: Data) -> list[Figure]:
             cells = _cells(data, regime, way)
             series.append(Series(way, [cell["length"] for cell in cells], [cell["largest"] for cell in cells]))
         drawn.append(scatter(f"Regime {regime}", series, x="path / ends", y="largest step / ends"))
-    return [grid("A path, or a switch", drawn, note="Each mark is a pair of locations; a straight line is at (1, 0.05).")]
+    return [
+        grid("A path, or a switch", drawn, note="Each mark is a pair of locations; a straight line is at (1, 0.05).")
+    ]
 
 
 def says(data: Data) -> list[str]:
@@ -102,8 +109,8 @@ def says(data: Data) -> list[str]:
             cells = _cells(data, regime, way)
             largest, length = (max(cell[key] for cell in cells) for key in ("largest", "length"))
             found.append(
-                f"Regime {regime}, {way}: of {data['steps']} equal steps the largest covers at most {largest:.2f} of the "
-                f"distance of the ends, and the path is at most {length:.2f} times as long, over {len(cells)} pairs."
+                f"Regime {regime}, {way}: of {data['steps']} equal steps the largest covers at most {largest:.2f} of "
+                f"the distance of the ends, and the path is at most {length:.2f} times as long, over {len(cells)} pairs."
             )
     return found
 
@@ -112,7 +119,7 @@ EXPERIMENTS = (
     Experiment(
         "slider",
         "The slider: a path or a switch?",
-        "While the condition goes from one location to the other in twenty equal steps, does the adapter walk, or jump?",
+        "While the condition goes from one location to the other in twenty steps, does the adapter walk, or jump?",
         measure,
         tables,
         figures,
