@@ -119,7 +119,7 @@ EXPERIMENTS = (
     Experiment(
         "slider",
         "The slider: a path or a switch?",
-        "While the condition goes from one location to the other in twenty steps, does the adapter walk, or jump?",
+        "While the condition goes from one location to the other in equal steps, does the adapter walk, or jump?",
         measure,
         tables,
         figures,
