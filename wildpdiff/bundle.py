@@ -17,6 +17,7 @@ from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
+from .picture import unpacked
 from .weightspace import Map
 from .worlds.savanna.world import SavannaConfig, SavannaWorld
 from .zoo import CodedZoo
@@ -33,8 +34,8 @@ class Bundle:
 
     Files: `bundle.json` (manifest with checksums and figures), `backbone.safetensors`, `clip/` (an open_clip folder),
     `conditions.safetensors` (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `pictures.safetensors`
-    (one background of each named location to look at, uint8 `[15, 3, H, W]`), `joint.safetensors` (`row` `[D]`, trained
-    on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments); and for each regime R of
+    (by its name one background of each location to look at, as the bytes of a WebP file), `joint.safetensors`
+    (`row` `[D]`, trained on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments); and for each regime R of
     similarity `generator-R/` (with `paper.safetensors`, the paper's plain denoiser, which never saw a blend),
     `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`), `curves-R.safetensors` (`anchors` and
     `hubs` of the curves between locations as latents, `[10, k]` each) and `map-R.safetensors` (see `weightspace.Map`).
@@ -189,8 +190,8 @@ class Bundle:
     @cached_property
     def pictures(self) -> dict[str, Tensor]:
         """A background of each named location to look at, uint8 `[3, H, W]`."""
-        pictures = load_tensors(self.folder / "pictures.safetensors")[0]["pictures"]
-        return dict(zip((*self.seen, *self.unseen), pictures, strict=True))
+        pictures = load_tensors(self.folder / "pictures.safetensors")[0]
+        return {name: unpacked(pictures[name]) for name in (*self.seen, *self.unseen)}
 
     def embedding(self, location: str) -> Tensor:
         """The mean embedding `[E]` of a named location.

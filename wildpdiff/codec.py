@@ -18,7 +18,7 @@ class LinearCodecConfig:
     """Shape of a `LinearCodec`: D numbers in a row, and k directions."""
 
     dim: int
-    components: int = 96
+    components: int = 64
 
 
 class LinearCodec(nn.Module):

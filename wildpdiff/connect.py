@@ -25,9 +25,9 @@ class ConnectRecipe:
     `decay` pulls hubs back to their anchors, where every curve is a straight line: it keeps paths short.
     """
 
-    steps: int = 700
+    steps: int = 900
     batch_size: int = 32
-    learning_rate: float = 1.2e-3
+    learning_rate: float = 1.5e-3
     decay: float = 1.0
 
 

@@ -70,12 +70,14 @@ class GeneratorConfig:
         condition_name: str,
         condition_dim: int,
         backbone_fingerprint: str,
-        components: int = 96,
+        components: int = 64,
+        width: int = 256,
     ) -> "GeneratorConfig":
         """The default shapes, for a layout and a condition: a linear codec of `components` numbers, and a residual
-        diffusion."""
+        diffusion `width` numbers wide."""
         codec = LinearCodecConfig(layout.dim, components)
-        return cls(layout, codec, ResidualConfig(condition_dim, components), condition_name, backbone_fingerprint)
+        denoiser = ResidualConfig(condition_dim, components, width=width)
+        return cls(layout, codec, denoiser, condition_name, backbone_fingerprint)
 
     def plain(self, *, autoencoder: bool = False) -> "GeneratorConfig":
         """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too."""

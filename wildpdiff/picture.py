@@ -51,6 +51,19 @@ def load_picture(source: Path | bytes, *, size: int) -> Tensor:
             raise UserError(f"{name} is damaged and cannot be read to its end; save or download it again.") from None
 
 
+def packed(picture: Tensor) -> Tensor:
+    """A picture, uint8 `[3, H, W]`, as the bytes of a lossless WebP file, uint8 `[bytes]`."""
+    stream = BytesIO()
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(stream, "WEBP", lossless=True)
+    return torch.frombuffer(bytearray(stream.getvalue()), dtype=torch.uint8)
+
+
+def unpacked(data: Tensor) -> Tensor:
+    """The picture, uint8 `[3, H, W]`, that `packed` made the bytes of."""
+    with Image.open(BytesIO(data.numpy().tobytes())) as image:
+        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
 def picture_of(image: Image.Image, *, size: int | None = None) -> Tensor:
     """Pixels of a Pillow image, upright and in sRGB; transparent parts show `GREY`.
 

@@ -24,7 +24,7 @@ class ResidualConfig:
     """
 
     condition_dim: int
-    length: int = 96
+    length: int = 64
     mean_width: int = 256
     width: int = 256
     depth: int = 3

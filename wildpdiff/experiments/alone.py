@@ -83,7 +83,7 @@ def _trained(lab: Lab, interval: int) -> Iterator[Step]:
     if (folder / "config.json").exists():
         return
     notes = {"recipe": lab.recipe.name, "regime": REGIME, "location": location_of(lab), "interval": str(interval)}
-    config = config_of(lab.recipe, lab.bundle.backbone, lab.bundle.folder, components=lab.recipe.alone_components)
+    config = config_of(lab.recipe, lab.bundle.backbone, lab.bundle.folder, alone=True)
     generator = AdapterGenerator.untrained(config, seed=lab.recipe.seed, notes=notes)
     yield from train_unconditional(generator, rows_of(lab, interval), lab.recipe.generator, folder=folder)
     generator.save_pretrained(folder)

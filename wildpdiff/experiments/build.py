@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
 from ..loop import Step
+from ..picture import packed
 from ..pretrain import pretrain
 from ..weightspace import Map
 from ..worlds.savanna.caption import Pairs
@@ -154,7 +155,7 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     stacked = torch.stack(views)
     mean = torch.nn.functional.normalize(stacked.mean(dim=1), dim=1)
     save_tensors(path, {"mean": mean, "views": stacked}, {"condition": condition.name})
-    save_tensors(out / "pictures.safetensors", {"pictures": torch.stack(pictures)})
+    save_tensors(out / "pictures.safetensors", dict(zip(names, map(packed, pictures), strict=True)))
     yield Step(len(names), len(names), float("nan"))
 
 

@@ -127,7 +127,7 @@ def train_alone(task: Task) -> None:
         return
     backbone, (job,) = Backbone.load(task.out / "backbone.safetensors"), _alone_jobs(task)
     rows, _ = Zoo(job.folder, backbone.layout, regime=job.regime).of(first)
-    config = config_of(recipe, backbone, task.out, components=recipe.alone_components)
+    config = config_of(recipe, backbone, task.out, alone=True)
     notes = {"recipe": recipe.name, "location": first}
     generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
     for _ in train_unconditional(generator, rows, recipe.generator, folder=begun):
@@ -141,15 +141,16 @@ def _alone_jobs(task: Task) -> list:
     return location_jobs(recipe, task.work, "M", interval=recipe.alone_interval, locations=recipe.seen[:1])
 
 
-def config_of(recipe: Recipe, backbone: Backbone, out: Path, *, components: int | None = None) -> GeneratorConfig:
-    """The shapes of a generator for a bundle's classifier and condition."""
+def config_of(recipe: Recipe, backbone: Backbone, out: Path, *, alone: bool = False) -> GeneratorConfig:
+    """The shapes of a generator for a bundle's classifier and condition; `alone`: of one location's rows."""
     views, condition = views_of(out, 1)
     return GeneratorConfig.of(
         backbone.layout,
         condition_name=condition,
         condition_dim=views.shape[-1],
         backbone_fingerprint=backbone.fingerprint,
-        components=components or recipe.components,
+        components=recipe.alone_components if alone else recipe.components,
+        width=128 if alone else 256,
     )
 
 

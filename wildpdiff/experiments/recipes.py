@@ -42,7 +42,7 @@ class Recipe:
     runs: int = 6
     held_out_runs: int = 2
     connect: ConnectRecipe = field(default_factory=ConnectRecipe)
-    components: int = 80
+    components: int = 64
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     plain: GeneratorRecipe = PLAIN
     alone_interval: int = 100

@@ -110,7 +110,7 @@ def says(data: Data) -> list[str]:
             largest, length = (max(cell[key] for cell in cells) for key in ("largest", "length"))
             found.append(
                 f"Regime {regime}, {way}: of {data['steps']} equal steps the largest covers at most {largest:.2f} of "
-                f"the distance of the ends, and the path is at most {length:.2f} times as long, over {len(cells)} pairs."
+                f"the distance of the ends, and the path is at most {length:.2f} times that, over {len(cells)} pairs."
             )
     return found
 

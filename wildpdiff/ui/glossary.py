@@ -11,9 +11,19 @@ GLOSSARY = (
     ("Fine-tuned", "An adapter that was trained, step by step, on labelled photographs of its location."),
     ("Condition", "What the generator is told about a location: the CLIP embedding of its empty background."),
     ("CLIP", "A network that turns a picture into a list of numbers, so that pictures alike get lists alike."),
-    ("VAE", "Variational autoencoder: turns a row into a much shorter code and such a code back into a row."),
+    (
+        "Codec",
+        "Turns a row into a much shorter code and back: here the row's coefficients along the directions in which "
+        "fine-tuned rows differ most. The paper uses a variational autoencoder (VAE).",
+    ),
     ("Latent", "That short code. Diffusion happens here, not among the weights themselves."),
     ("DDIM", "The way noise is taken away in few, repeatable steps: same noise and condition, same adapter."),
+    ("Seed", "Which noise the sampler begins with, and so which of a location's possible adapters is written."),
+    (
+        "Spread",
+        "Mean distance of two samples over that of two fine-tuned rows that the generator never saw: 1 is ideal, 0 is "
+        "one adapter again and again.",
+    ),
     (
         "Regime L, M, H",
         "Low, medium or high similarity of locations' adapters: fine-tuned from a random start each, from one random "
@@ -22,8 +32,8 @@ GLOSSARY = (
     ("Blend weight", "How far the condition has gone from A (0) to B (1)."),
     (
         "Way",
-        "Ours: the generator also learned from adapters fine-tuned on blends of two locations. The paper's: it never "
-        "saw one.",
+        "Ours: the condition predicts a mean that follows curves between locations, and noise decides the rest. The "
+        "paper's: one plain denoiser over whole latents, which never saw a blend and hardly listens to the noise.",
     ),
     ("Ensemble", "The weighted mean of two locations' fine-tuned rows; the baseline that blending is held against."),
     ("Cosine", "How alike two rows point: 1 the same direction, 0 at right angles."),
@@ -33,5 +43,9 @@ GLOSSARY = (
         "Wilson interval",
         "A range around a count such as 14 of 15; of a hundred such ranges, about 95 hold the true accuracy.",
     ),
-    ("Held out", "Kept away from training: photographs that only measure, or pairs whose blends were never shown."),
+    (
+        "Held out",
+        "Kept away from training: photographs that only measure, rows and whole runs that the generator never saw, or pairs "
+        "whose curve was never trained.",
+    ),
 )

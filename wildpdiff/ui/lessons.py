@@ -111,8 +111,9 @@ def _lora(places: Places, stored: Stored) -> Card:
 
 def _points(places: Places, stored: Stored) -> Card:
     text = (
-        "A row of 65,580 numbers is a point in a space of as many directions. The rows that are saved while one "
-        "location's adapter is fine-tuned lie close together: every location has its own small cloud.",
+        "A row of 65,580 numbers is a point in a space of as many directions. One fine-tuning run leaves a thread of "
+        "rows, close together; a second run at the same location, begun at the same point, ends somewhere else. So the "
+        "adapters of a location are a cloud of threads, and all of them do the job.",
         "How the clouds lie to one another depends on where fine-tuning began. Low similarity (L): each location from "
         "a random start of its own. Medium (M): all from one random start. High (H): all from one adapter that had "
         "already converged. We measure it by the cosine of two rows: 1 if they point the same way, 0 if they stand at "
@@ -130,17 +131,18 @@ def _points(places: Places, stored: Stored) -> Card:
 def _diffusion(places: Places, stored: Stored) -> Card:
     text = (
         "Diffusion models that draw pictures begin with noise and take it away step by step. This one does the same "
-        "with a latent, a short code for an adapter. At each of 50 DDIM steps the denoiser guesses the clean code; it "
-        "is told what the place looks like by the CLIP embedding of an empty background. Then a decoder, one half of a "
-        "VAE, turns the code into a row.",
+        "with a latent, a short code for an adapter. The condition, a CLIP embedding of the empty background, says "
+        "around which code a location's adapters lie; the noise decides which of them it becomes. At each of 50 DDIM "
+        "steps the denoiser guesses the clean code, and a decoder turns it into a row.",
         "It learned this from fine-tuned adapters whose codes were covered with noise. To write a new one it needs no "
-        "labels and no training step: a picture of the place is all.",
+        "labels and no training step. Until version 0.3.1 it wrote one adapter a location, whatever the noise, with "
+        "the same accuracy: accuracy cannot tell, the spread of the samples can.",
     )
     tries = (
         Try("Watch it denoise", places.state(), "tab-watch-button", "watch"),
         Try("Write one now", places.state(), "generate"),
     )
-    asked = _asked("table2", guesses.spread(stored, places.a))
+    asked = _asked("fidelity", guesses.spread(stored, places.a))
     return Card("diffusion", "Diffusion in one picture", text, drawings.diffusion(), tries, **asked)
 
 
@@ -149,8 +151,9 @@ def _blending(places: Places, stored: Stored) -> Card:
         "There are two ways to make one adapter for two locations. Averaging weights, an ensemble, goes straight from "
         "one row to the other: the dotted lines of the blend curve.",
         "Blending conditions mixes what the generator is told, the two CLIP embeddings, and lets it write an adapter "
-        "for the mixture. Nothing makes that adapter lie on the line between the two rows, and it need not: accuracy "
-        "is not a straight line either. The blend weight says how far to go, from 0 (only A) to 1 (only B).",
+        "for the mixture. Ours follows curves: between the locations' mean rows a path was bent, by training on "
+        "photographs of both, so that every point of it serves both. The blend weight says how far to go, from 0 (only "
+        "A) to 1 (only B).",
     )
     tries = (
         Try("Half-way on the curve", places.state(t=0.5), "curve"),
@@ -168,7 +171,7 @@ def _regimes(places: Places, stored: Stored) -> Card:
         *_our_regimes(stored),
     )
     tries = (
-        Try("The valley: L, the paper's way", places.state_apart(t=0.5, m="L", w="paper"), "curve"),
+        Try("L, the paper's plain form", places.state_apart(t=0.5, m="L", w="paper"), "curve"),
         Try("L, our way", places.state_apart(t=0.5, m="L"), "way"),
     )
     asked = _asked("figure7", guesses.way(stored))
@@ -182,9 +185,10 @@ def _our_regimes(stored: Stored) -> tuple[str, ...]:
         return ()
     end = "no difference between L, M and H is shown" if alike else "L, M and H still differ"
     return (
-        f"In our savanna the paper's way reaches {paper}% (L, M, H) at the weaker location half-way, where the two "
-        f"locations' own adapters reach {own}%: similarity alone does not help. So a second generator also "
-        f"learned from adapters fine-tuned on blends, photographs of two places mixed. With it, {end}.",
+        f"In our savanna the paper's plain form, which never saw a blend, reaches {paper}% (L, M, H) at the weaker "
+        f"location half-way, where the two locations' own adapters reach {own}%. What lies between two rows is not "
+        f"empty in L either: a short curve joins them on which one adapter serves both. With a generator that learned "
+        f"such curves of other pairs, {end}.",
     )
 
 
@@ -202,8 +206,9 @@ def _numbers(places: Places, stored: Stored) -> Card:
         "nothing, and an adapter half-way need not be drawn midway. The heat map and the ruler can tell.",
         f"Few photographs say little. The paper's location S09 has {count}: {right} right is {right / count:.0%}, yet "
         f"the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
-        "A good accuracy does not make an adapter new. A generator may simply remember what it was trained on, so we "
-        "measure how near each generated row is to a training row. And every photograph here is drawn by a program.",
+        "A good accuracy does not make a generator good. It may write one adapter again and again, copy what it was "
+        "trained on, or average it, so samples are held against rows that it never saw: their spread, the nearest "
+        "training row, tests that try to tell them apart. And every photograph here is drawn by a program.",
     )
     rows = [(f"n = {many[1]}", *_whisker(*many)) for many in (FEW, MANY)]
     tries = (

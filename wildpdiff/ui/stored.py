@@ -13,7 +13,7 @@ from ..experiments.reproduce import RESULTS, Result, read_result
 T = TypeVar("T")
 Data = Mapping[str, Any]
 #: The results that the lessons speak of.
-NAMES = ("table2", "table3", "figure2", "figure5", "figure6", "figure7", "curves")
+NAMES = ("table2", "table3", "figure2", "figure5", "figure6", "figure7", "curves", "fidelity")
 HELD_OUT = "held out"
 #: Regimes of similarity in the order of the paper.
 REGIMES = ("L", "M", "H")
@@ -47,6 +47,10 @@ class Stored:
     def at_home(self, location: str, way: str, regime: str) -> Data | None:
         """Accuracy of a way at one seen location, with `std` over `n` adapters and `images` (Table 2)."""
         return self.read("table2", lambda data: _estimate(data["regimes"][regime]["locations"][location][way]))
+
+    def fidelity(self, regime: str, location: str) -> Data | None:
+        """How samples of a seen location compare with held-out rows of known runs (see `fidelity.Fidelity`)."""
+        return self.read("fidelity", lambda data: _spread(data, regime, location))
 
     def half_way(self, way: str, regime: str) -> Data | None:
         """Mean accuracy half-way, at the weaker of both, over `n` held-out pairs (Figure 7)."""
@@ -103,6 +107,12 @@ def _estimate(found: Data) -> Data:
     """An estimate, checked to have its mean and interval."""
     for key in ("mean", "low", "high"):
         float(found[key])
+    return found
+
+
+def _spread(data: Data, regime: str, location: str) -> Data:
+    found = dict(data["regimes"][regime]["locations"][location]["held_out"]["generated"])
+    float(found["spread_raw"]), float(found["nearest"]), int(found["held_out"]), int(found["samples"])
     return found
 
 

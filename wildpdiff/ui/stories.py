@@ -25,19 +25,19 @@ def presets(bundle: Bundle) -> list[Preset]:
             "A seen location",
             {"a": first, "b": second, "t": 0.0, "m": bundle.regime},
             f"The generator has only looked at a picture of {first}, and writes an adapter about as good as one that "
-            "was fine-tuned there: compare the bar with the diamond.",
+            "was fine-tuned there: compare the bar with the diamond. Another seed writes another one: see the map.",
         ),
         (
             "A smooth blend",
             {"a": first, "b": second, "t": 0.5, "m": bundle.regime},
-            f"Half-way between {first} and {second} one adapter serves both. Now drag the slider, or choose the "
-            "paper's blending, which never saw a blend.",
+            f"Half-way between {first} and {second} one adapter serves both, on a path that bends where the average "
+            "sags. Now drag the slider, or choose the paper's plain form, which never saw a blend.",
         ),
         (
             "The valley",
             {"a": apart[0], "b": apart[1], "t": 0.5, "m": low, "w": "paper"},
-            "Two very different locations, adapters from unrelated random starts, blended as in the paper. Guess "
-            "first, then drag: half-way the generated adapter fails at both. Now choose our blending.",
+            "Two very different locations, adapters from unrelated random starts, blended by the paper's plain form. "
+            "Guess first, then drag: half-way the generated adapter fails at both. Now choose our blending.",
         ),
         (
             "The trap of few images",

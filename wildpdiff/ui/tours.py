@@ -65,7 +65,7 @@ def _smooth(places: Places, stored: Stored) -> Step:
 
 def _guess(places: Places, stored: Stored) -> Step:
     text = (
-        "Now low similarity and the paper's blending: the rows stand at right angles, and this generator never saw a "
+        "Now low similarity and the paper's plain form: the rows stand at right angles, and this denoiser never saw a "
         "blend. Guess before you look."
     )
     question = _valley_question(places, stored)
@@ -81,7 +81,7 @@ def _valley_question(places: Places, stored: Stored) -> Question | None:
         return None
     weaker = min(found[:2])
     choices = (95, 80, 65, 50)
-    pairs = f" This pair is the deepest; mean of the weaker over {mean['n']} pairs: {percent(mean)}." if mean else ""
+    pairs = f" Mean of the weaker over {mean['n']} pairs: {percent(mean)}." if mean else ""
     return Question(
         "Half-way, how many of 100 photographs are right at the weaker of both locations?",
         tuple(f"about {choice}" for choice in choices),
@@ -101,8 +101,8 @@ def _why(places: Places, stored: Stored) -> Step:
     told = f" Mean over pairs of locations: {measured}." if measured else f" {absent('figure6')}"
     text = (
         "Every cell is the cosine of two locations' adapters; in L they stand at right angles, which the paper takes "
-        f"for the reason.{told} But choose Blending: ours in the bar, and the curve stays up in L too: what the "
-        "generator has seen of blends matters more."
+        f"for the reason.{told} But choose Blending: ours in the bar, and the curve stays up in L too: between rows at "
+        "right angles runs a short path of good adapters, and this generator has learned to follow it."
     )
     return Step("Why: right angles", text, places.state_apart(t=0.5, m="L", w="paper", view="ruler"), "heat")
 

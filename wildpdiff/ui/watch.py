@@ -17,8 +17,8 @@ from .setting import Setting, Upload
 from .wishes import Wishes, stamp_of
 
 LEAD = (
-    "A diffusion model draws the weights of an adapter out of pure noise, step by step. Every step is an adapter "
-    "already, and can be tried out."
+    "The place's picture says around which adapter to look; out of noise, step by step, becomes one of the many that "
+    "lie there. Every step is an adapter already, and can be tried out."
 )
 WATCH = """
 <div class="watch" data-stage="empty">
@@ -30,8 +30,8 @@ WATCH = """
  </div>
  <p class="watch-changed" hidden><span></span><button type="button" class="quiet">Watch the new setting</button></p>
  <ol class="watch-story">
-  <li><b>Noise</b> The latent begins as numbers drawn by chance; the seed decides which.</li>
-  <li><b>Denoise</b> In every step the denoiser, told how A and B look, guesses the clean latent, and the sampler goes a little towards the guess.</li>
+  <li><b>Noise</b> Around the mean that the picture predicts, the latent begins as numbers drawn by chance; the seed decides which.</li>
+  <li><b>Denoise</b> In every step the denoiser, told how A and B look, guesses the clean latent, and the sampler goes a little towards the guess. First guesses are the mean; they part as the noise falls.</li>
   <li><b>Decode</b> A decoder turns each latent, noisy or clean, into the weights of an adapter.</li>
   <li><b>Try out</b> Adapters along the way name photographs of A and of B: you see when they get better.</li>
  </ol>
@@ -82,9 +82,9 @@ mount();
 """
 HINTS = {
     "accuracy": "Photographs named correctly with the adapter that the noisy latent decodes to; thin lines: with the "
-    "guess's. The guess can be good from the first step on, since the condition alone tells most. Even pure noise "
-    "decodes to something like an average adapter: the decoder has learned to write nothing else. The whiskers are 95% "
-    "intervals for so few photographs.",
+    "guess's. The first guess is the mean of the place's adapters, and good already: what the later steps decide is "
+    "which of them it becomes, not how good it is. The noise at the start is as wide as the place's adapters differ. "
+    "The whiskers are 95% intervals for so few photographs.",
     "map": "The adapters of all steps among the fine-tuned ones of the known locations.",
     "spread": "How the row's numbers are spread; the outermost bars also hold what lies beyond. Which weight takes "
     "which number is not seen here.",
