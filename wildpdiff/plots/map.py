@@ -22,6 +22,7 @@ class Scene:
         points: places of fine-tuned rows.
         index: the location of each of them.
         stars: places of the newest adapters.
+        cloud: places of what other seeds would give.
         trail: places of earlier ones, oldest first.
         told: what each earlier one is, for its tooltip.
         ends: names of A and B, as far as they are seen locations.
@@ -32,6 +33,7 @@ class Scene:
     points: Sequence[Point]
     index: Sequence[int]
     stars: Sequence[Point] = ()
+    cloud: Sequence[Point] = ()
     trail: Sequence[Point] = ()
     told: Sequence[str] = ()
     ends: Sequence[str] = ()
@@ -111,7 +113,7 @@ def _view(scene: Scene, shown: Figure, summary: str, axes: tuple[str, str]) -> F
     groups = {name: scene.group(name) for name in scene.locations}
     shown["annotations"] = [_label(name, groups[name], name in scene.ends) for name in labelled if groups[name]]
     data = [_cloud(name, place, groups[name]) for place, name in enumerate(scene.locations)]
-    data = [*_line(scene, groups), *data, _trail(scene), _stars(scene.stars)]
+    data = [*_line(scene, groups), *data, _trail(scene), _cloud_of(scene.cloud), _stars(scene.stars)]
     table = {"head": ["what", "rows", *axes], "rows": _rows(scene, groups)}
     return {"data": data, "layout": shown, "summary": summary, "table": table, "pick": "trace", "zoom": True}
 
@@ -149,6 +151,13 @@ def _stars(points: Sequence[Point]) -> Figure:
     hover = "the generated adapter<extra></extra>"
     xs, ys = _columns(points)
     return _scatter("generated", xs, ys, mode="markers", marker=marker, hovertemplate=hover)
+
+
+def _cloud_of(points: Sequence[Point]) -> Figure:
+    marker = {"symbol": "star", "size": 10, "color": ACCENT, "opacity": 0.75, "line": {"color": GROUND, "width": 0.8}}
+    hover = "what another seed would give<extra></extra>"
+    xs, ys = _columns(points)
+    return _scatter("other seeds", xs, ys, mode="markers", marker=marker, hovertemplate=hover)
 
 
 def _average(weight: float) -> Figure:

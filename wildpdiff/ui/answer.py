@@ -108,5 +108,13 @@ def _figures(bundle: Bundle, regime: str) -> Json:
     for name, known in {**figures.get("locations", {}), **figures.get("unseen", {})}.items():
         tuned, own = known.get("fine_tuned") or {}, known.get("generated") or {}
         found[name] = {"images": known.get("images"), "pretrained": known.get("pretrained")}
-        found[name] |= {"fine_tuned": tuned.get("mean"), "generated": own.get("mean")}
+        found[name] |= {"fine_tuned": tuned.get("mean"), "generated": own.get("mean"), "spread": _spread(figures, name)}
     return found
+
+
+def _spread(figures: Json, name: str) -> Json:
+    """How far samples lie apart over how far held-out rows do, by way; nothing where it was not measured."""
+    kinds = figures.get("fidelity", {}).get("locations", {}).get(name, {}).get("held_out", {})
+    return {
+        way: kinds[kind]["spread_raw"] for way, kind in (("ours", "generated"), ("paper", "paper")) if kind in kinds
+    }

@@ -102,7 +102,7 @@ class Api:
             b: name of the second location.
             weight: how far to go from a to b: 0, 0.1, 0.2 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
-            way: ours (trained on blends), paper (never saw one) or weights (average of the mean fine-tuned adapters).
+            way: ours (a mean along curves, and noise), paper (its plain form, which never saw a blend) or weights (average of the mean fine-tuned adapters).
         """
         # The stored curves know one way more than the generators.
         setting = self.answers.setting(a=a, b=b, weight=weight, regime=regime, way="ours" if way == "weights" else way)
@@ -128,7 +128,7 @@ class Api:
             b: name of the second location; the same as a for no blend.
             weight: how far to go from a to b, 0 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
-            way: ours (trained on blends) or paper (never saw one).
+            way: ours (a mean along curves, and noise) or paper (its plain form, which never saw a blend).
             seed: of the first adapter's noise; the next ones count up.
             steps: of the sampler, 1 to 200.
             samples: how many adapters, 1 to 16.
@@ -167,7 +167,7 @@ class Api:
             b: name of the second location; the same as a for no blend.
             weight: how far to go from a to b, 0 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
-            way: ours (trained on blends) or paper (never saw one).
+            way: ours (a mean along curves, and noise) or paper (its plain form, which never saw a blend).
             seed: of the adapter's noise.
             steps: of the sampler, 1 to 200.
             location: where the photographs are from; a if left out.

@@ -99,7 +99,8 @@ NOTES = {
     "differ in factors and yet change the network alike.",
 }
 MAP_HINT = (
-    "Fine-tuned adapters by location; the star is the one just written. Click a point to make its location B (with "
+    "Fine-tuned adapters by location; the star is the one just written, the small ones are what the next seeds would "
+    "give. Click a point to make its location B (with "
     "Shift: A); drag to zoom in, double-click to zoom out."
 )
 LAYERS_HINT = (
@@ -141,7 +142,8 @@ class Atlas:
             UserError: if the bundle's zoo of the setting's regime is damaged.
         """
         terrain = self.places.terrain(setting.regime)
-        trail.go(setting, terrain.spots(result.rows), terrain.likeness(result.rows))
+        cloud = () if result.cloud is None else terrain.spots(result.cloud)
+        trail.go(setting, terrain.spots(result.rows), terrain.likeness(result.rows), cloud)
         return self._figures(trail)
 
     def open(self, uploads: dict[str, Any], trail: Journey, event: gr.EventData) -> list[Any]:

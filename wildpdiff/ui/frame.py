@@ -80,9 +80,9 @@ FRAME = """
   <span class="result-said" role="status" aria-live="polite"></span></div>
   <details id="more" data-part="more"><summary>More: seed, adapters, steps, photographs</summary>
    <div class="more-row">
-    <label data-part="seed">Seed <input type="number" id="seed" min="0" max="2147483647" step="1" value="0" data-control="seed"><small>the noise that the first adapter starts from</small></label>
+    <label data-part="seed">Seed <input type="number" id="seed" min="0" max="2147483647" step="1" value="0" data-control="seed"><small>another seed is another adapter: compare the stars on the map</small></label>
     <label>Adapters <input type="number" id="samples" min="1" max="16" step="1" value="1"><small>written at once, each from its own noise</small></label>
-    <label>DDIM steps <select id="steps"><option>10</option><option>25</option><option selected>50</option><option>100</option></select><small>from noise to adapter</small></label>
+    <label>DDIM steps <select id="steps"><option>10</option><option>25</option><option selected>50</option><option>100</option></select><small>fewer draw samples together: 10 lose about a tenth of the spread</small></label>
     <label>Photographs <select id="images"><option>15</option><option>32</option><option>64</option><option selected>100</option></select><small>of A and of B that are named</small></label>
     <p id="regime-hint"></p>
    </div>

@@ -45,7 +45,7 @@ GLOSSARY = (
     ),
     (
         "Held out",
-        "Kept away from training: photographs that only measure, rows and whole runs that the generator never saw, or pairs "
-        "whose curve was never trained.",
+        "Kept away from training: photographs that only measure, rows and whole runs that the generator never saw, or "
+        "pairs whose curve was never trained.",
     ),
 )

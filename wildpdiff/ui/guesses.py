@@ -59,12 +59,12 @@ def spread(stored: Stored, location: str) -> Question | None:
         return None
     choices = (0.04, 0.5, 1.0)
     return Question(
-        f"{found['samples']} adapters for {location}, each begun from noise of its own. How far do they lie apart, where "
-        "fine-tuned adapters that the generator never saw lie 1 apart?",
+        f"{found['samples']} adapters for {location}, each begun from noise of its own. How far do they lie apart, "
+        "where fine-tuned adapters that the generator never saw lie 1 apart?",
         ("hardly at all: 0.04", "half as far: 0.5", "as far: about 1"),
         nearest(choices, found["spread_raw"]),
-        f"{found['spread_raw']:.2f} times as far. The nearest training row is {found['nearest']:.2f} times as far as it "
-        f"is for those {found['held_out']} fine-tuned ones, so they are not copies. In version 0.3.1 the answer was "
+        f"{found['spread_raw']:.2f} times as far. The nearest training row is {found['nearest']:.2f} times as far as "
+        f"it is for those {found['held_out']} fine-tuned ones, so they are not copies. In version 0.3.1 the answer was "
         "0.04: it wrote one adapter a location.",
     )
 

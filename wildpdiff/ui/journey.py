@@ -41,6 +41,7 @@ class Journey:
         likeness: their mean cosines with the locations' mean rows, by kind `[1 + L, P]`, or None.
         earlier: adapters written before, oldest first.
         kind: what the heat map compares.
+        cloud: where the next seeds would lie.
         layer: 0 for the whole adapter, else the number of a layer, from 1.
     """
 
@@ -50,13 +51,20 @@ class Journey:
     earlier: list[Earlier] = field(default_factory=list)
     kind: str = "factors"
     layer: int = 0
+    cloud: Sequence[Spot] = ()
 
-    def go(self, setting: Setting, spots: Sequence[Spot] = (), likeness: dict[str, Tensor] | None = None) -> None:
+    def go(
+        self,
+        setting: Setting,
+        spots: Sequence[Spot] = (),
+        likeness: dict[str, Tensor] | None = None,
+        cloud: Sequence[Spot] = (),
+    ) -> None:
         """Take up new adapters; the first of the former ones joins the trail, unless the wish is the same."""
         if self.spots and name_of(self.setting) != name_of(setting):
             left = Earlier(self.setting.regime, name_of(self.setting), self.spots[0])
             self.earlier = [*self.earlier, left][-TRAIL:]
-        self.setting, self.spots, self.likeness = setting, tuple(spots), likeness
+        self.setting, self.spots, self.likeness, self.cloud = setting, tuple(spots), likeness, tuple(cloud)
 
     def trail(self) -> list[Earlier]:
         """Earlier adapters of the present regime; those of another one have no place among its rows."""
@@ -128,6 +136,7 @@ def _scene(
         points,
         index,
         stars=[place(spot) for spot in journey.spots],
+        cloud=[place(spot) for spot in journey.cloud],
         trail=[place(each.spot) for each in trail],
         told=[each.name for each in trail],
         ends=ends,

@@ -43,7 +43,7 @@ class Setting:
         b: the second location.
         weight: how far to go from A to B, 0..1.
         regime: similarity of the zoo that the generator learned from, L, M or H.
-        way: `ours` (trained on rows of blends too) or `paper`.
+        way: `ours`, or `paper`, its plain form that never saw a blend (see `Bundle.generator`).
         seed: of the first adapter's noise; the next ones count up.
         samples: adapters.
         steps: of DDIM.
@@ -173,6 +173,7 @@ class Result:
         stage: how far the work is.
         live: what was measured so far, by location.
         rows: the raw adapters `[N, D]`.
+        cloud: what the first few seeds would give, `[8, D]`: where else the map shows that adapters may land.
         alike: mean cosine of the samples with each seen location's mean row.
         seconds: since the beginning.
         note: a sentence on how it was computed, or nothing.
@@ -185,3 +186,4 @@ class Result:
     alike: tuple[float, ...]
     seconds: float
     note: str = ""
+    cloud: Tensor | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..bundle import Bundle
+from ..experiments.jobs import held_out_pairs
+from .answer import curves
 
 Preset = dict[str, Any]
 
@@ -60,9 +62,15 @@ def presets(bundle: Bundle) -> list[Preset]:
 
 
 def apart_in(bundle: Bundle) -> tuple[str, str]:
-    """A pair held out from training on which the paper's blending fails most, half-way, where a bundle has it: of the
-    stored curves of L, the one whose weaker location falls lowest."""
-    return _of(bundle, "R12", 1), _of(bundle, "H13", 0)
+    """A pair held out from training on which the paper's plain form fails most, half-way: of the stored curves of L,
+    the one whose weaker location falls lowest; R12 and H13, or the bundle's first two, where there are none."""
+    stored = curves(bundle)["curves"].get("L", {})
+    middle = {
+        (a, b): min(way[5] for way in stored[f"{a}+{b}"]["paper"])
+        for a, b in held_out_pairs(bundle.seen)
+        if len(stored.get(f"{a}+{b}", {}).get("paper", [[]])[0]) == 11
+    }
+    return min(middle, key=lambda pair: middle[pair]) if middle else (_of(bundle, "R12", 1), _of(bundle, "H13", 0))
 
 
 def _of(bundle: Bundle, wanted: str, index: int) -> str:

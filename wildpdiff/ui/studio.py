@@ -31,6 +31,8 @@ CHOSEN_FIRST, OTHERS_FIRST = 16, 24
 GROUP = 4
 #: Answers whose rows are kept.
 ANSWERS = 16
+#: Seeds whose adapters the map shows beside the one that was asked for.
+CLOUD = 8
 #: Copies of the classifier that wait for the next adapter.
 SPARE = 4
 
@@ -84,7 +86,7 @@ class Studio:
         rows, note = written
         self._remember(setting, written)
         alike = tuple(cosine(rows, self.means(setting.regime)).mean(dim=0).tolist())
-        frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note)
+        frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note, self.cloud(setting))
         yield frame
         plan = self._looks(setting)
         with self.wearing(rows) as networks:
@@ -115,6 +117,11 @@ class Studio:
         if written is None:
             raise RuntimeError("the sampler stopped although it was wanted")
         return written
+
+    def cloud(self, setting: Setting) -> Tensor:
+        """The raw rows `[8, D]` of a setting's first seeds, for the map; nobody measures them."""
+        condition = self.condition(setting).expand(CLOUD, -1)
+        return self.generator(setting).generate(condition, steps=setting.steps, seed=setting.seed).cpu()
 
     def condition(self, setting: Setting) -> Tensor:
         """The blended embedding `[E]` of a setting.

@@ -31,7 +31,7 @@
   };
   const told = ({ a, b, t, m, w, seed, n }) => {
     const where = a === b ? `of ${label(a)}` : `from ${label(a)} to ${label(b)} at blend ${t.toFixed(2)}`;
-    return `the adapter ${where}, ${REGIMES[m]} similarity${w === 'paper' ? ', the paper’s blending' : ''}, seed ${seed}${n > 1 ? ` (the first of ${n})` : ''}`;
+    return `the adapter ${where}, ${REGIMES[m]} similarity${w === 'paper' ? ', the paper’s plain form' : ''}, seed ${seed}${n > 1 ? ` (the first of ${n})` : ''}`;
   };
   const status = () => {
     if (problem) return problem;

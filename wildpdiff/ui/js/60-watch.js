@@ -69,7 +69,7 @@
 
     const own = (state) => ['a', 'b'].map((side) => (state[side] === 'own' && wpd.own && wpd.own[side] ? wpd.own[side].src : '')).join();
     const key = (state) => `${KEYS.map((name) => state[name]).join()} ${own(state)}`;
-    const named = (state) => `${wpd.title(state)} · ${SEVERAL[state.m] || state.m}${state.w === 'paper' ? ", paper's blending" : ''} · seed ${state.seed}`;
+    const named = (state) => `${wpd.title(state)} · ${SEVERAL[state.m] || state.m}${state.w === 'paper' ? ", paper's plain form" : ''} · seed ${state.seed}`;
     const short = (name) => (name === 'own' ? 'your picture' : name);
 
     const stage = (name, text) => { box.dataset.stage = name; status.textContent = text; };

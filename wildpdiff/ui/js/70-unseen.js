@@ -201,7 +201,7 @@
 
     // What the adapter on show was written for, and whether the bar now says something else.
     const stale = (value) => ['m', 'w', 'seed', 'steps'].some((key) => value[key] !== undefined && wpd.state && wpd.state[key] !== value[key]);
-    const said = (value) => `similarity ${SEVERAL[value.m] || value.m}, ${value.w === 'paper' ? 'paper’s blending' : 'our blending'}, seed ${value.seed}, ${value.steps} steps`;
+    const said = (value) => `similarity ${SEVERAL[value.m] || value.m}, ${value.w === 'paper' ? 'paper’s plain form' : 'our way'}, seed ${value.seed}, ${value.steps} steps`;
     const report = () => {
       const value = props.value;
       if (!value) return;
