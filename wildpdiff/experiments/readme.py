@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from . import table1, table2, table3
@@ -29,12 +29,16 @@ def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapp
         "table1": _unconditional,
         "figure5": _novelty,
         "table2": _seen,
+        "fidelity": _samples,
+        "slider": _path,
         "figure7": _middle,
         "figure6": _likeness,
         "table3": _unseen,
     }
     rows = [*_made(manifest)]
     for name, part in parts.items():
+        if name not in results:
+            continue
         rows += _commanded(results[name], part(results[name].data))
     rows += _crossed(manifest)
     rows += _speed(bench)
@@ -80,7 +84,15 @@ def _seen(data: Data) -> Iterator[Row]:
         where = f", {count} seen locations, {images} images each" if way == "pretrained" else ""
         yield f"{mark}{table2.WAYS[way]}{mark}{where}", f"{mark}{_over(regimes, way)}{mark}", paper
     gaps = " / ".join(points(part["mean"]["gap"], signed=True) for part in regimes.values())
+    spreads = " / ".join(f"{_std_ratio(part):.2f}" for part in regimes.values())
+    yield "standard deviation of accuracy, generated over fine-tuned", spreads, "0.8 to 5.8 points"
     yield "generated minus fine-tuned, points", gaps, "\u22120.04 / \u22120.81 / \u22120.86"
+
+
+def _std_ratio(part: Data) -> float:
+    """Mean over locations of the standard deviation over adapters, generated over that of fine-tuned ones."""
+    made, tuned = (sum(cell[way]["std"] for cell in part["locations"].values()) for way in ("generated", "fine_tuned"))
+    return made / tuned if tuned else 0.0
 
 
 def _paper(place: int) -> str:
@@ -92,13 +104,55 @@ def _over(regimes: Data, way: str) -> str:
     return " / ".join(f"{100 * part['mean'][way]['mean']:.1f}" for part in regimes.values())
 
 
+def _samples(data: Data) -> Iterator[Row]:
+    count = data["samples"]
+
+    def cells(kind: str, key: str, group: str = "held_out") -> str:
+        return " / ".join(f"{part['mean'][group][kind][key]:.2f}" for part in data["regimes"].values())
+
+    def worst(key: str, pick: Callable[[list[float]], float]) -> str:
+        parts = data["regimes"].values()
+        each = ([cell["held_out"]["generated"][key] for cell in part["locations"].values()] for part in parts)
+        return " / ".join(f"{pick(values):.2f}" for values in each)
+
+    yield f"spread of {count} samples a location over that of held-out rows", cells("generated", "spread_raw"), ""
+    yield "the same, least and most by location", f"{worst('spread_raw', min)}; {worst('spread_raw', max)}", ""
+    yield "the same of the paper's plain form, as we train it", cells("paper", "spread_raw"), ""
+    yield (
+        "energy distance to held-out rows; its floor",
+        f"{cells('generated', 'energy')}; {cells('floor', 'energy')}",
+        "",
+    )
+    yield "nearest training row, over that of held-out rows", cells("generated", "nearest"), ""
+    tests = f"{cells('generated', 'one_nn')}; {cells('generated', 'logistic')}"
+    yield "told apart from held-out rows by 1-NN; by logistic regression (0.5: not)", tests, ""
+    floor = f"{cells('generated', 'energy', 'other_runs')}; {cells('floor', 'energy', 'other_runs')}"
+    yield "energy distance to runs never seen; that of the training runs", floor, ""
+    kept = ([cell["codec"]["held_out"] for cell in part["locations"].values()] for part in data["regimes"].values())
+    yield (
+        "share of held-out rows' mean distance that the codec keeps",
+        " / ".join(f"{sum(values) / len(values):.2f}" for values in kept),
+        "",
+    )
+
+
+def _path(data: Data) -> Iterator[Row]:
+    for way, words in (("ours", "generated"), ("paper", "the paper's plain form")):
+        for key, what in (("largest", "largest of 20 steps"), ("length", "path")):
+            shown = []
+            for regime in dict.fromkeys(cell["regime"] for cell in data["cells"]):
+                cells = [cell for cell in data["cells"] if (cell["regime"], cell["way"]) == (regime, way)]
+                shown.append(f"{max(cell[key] for cell in cells):.2f}")
+            yield f"slider, {words}: {what} over the distance of its ends, worst of 45 pairs", " / ".join(shown), ""
+
+
 def _middle(data: Data) -> Iterator[Row]:
     parts = [part for part in data["summary"] if part["group"] == "held out"]
-    for way in ("ours", "paper", "weights", "products", "joint", "own"):
+    for way in ("ours", "curve", "paper", "weights", "products", "joint", "own"):
         shares = " / ".join(f"{100 * part['weaker'][way]['mean']:.1f}" for part in parts)
         yield f"half-way, weaker of both, 15 held-out pairs: {MEANING[way]}", shares, ""
     gains = " / ".join(points(part["ours_minus"][part["best"]], signed=True) for part in parts)
-    yield "ours minus the best of ensemble, products and the paper's way, points", gains, ""
+    yield "ours minus the best of ensemble, products and the paper's plain form, points", gains, ""
 
 
 def _likeness(data: Data) -> Iterator[Row]:

@@ -102,7 +102,8 @@ class Api:
             b: name of the second location.
             weight: how far to go from a to b: 0, 0.1, 0.2 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
-            way: ours (a mean along curves, and noise), paper (its plain form, which never saw a blend) or weights (average of the mean fine-tuned adapters).
+            way: ours (a mean along curves, and noise), paper (its plain form, which never saw a blend) or weights (the
+                average of the mean fine-tuned adapters).
         """
         # The stored curves know one way more than the generators.
         setting = self.answers.setting(a=a, b=b, weight=weight, regime=regime, way="ours" if way == "weights" else way)
