@@ -10,6 +10,7 @@ from wildpdiff.experiments.baselines import (
     codec_prior,
     ensemble,
     gaussian_in_pca,
+    means_of_few,
     nearest_location,
     noisy,
     product_average,
@@ -103,6 +104,18 @@ def test_rows_drawn_in_principal_directions_have_their_mean_spread_and_subspace(
     assert torch.equal(drawn[:5], gaussian_in_pca(rows, 2000, seed=3, k=2)[:5])
 
 
+def test_means_are_those_of_two_to_four_of_the_rows() -> None:
+    """Rows of powers of five: the digits of a sum say how often each row is in it."""
+    rows = 5.0 ** torch.arange(8)[:, None].double()
+    sizes = []
+    for mean in means_of_few(rows, 40, seed=3).flatten().tolist():
+        sums = {size: round(mean * size) for size in (2, 3, 4) if abs(mean * size - round(mean * size)) < 1e-6}
+        counted = {size: sum(total // 5**place % 5 for place in range(8)) for size, total in sums.items()}
+        sizes.append({size for size, rows_in_it in counted.items() if rows_in_it == size})
+    assert all(sizes) and set().union(*sizes) == {2, 3, 4}
+    assert torch.equal(means_of_few(rows, 4, seed=3), means_of_few(rows, 4, seed=3))
+
+
 def test_a_single_row_is_drawn_as_itself() -> None:
     assert torch.allclose(gaussian_in_pca(FIRST[None], 3, seed=0), FIRST.expand(3, -1), atol=1e-6)
 
@@ -111,8 +124,8 @@ def test_the_codecs_prior_is_decoded_normal_noise_one_seed_a_row() -> None:
     def decode(latents: Tensor) -> Tensor:
         return 2 * latents.flatten(1) + 1
 
-    vae = SimpleNamespace(channels=20, chunks=30)
-    generator = SimpleNamespace(config=SimpleNamespace(vae=vae), device=torch.device("cpu"), decode=decode)
+    config = SimpleNamespace(latent_shape=(20, 30))
+    generator = SimpleNamespace(config=config, device=torch.device("cpu"), decode=decode)
     rows = codec_prior(generator, 4, 10)
     assert rows.shape == (4, 600)
     assert torch.equal(rows[2:3], codec_prior(generator, 1, 12))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from test_files import one_sentence
+from tiny_bundle import shown
 
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
@@ -16,15 +17,19 @@ from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
-from wildpdiff.zoo import Zoo
+from wildpdiff.zoo import CodedZoo, Kind
 
+KINDS: tuple[Kind, ...] = ("shown", "held_out", "other_runs")
 FILES = (
     "backbone.safetensors",
     "clip/open_clip_config.json",
     "clip/open_clip_model.safetensors",
     "generator-H/config.json",
     "generator-H/model.safetensors",
-    "zoo-H/R10.safetensors",
+    "generator-H/paper.safetensors",
+    "generator-R10/model.safetensors",
+    "zoo-H.safetensors",
+    "curves-H.safetensors",
     "conditions.safetensors",
     "pictures.safetensors",
     "map-H.safetensors",
@@ -53,11 +58,59 @@ def test_every_part_of_a_bundle_opens_and_fits(tiny_bundle: Path) -> None:
     assert (bundle.seen, bundle.unseen, bundle.regimes) == (SEEN, UNSEEN, ("L", "M", "H"))
     assert tuple(bundle.conditions) == tuple(bundle.pictures) == (*SEEN, *UNSEEN)
     assert bundle.generator("H").condition_name == bundle.condition.name
-    assert bundle.generator("H").layout == bundle.backbone.layout == bundle.zoo("H").layout
-    rows = bundle.generator("H").generate(bundle.embedding("R10")[None], steps=2)
-    assert rows.shape == bundle.zoo("H").of("R10")[0][:1].shape
+    assert bundle.generator("H").layout == bundle.backbone.layout
+    for way in ("ours", "paper"):
+        rows = bundle.generator("H", way=way).generate(bundle.embedding("R10")[None], steps=2)
+        assert rows.shape == bundle.zoo("H").rows("R10")[:1].shape == (1, bundle.backbone.layout.dim)
+    assert bundle.unconditional.layout == bundle.backbone.layout
     assert bundle.world.location("R10").name == "R10"
     assert bundle.figures("H")["locations"].keys() == set(SEEN)
+
+
+def test_the_mean_rows_of_a_regime_are_those_of_the_rows_that_the_generator_knows(tiny_bundle: Path) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    anchors, hubs = bundle.curves("M")
+    assert anchors.shape == hubs.shape == (10, bundle.backbone.layout.dim)
+    assert torch.equal(bundle.means("M"), anchors) and not torch.allclose(anchors, hubs, atol=1e-3)
+    for place, name in enumerate(SEEN):
+        rows, all_rows = bundle.zoo("M").rows(name), [bundle.zoo("M").rows(name, kind) for kind in KINDS]
+        spread = float(torch.pdist(rows).mean())
+        assert float((anchors[place] - rows.mean(dim=0)).norm()) < 0.02 * spread
+        assert float((anchors[place] - torch.cat(all_rows).mean(dim=0)).norm()) > 0.02 * spread
+
+
+def test_rows_are_kept_by_what_the_generator_saw_of_them(tiny_bundle: Path) -> None:
+    zoo = Bundle.open(tiny_bundle).zoo("L")
+    known = {kind: zoo.coded("U11", kind) for kind in KINDS}
+    assert {kind: len(rows) for kind, rows in known.items()} == {"shown": 24, "held_out": 8, "other_runs": 8}
+    place = SEEN.index("U11")
+    assert torch.equal(known["shown"], zoo.latents[place][shown()])
+    assert torch.equal(known["other_runs"], zoo.latents[place, -1])
+    assert torch.equal(known["held_out"], zoo.latents[place, :-1, 3::4].flatten(0, 1))
+    rows = zoo.rows("U11", "held_out")
+    assert torch.allclose(zoo.generator.encode(rows)[:, 0], known["held_out"], atol=1e-3)
+    assert torch.allclose(zoo.rows("U11", at_most=3), zoo.rows("U11")[[0, 12, 23]], atol=1e-6)
+    with pytest.raises(UserError, match=r"'Z99'; it has R10, "):
+        zoo.rows("Z99")
+
+
+def test_distances_between_coded_rows_are_those_between_rows(tiny_bundle: Path) -> None:
+    zoo = Bundle.open(tiny_bundle).zoo("M")
+    rows, coded = zoo.rows("R10", "held_out"), zoo.coded("R10", "held_out")
+    assert torch.allclose(torch.pdist(coded) * zoo.unit, torch.pdist(rows), rtol=0.02)
+
+
+def test_the_zoo_tells_how_far_its_rows_lie_from_what_the_codec_keeps(tiny_bundle: Path) -> None:
+    """Beside one row, three more that the codec cannot say: one off by 3, one by 4, one by both."""
+    generator = Bundle.open(tiny_bundle).generator("H")
+    row = Bundle.open(tiny_bundle).means("H")[:1]
+    rng = torch.Generator().manual_seed(0)
+    off = torch.linalg.qr(torch.randn(row.shape[1], 2, generator=rng))[0].T
+    off = torch.linalg.qr((off - (generator.reconstruct(row + off) - generator.reconstruct(row))).T)[0].T
+    rows = torch.cat([row, row + 3 * off[:1], row + 4 * off[1:], row + 3 * off[:1] + 4 * off[1:]])
+    zoo = CodedZoo.of_rows(("R10",), [rows.view(2, 2, -1)], torch.ones(2, 2, dtype=torch.bool), generator)
+    assert zoo.beyond.flatten().tolist() == pytest.approx([0, 3, 4, 5], abs=0.05)
+    assert torch.allclose(zoo.latents.view(4, -1), zoo.latents.view(4, -1)[:1], atol=1e-2)
 
 
 def test_every_file_but_the_manifest_has_its_checksum(tiny_bundle: Path) -> None:
@@ -113,7 +166,7 @@ def test_a_file_that_is_a_folder_is_one_sentence(copied: Path) -> None:
         lambda text: text[: len(text) // 2],
         lambda text: b"[]",
         lambda text: b"",
-        lambda text: text.replace(b'"format": 2', b'"format": 3'),
+        lambda text: text.replace(b'"format": 3', b'"format": 2'),
         lambda text: text.replace(b'"files"', b'"filed"'),
         lambda text: text.replace(b'"regimes"', b'"regines"'),
         lambda text: text.replace(b'"seen"', b'"sees"'),
@@ -176,13 +229,15 @@ def test_a_generator_of_another_classifier_is_refused(copied: Path) -> None:
     one_sentence(error, copied)
 
 
-def test_a_zoo_of_another_layout_is_refused(copied: Path) -> None:
-    shutil.rmtree(copied / "zoo-H")
-    Zoo(copied / "zoo-H", OTHER, regime="H").add("R10", torch.zeros(1, OTHER.dim), torch.zeros(1))
+@pytest.mark.parametrize("name", ["zoo-H.safetensors", "generator-H/paper.safetensors"])
+def test_what_belongs_to_another_codec_is_refused(copied: Path, name: str) -> None:
+    other = (copied / name.replace("H", "L")).read_bytes()
+    replaced(copied / name, lambda data: other)
     resealed(copied)
+    bundle = Bundle.open(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).zoo("H").of("R10")
-    assert "layout" in one_sentence(error, copied)
+        bundle.zoo("H") if name.startswith("zoo") else bundle.generator("H", way="paper")
+    assert "another codec" in one_sentence(error, copied)
 
 
 def test_sealing_leaves_out_what_is_half_done(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Which fine-tunings make a zoo: held-out pairs, starts, shares of photographs; and what a job does with them."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import jobs
+from wildpdiff.experiments import jobs, runs
 from wildpdiff.experiments.grow import Job, do, mixed, photographs, save_row
 from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.files import load_tensors, save_tensors
@@ -17,12 +19,7 @@ from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 
-TEN = replace(
-    SMOKE,
-    seen=SEEN,
-    middle=FinetuneRecipe(converge=1, rows=1, interval=3),
-    flank=FinetuneRecipe(converge=1, rows=1, interval=7),
-)
+TEN = replace(SMOKE, seen=SEEN)
 WORLD = SavannaWorld(SavannaConfig(size=32, train_images=8, eval_images=4, background_images=1))
 TUNING = FinetuneRecipe(converge=1, rows=2, interval=1, batch_size=2)
 
@@ -109,33 +106,53 @@ def test_an_order_changes_interval_rows_and_locations_but_no_seed(tmp_path: Path
     assert job.folder != every["U11"].folder
 
 
-def test_the_parts_of_every_blend_add_up_to_one(tmp_path: Path) -> None:
-    for job in (*jobs.middle_jobs(TEN, tmp_path), *jobs.flank_jobs(TEN, tmp_path)):
-        assert sum(share for _, share in job.parts) == pytest.approx(1)
-        (a, first), (b, second) = job.parts
-        assert a != b and min(first, second) > 0
-        assert job.name == jobs.blend_name(a, b, second)
-
-
-def test_middles_are_made_of_all_pairs_and_flanks_of_training_pairs(tmp_path: Path) -> None:
-    middles, flanks = jobs.middle_jobs(TEN, tmp_path), jobs.flank_jobs(TEN, tmp_path)
-    assert len(middles) == 45 and {share for job in middles for _, share in job.parts} == {0.5}
-    assert {job.start for job in middles} == {tmp_path / "joint.safetensors"}
-    assert len(flanks) == 60
-    held_out = set(jobs.held_out_pairs(SEEN))
-    assert not [job for job in flanks if tuple(name for name, _ in job.parts) in held_out]
-    assert Counter(job.parts[1][1] for job in flanks) == {0.25: 30, 0.75: 30}
-    assert len({(job.folder, job.name) for job in (*middles, *flanks)}) == 105
-    assert len({job.seed for job in flanks}) == 60
-
-
-def test_a_flank_starts_from_where_its_pair_s_middle_is_written(tmp_path: Path) -> None:
-    written = {
-        tuple(name for name, _ in job.parts): job.folder / f"{job.name}.safetensors"
-        for job in jobs.middle_jobs(TEN, tmp_path)
+def test_runs_are_as_many_of_every_location_and_regime_and_differ_in_their_seed_and_file(tmp_path: Path) -> None:
+    every = runs.all_runs(TEN, tmp_path, tmp_path / "backbone.safetensors")
+    assert Counter((run.regime, run.location) for run in every) == {
+        (regime, name): TEN.runs for regime in jobs.REGIMES for name in SEEN
     }
-    for job in jobs.flank_jobs(TEN, tmp_path):
-        assert job.start == written[tuple(name for name, _ in job.parts)]
+    assert len({run.path for run in every}) == len(every)
+    for regime in jobs.REGIMES:
+        group = [run for run in every if run.regime == regime]
+        assert len({run.seed for run in group}) == len(group)
+        assert all(run.start == jobs.start_file(tmp_path, regime, run.location) for run in group)
+
+
+def test_a_run_s_seed_is_no_other_run_s_under_another_seed_of_the_recipe(tmp_path: Path) -> None:
+    seeds = [
+        {run.seed for run in runs.all_runs(replace(TEN, seed=seed), tmp_path, tmp_path)} for seed in range(3)
+    ]
+    assert len(set.union(*seeds)) == sum(map(len, seeds))
+
+
+def a_run(folder: Path, start: Path, backbone: Path, seed: int) -> runs.Run:
+    return runs.Run(folder / f"R10-{seed}.safetensors", "M", "R10", start, backbone, WORLD.config, TUNING, seed)
+
+
+def test_runs_of_one_location_end_in_rows_of_their_own_and_are_not_done_twice(
+    tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process: a spawned one would take seconds to begin."""
+
+    def here(work: Callable[[Any], None], todo: Sequence[Any], *, workers: int) -> Iterator[int]:
+        for count, one in enumerate(todo, start=1):
+            work(one)
+            yield count
+
+    monkeypatch.setattr(runs, "each", here)
+    backbone.save(tmp_path / "backbone.safetensors")
+    start = start_in(tmp_path, backbone)
+    some = [a_run(tmp_path / "runs", start, tmp_path / "backbone.safetensors", seed) for seed in (1, 2, 1)]
+    some[2] = replace(some[2], path=tmp_path / "again.safetensors")
+    steps = list(runs.do_runs(some, workers=1))
+    assert [(step.index, step.total) for step in steps] == [(1, 3), (2, 3), (3, 3)]
+    first, second, again = (runs.rows_of_run(run.path, backbone.layout) for run in some)
+    assert first.shape == (TUNING.rows, backbone.layout.dim)
+    assert torch.equal(first, again) and not torch.equal(first, second)
+    assert float((first[-1] - row_of(start)).norm()) > 0
+    some[1].path.unlink()
+    assert [(step.index, step.total) for step in runs.do_runs(some, workers=1)] == [(3, 3)]
+    assert list(runs.do_runs(some, workers=1)) == []
 
 
 def test_mixed_takes_of_each_location_the_first_photographs_by_its_share() -> None:

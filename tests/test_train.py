@@ -1,7 +1,9 @@
 """Training loops: they learn, and they survive a kill."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,11 +11,13 @@ from torch import nn
 
 import wildpdiff.train
 from wildpdiff.adapter import AdapterLayout
+from wildpdiff.codec import LinearCodecConfig
+from wildpdiff.connect import curve, pair_shares
 from wildpdiff.denoiser import DenoiserConfig
-from wildpdiff.diffusion import NoiseSchedule
 from wildpdiff.errors import UserError
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
-from wildpdiff.train import Averaged, GeneratorRecipe, train_generator, train_vae
+from wildpdiff.residual import ResidualConfig
+from wildpdiff.train import Averaged, Curves, GeneratorRecipe, train_generator, train_over_codec, train_vae
 from wildpdiff.vae import AdapterVAE, VAEConfig, vae_loss
 
 LAYOUT = AdapterLayout(("a", "b"), ((20, 10), (100,)))
@@ -29,18 +33,29 @@ def zoo() -> torch.Tensor:
     return MEANS[INDEX] + 0.3 * torch.randn(90, LAYOUT.dim, generator=torch.Generator().manual_seed(3))
 
 
-def untrained(seed: int = 0) -> AdapterGenerator:
-    vae = VAEConfig(LAYOUT.dim, chunks=8, channels=8, width=16, depth=1)
-    denoiser = DenoiserConfig(5, channels=8, length=8, widths=(32, 48), embedding=48)
-    return AdapterGenerator.untrained(GeneratorConfig(LAYOUT, vae, denoiser, NoiseSchedule(), "toy", "toy"), seed=seed)
+def untrained(seed: int = 0, *, plain: bool = False) -> AdapterGenerator:
+    """A generator of ours, or of the paper's plain form with its autoencoder."""
+    if plain:
+        vae = VAEConfig(LAYOUT.dim, chunks=8, channels=8, width=16, depth=1)
+        unet = DenoiserConfig(5, channels=8, length=8, widths=(32, 48), embedding=48)
+        config = GeneratorConfig(LAYOUT, vae, unet, "toy", "toy")
+    else:
+        residual = ResidualConfig(5, length=16, mean_width=32, width=32, depth=1)
+        config = GeneratorConfig(LAYOUT, LinearCodecConfig(LAYOUT.dim, 16), residual, "toy", "toy")
+    return AdapterGenerator.untrained(config, seed=seed)
 
 
-def test_generated_rows_fall_nearest_to_the_mean_of_their_condition() -> None:
-    generator, rows = untrained(), zoo()
-    stages = [
-        stage for stage, _ in train_generator(generator, rows, EMBEDDINGS, INDEX, GeneratorRecipe(100, 16, 1e-3, 600))
-    ]
-    assert stages == ["codec"] * 100 + ["denoiser"] * 600
+BRIEF = GeneratorRecipe(20, 8, 1e-3, 30, 8, mean_steps=20, mean_batch=8)
+FORMS = pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
+
+
+@FORMS
+def test_generated_rows_fall_nearest_to_the_mean_of_their_condition(plain: bool) -> None:
+    generator, rows = untrained(plain=plain), zoo()
+    recipe = GeneratorRecipe(100, 16, 1e-3, 600, mean_steps=400)
+    stages = [stage for stage, _ in train_generator(generator, rows, EMBEDDINGS, INDEX, recipe)]
+    first = ["codec"] * 100 if plain else ["codec"] + ["mean"] * 400
+    assert stages == first + ["denoiser"] * 600
     wanted = torch.arange(3).repeat_interleave(8)
     generated = generator.generate(EMBEDDINGS[wanted, 0], steps=20)
     distance = torch.cdist(generated, MEANS)
@@ -49,36 +64,79 @@ def test_generated_rows_fall_nearest_to_the_mean_of_their_condition() -> None:
     assert not generator.training
 
 
+def test_samples_of_one_condition_are_spread_like_the_rows_they_were_learned_from() -> None:
+    """Rows that differ along few directions, which the codec keeps; the plain form's samples hardly differ."""
+    rng = torch.Generator().manual_seed(6)
+    directions = torch.linalg.qr(torch.randn(LAYOUT.dim, 6, generator=rng))[0].T
+    rows = MEANS[INDEX] + 2 * torch.randn(90, 6, generator=rng) @ directions
+    generator = untrained()
+    for _ in train_generator(generator, rows, EMBEDDINGS, INDEX, GeneratorRecipe(denoiser_steps=800, mean_steps=400)):
+        pass
+    generated = generator.generate(EMBEDDINGS[:1, 0].expand(40, -1), steps=20)
+    assert float(torch.pdist(generated).mean()) == pytest.approx(float(torch.pdist(rows[:30]).mean()), rel=0.3)
+
+
+def test_between_two_conditions_the_mean_follows_their_curve_and_not_the_straight_line() -> None:
+    generator, rows = untrained(), zoo()
+    hubs = MEANS + 6 * torch.randn(3, LAYOUT.dim, generator=torch.Generator().manual_seed(8))
+    curves = Curves(MEANS, hubs, ((0, 1), (1, 2)))
+    recipe = GeneratorRecipe(denoiser_steps=2, mean_steps=800)
+    for _ in train_generator(generator, rows, EMBEDDINGS, INDEX, recipe, curves=curves):
+        pass
+    with torch.no_grad():
+        middles = (EMBEDDINGS[[0, 1], 0] + EMBEDDINGS[[1, 2], 0]) / 2
+        found = generator.decode(generator.denoiser.mean(middles))
+    for row, (a, b) in zip(found, curves.pairs, strict=True):
+        bent = curve(MEANS, hubs, pair_shares(3, a, b, torch.tensor([0.5])))[0]
+        straight = (MEANS[a] + MEANS[b]) / 2
+        assert (row - bent).norm() < 0.25 * (row - straight).norm()
+
+
 class KilledError(Exception):
     """Stands for the loss of power."""
 
 
-def run(folder: Path | None, kill_at: int | None = None) -> AdapterGenerator:
+def run(folder: Path | None, kill_at: int | None = None, *, plain: bool = False) -> AdapterGenerator:
     torch.seed()
-    generator = untrained()
-    steps = train_generator(generator, zoo(), EMBEDDINGS, INDEX, GeneratorRecipe(20, 8, 1e-3, 30, 8), folder=folder)
+    generator = untrained(plain=plain)
+    steps = train_generator(generator, zoo(), EMBEDDINGS, INDEX, BRIEF, folder=folder)
     for count, _ in enumerate(steps, start=1):
         if count == kill_at:
             raise KilledError
     return generator
 
 
+@FORMS
 @pytest.mark.parametrize("kill_at", [3, 14, 20, 23, 38])
 def test_a_killed_training_ends_with_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int, plain: bool
 ) -> None:
     monkeypatch.setattr(wildpdiff.train, "SAVE_EVERY", 6)
     with pytest.raises(KilledError):
-        run(tmp_path, kill_at)
-    assert run(tmp_path).fingerprint == run(None).fingerprint
+        run(tmp_path, kill_at, plain=plain)
+    assert run(tmp_path, plain=plain).fingerprint == run(None, plain=plain).fingerprint
 
 
-def test_a_resumed_training_does_only_what_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@FORMS
+def test_a_resumed_training_does_only_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
     monkeypatch.setattr(wildpdiff.train, "SAVE_EVERY", 6)
+    fitted = [] if plain else [("codec", 1)]
     with pytest.raises(KilledError):
-        run(tmp_path, kill_at=33)
-    rest = train_generator(untrained(), zoo(), EMBEDDINGS, INDEX, GeneratorRecipe(20, 8, 1e-3, 30, 8), folder=tmp_path)
-    assert [(stage, step.index) for stage, step in rest] == [("denoiser", index) for index in range(13, 31)]
+        run(tmp_path, kill_at=33 + len(fitted), plain=plain)
+    rest = train_generator(untrained(plain=plain), zoo(), EMBEDDINGS, INDEX, BRIEF, folder=tmp_path)
+    assert [(stage, step.index) for stage, step in rest] == fitted + [("denoiser", index) for index in range(13, 31)]
+
+
+def test_training_the_diffusion_leaves_the_mean_as_it_was() -> None:
+    generator, kept = untrained(), {}
+    for stage, step in train_generator(generator, zoo(), EMBEDDINGS, INDEX, BRIEF):
+        if (stage, step.index) == ("denoiser", 1):
+            kept = {name: value.clone() for name, value in generator.denoiser.mean_head.state_dict().items()}
+    after = generator.denoiser.mean_head.state_dict()
+    assert kept and all(torch.equal(after[name], value) for name, value in kept.items())
+    assert all(weight.requires_grad for weight in generator.denoiser.parameters())
 
 
 def test_training_the_codec_makes_it_bear_noise_that_it_could_not_bear_before() -> None:
@@ -116,19 +174,21 @@ def test_the_average_follows_the_model_and_lags_behind() -> None:
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    run(tmp_path)
+    run(tmp_path, plain=True)
     other = AdapterVAE(VAEConfig(LAYOUT.dim, chunks=4, channels=8))
     with pytest.raises(UserError, match="another recipe"):
         next(train_vae(other, zoo(), steps=5, checkpoint=tmp_path / "codec.safetensors"))
 
 
-def test_rows_conditions_and_generator_must_belong_together() -> None:
-    generator, rows, recipe = untrained(), zoo(), GeneratorRecipe(1, 2, 1e-3, 1)
+@FORMS
+@pytest.mark.parametrize("train", [train_generator, train_over_codec])
+def test_rows_conditions_and_generator_must_belong_together(train: Any, plain: bool) -> None:
+    generator, rows, recipe = untrained(plain=plain), zoo(), replace(BRIEF, vae_steps=1)
     with pytest.raises(UserError, match="299"):
-        next(train_generator(generator, rows[:, 1:], EMBEDDINGS, INDEX, recipe))
+        next(train(generator, rows[:, 1:], EMBEDDINGS, INDEX, recipe))
     with pytest.raises(UserError, match=r"\[Q, V, 5\]"):
-        next(train_generator(generator, rows, EMBEDDINGS[:, 0], INDEX, recipe))
+        next(train(generator, rows, EMBEDDINGS[:, 0], INDEX, recipe))
     with pytest.raises(UserError, match="0 to 2"):
-        next(train_generator(generator, rows, EMBEDDINGS, INDEX + 1, recipe))
+        next(train(generator, rows, EMBEDDINGS, INDEX + 1, recipe))
     with pytest.raises(UserError, match="finite"):
-        next(train_generator(generator, rows, EMBEDDINGS * torch.inf, INDEX, recipe))
+        next(train(generator, rows, EMBEDDINGS * torch.inf, INDEX, recipe))

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from wildpdiff.adapter import AdapterLayout
 from wildpdiff.errors import UserError
-from wildpdiff.vae import AdapterVAE, PCACodec, Posterior, VAEConfig, principal_directions, vae_loss
+from wildpdiff.vae import AdapterVAE, PCACodec, Posterior, VAECodec, VAEConfig, principal_directions, vae_loss
 
 CONFIG = VAEConfig(dim=203, chunks=8, channels=4, width=8, depth=1)
 
@@ -124,6 +125,21 @@ def test_latents_of_the_diffusion_are_centred_at_unit_scale_and_decode_the_same(
         assert latents.mean(0).abs().max() < 1e-3
         assert latents.square().mean().sqrt() == pytest.approx(1, abs=1e-3)
         assert torch.allclose(vae.decode_standard(latents), reconstruct(vae, rows), atol=1e-2, rtol=1e-3)
+
+
+def test_the_paper_s_codec_takes_raw_rows_of_any_scale_and_gives_them_back() -> None:
+    codec, layout = VAECodec(CONFIG), AdapterLayout(("a", "b"), ((103,), (100,)))
+    rows = 7 + torch.cat([1e-3 * rows_of_rank(3)[:, :103], 40 * rows_of_rank(4)[:, 103:]], dim=1)
+    with torch.no_grad():
+        unit = codec.standardize(rows, layout)
+        assert unit[:, :103].std().item() == pytest.approx(unit[:, 103:].std().item(), rel=0.2)
+        codec.vae.init_from(unit)
+        codec.vae.fit_latents(unit)
+        latents = codec.encode(rows)
+        assert latents.shape == (40, *codec.shape) == (40, CONFIG.channels, CONFIG.chunks)
+        assert latents.square().mean().sqrt() == pytest.approx(1, abs=1e-3)
+        lost = (codec.decode(latents) - rows).norm(dim=1) / (rows - rows.mean(0)).norm(dim=1)
+    assert lost.max() < 0.05
 
 
 @pytest.mark.parametrize("count", [5, 300])

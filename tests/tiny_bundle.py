@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
 from wildpdiff.bundle import seal
@@ -11,11 +12,16 @@ from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.picture import packed
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
-from wildpdiff.zoo import Zoo
+from wildpdiff.zoo import CodedZoo
 
-ROWS, REGIMES = 3, ("L", "M", "H")
+REGIMES = ("L", "M", "H")
+#: Directions in which the made-up rows of a regime differ: as many as the codec keeps.
+COMPONENTS = 16
+#: Runs of a location, and rows of each; the last run, and of the others every fourth row, is kept from the generator.
+RUNS, ROWS, ON_MAP = 5, 8, 3
 CLIP = ClipConfig(embedding=16, image_size=32, image_width=64, image_layers=1, text_width=64, text_layers=1)
 
 
@@ -32,18 +38,21 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
         condition_name=condition.name,
         condition_dim=condition.dim,
         backbone_fingerprint=backbone.fingerprint,
+        components=COMPONENTS,
     )
+    views = _write_conditions(folder, world, condition)
     for place, regime in enumerate(REGIMES):
-        generator = AdapterGenerator.untrained(config, seed=place).half_precision_()
+        rows = _rows(backbone, seed=place)
+        generator = _measured(config, rows, views, seed=place, notes={"regime": regime})
         generator.save_pretrained(folder / f"generator-{regime}", torch.float16)
-        twin = generator.with_fresh_denoiser(seed=10 + place).half_precision_()
+        twin = generator.with_fresh_denoiser(generator.config.plain().denoiser, seed=10 + place).half_precision_()
         twin.save_denoiser(folder / f"generator-{regime}" / "paper.safetensors", torch.float16)
-        _tiny_map(_write_zoo(folder, backbone, regime)).save(folder / f"map-{regime}.safetensors")
-    AdapterGenerator.untrained(config, seed=3).half_precision_().save_pretrained(
-        folder / "generator-R10", torch.float16
-    )
+        CodedZoo.of_rows(SEEN, rows, shown(), generator).save(folder / f"zoo-{regime}.safetensors")
+        _write_curves(folder / f"curves-{regime}.safetensors", generator, rows, seed=place)
+        _tiny_map(rows[:, 0, :ON_MAP].flatten(0, 1)).save(folder / f"map-{regime}.safetensors")
+    alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
+    alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
-    _write_conditions(folder, world, condition)
     if curves:
         save_json(folder / "results" / "curves.json", {"data": _curves()})
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
@@ -51,28 +60,58 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     return folder
 
 
-def _write_zoo(folder: Path, backbone: Backbone, regime: str) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(REGIMES.index(regime))
-    zoo = Zoo(folder / f"zoo-{regime}", backbone.layout, regime=regime)
-    start, parts = initial_row(backbone.layout, rng), []
-    for location in SEEN:
-        centre = start + 0.05 * torch.randn(backbone.layout.dim, generator=rng)
-        parts.append(centre + 0.01 * torch.randn(ROWS, backbone.layout.dim, generator=rng))
-        zoo.add(location, parts[-1], torch.full((ROWS,), 0.9), dtype=torch.float16)
-    return torch.cat(parts)
+def shown() -> Tensor:
+    """Which rows of a location's runs the generator knows, bool `[R, J]`."""
+    learned = torch.ones(RUNS, ROWS, dtype=torch.bool)
+    learned[-1], learned[:, 3::4] = False, False
+    return learned
 
 
-def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipCondition) -> None:
+def _rows(backbone: Backbone, *, seed: int) -> Tensor:
+    """Made-up rows of every seen location's runs, `[Q, R, J, D]`: runs lie around locations, and rows around runs."""
+    rng, dim = torch.Generator().manual_seed(seed), backbone.layout.dim
+    directions = torch.randn(COMPONENTS, dim, generator=rng) / dim**0.5
+    places = 3 * torch.randn(len(SEEN), 1, 1, COMPONENTS, generator=rng)
+    runs = 0.5 * torch.randn(len(SEEN), RUNS, 1, COMPONENTS, generator=rng)
+    rows = places + runs + 0.4 * torch.randn(len(SEEN), RUNS, ROWS, COMPONENTS, generator=rng)
+    return initial_row(backbone.layout, rng) + rows @ directions
+
+
+def _measured(
+    config: GeneratorConfig, rows: Tensor, views: Tensor, *, seed: int, notes: dict[str, str]
+) -> AdapterGenerator:
+    """A generator that is not trained, but whose codec is fitted, and which has measured conditions and spread."""
+    generator = AdapterGenerator.untrained(config, seed=seed, notes=notes)
+    generator.codec.fit(rows[:, :, 0].flatten(0, 1))
+    latents = generator.encode(rows[:, :, ::2].flatten(0, 2))[:, 0].view(len(rows), -1, COMPONENTS)
+    means = latents.mean(dim=1, keepdim=True)
+    generator.denoiser.centre.copy_(means.mean(dim=(0, 1)))
+    generator.denoiser.fit_conditions(views)
+    generator.denoiser.fit_residuals((latents - means).flatten(0, 1))
+    return generator.half_precision_().eval()
+
+
+def _write_curves(path: Path, generator: AdapterGenerator, rows: Tensor, *, seed: int) -> None:
+    """Anchors at the mean of the rows that the generator knows, and hubs somewhere beside them."""
+    anchors = generator.encode(torch.stack([part[shown()].mean(dim=0) for part in rows]))[:, 0]
+    hubs = anchors + 0.5 * torch.randn(anchors.shape, generator=torch.Generator().manual_seed(seed))
+    save_tensors(path, {"anchors": anchors, "hubs": hubs}, {"codec": generator.codec_fingerprint})
+
+
+def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipCondition) -> Tensor:
+    """Returns the views of every named location, `[P, V, E]`, the mean first."""
     backgrounds = [world.backgrounds(location) for location in (*SEEN, *UNSEEN)]
     views = torch.stack([condition.views(pictures) for pictures in backgrounds])
     means = torch.stack([condition(pictures) for pictures in backgrounds])
-    save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views})
-    shown = [world.empties(world.location(name), 1, height=60, width=80)[0] for name in (*SEEN, *UNSEEN)]
-    save_tensors(folder / "pictures.safetensors", {"pictures": torch.stack(shown)})
+    save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views}, {"condition": condition.name})
+    looks = [world.empties(world.location(name), 1, height=60, width=80)[0] for name in (*SEEN, *UNSEEN)]
+    named = dict(zip((*SEEN, *UNSEEN), map(packed, looks), strict=True))
+    save_tensors(folder / "pictures.safetensors", named)
+    return torch.cat([means[:, None], views], dim=1)
 
 
-def _tiny_map(rows: torch.Tensor) -> Map:
-    anchors, index = project(rows), torch.arange(len(SEEN)).repeat_interleave(ROWS)
+def _tiny_map(rows: Tensor) -> Map:
+    anchors, index = project(rows), torch.arange(len(SEEN)).repeat_interleave(ON_MAP)
     return Map(anchors, anchors[:, :2].contiguous(), index)
 
 
@@ -83,10 +122,10 @@ def _figures(regime: str) -> dict:
     locations = {}
     for place, location in enumerate(SEEN):
         low = 0.5 + 0.02 * place
-        parts = {"fine_tuned": share(low + 0.25), "codec": share(low + 0.24), "generated": share(low + 0.23)}
+        parts = {"fine_tuned": share(low + 0.25), "generated": share(low + 0.23)}
         locations[location] = {"images": 200, "pretrained": low} | parts
     unseen = {location: {"images": 200, "pretrained": 0.6} for location in UNSEEN}
-    mean = {"pretrained": 0.59, "fine_tuned": 0.84, "codec": 0.83, "generated": 0.82}
+    mean = {"pretrained": 0.59, "fine_tuned": 0.84, "generated": 0.82}
     return {"regime": regime, "samples": 8, "seed": 0, "locations": locations, "mean": mean, "unseen": unseen}
 
 
