@@ -64,8 +64,13 @@ class Map:
         return cls(anchors, torch.from_numpy(reducer.fit_transform(anchors.numpy())).float(), index)
 
     def place(self, rows: Tensor, *, neighbours: int = 5) -> Tensor:
-        """Approximate places on the map `[N, 2]`: the mean of the nearest anchors' places, weighted by nearness."""
-        distance = _distance(project(rows), self.anchors)
+        """Approximate places on the map `[N, 2]` of raw rows `[N, D]`: the mean of the nearest anchors' places, weighted
+        by nearness."""
+        return self.at(project(rows), neighbours=neighbours)
+
+    def at(self, projected: Tensor, *, neighbours: int = 5) -> Tensor:
+        """As `place`, of rows that are projected already, `[N, 128]`."""
+        distance = _distance(projected, self.anchors)
         found = distance.topk(min(neighbours, len(self.anchors)), dim=1, largest=False)
         weight = 1 / (found.values + 1e-6 + 0.05 * found.values.mean(dim=1, keepdim=True))
         weight = weight / weight.sum(dim=1, keepdim=True)

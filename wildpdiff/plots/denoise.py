@@ -14,7 +14,7 @@ from typing import Any
 from .common import ACCENT, GROUND, INK, LINE, SOFT, Figure, Point, axis_title, colour, layout, shape
 
 #: Traces, and a line, that the page moves.
-NOW, SO_FAR, HERE, CURSOR = "this step", "the way so far", "generated", "cursor"
+NOW, SO_FAR, HERE, OTHERS, CURSOR = "this step", "the way so far", "generated", "other seeds", "cursor"
 FINAL = "final row"
 _DASHES = ("solid", "7px,3px")
 
@@ -155,13 +155,14 @@ def strengths(layers: Sequence[str], stages: Sequence[str], norms: Sequence[Sequ
     }
 
 
-def way_on(base: Figure, steps: Sequence[int], points: Sequence[Point]) -> Figure:
+def way_on(base: Figure, steps: Sequence[int], points: Sequence[Point], others: Sequence[Point] = ()) -> Figure:
     """A view of the map (`plots.map`) with the way drawn on it; the base stays as it is.
 
     Args:
         base: the view, with nothing generated in it.
         steps: sampling steps done at each place of the way.
         points: places of the way's rows, as many.
+        others: places where the ways of other seeds end.
     """
     xs, ys = [round(x, 3) for x, _ in points], [round(y, 3) for _, y in points]
     texts = [f"step {step}" for step in steps]
@@ -172,9 +173,12 @@ def way_on(base: Figure, steps: Sequence[int], points: Sequence[Point]) -> Figur
     passed = _trace(SO_FAR, xs, ys, mode="lines", line=line, hoverinfo="skip", showlegend=False)
     star = {"symbol": "star", "size": 20, "color": ACCENT, "line": {"color": GROUND, "width": 1.5}}
     here = _trace(HERE, xs[-1:], ys[-1:], mode="markers", marker=star, hoverinfo="skip", showlegend=False)
+    small = {"symbol": "star", "size": 10, "color": ACCENT, "opacity": 0.75, "line": {"color": GROUND, "width": 0.8}}
+    ends = [[round(point[axis], 3) for point in others] for axis in (0, 1)]
+    beside = _trace(OTHERS, *ends, mode="markers", marker=small, hoverinfo="skip", showlegend=False)
     rows = [[text, "1", f"{x:.3f}", f"{y:.3f}"] for text, x, y in zip(texts, xs, ys, strict=True)]
     return base | {
-        "data": [*(trace for trace in base["data"] if trace["x"]), whole, passed, here],
+        "data": [*(trace for trace in base["data"] if trace["x"]), whole, passed, beside, here],
         "summary": f"{base['summary']} A line leads from the row of pure noise to the final one.",
         "table": base["table"] | {"rows": [*base["table"]["rows"], *rows]},
     }

@@ -30,6 +30,8 @@ PHOTOGRAPHS = 48
 SHOWN = 50
 #: Where on the way adapters are measured. Guesses change in the first steps, noisy latents in the later half.
 MEASURED = (0, 0.02, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.88, 0.94, 1)
+#: Further seeds whose way is shown on the map.
+OTHERS = 5
 #: Bins of the histogram; the outermost ones also hold what lies beyond.
 BINS = 41
 #: The sampler tells how far it is after so many steps.
@@ -84,6 +86,7 @@ class Statistics:
         layers: norm of what each row adds to each adapted convolution, `[F, P]`.
         umap: approximate places on the flat map, `[F, 2]`.
         pca: places along the two widest directions, `[F, 2]`.
+        others: the same two of the ways of the next seeds, by name, `[F, J, 2]`.
     """
 
     norm: Tensor
@@ -93,10 +96,11 @@ class Statistics:
     layers: Tensor
     umap: Tensor
     pca: Tensor
+    others: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, studio: Studio, regime: str, rows: Tensor) -> Statistics:
-        """Measure rows `[F, D]` of a regime's generator."""
+    def of(cls, studio: Studio, regime: str, rows: Tensor, others: Tensor) -> Statistics:
+        """Measure rows `[F, D]` of a regime's generator; of the `others`, projected `[F, J, 128]`, the places."""
         apart, flat = (rows - rows[-1]).norm(dim=1), studio.map(regime)
         edges = bins(rows)
         inner = torch.bucketize(rows, edges[1:-1], right=True)
@@ -110,6 +114,10 @@ class Statistics:
             products.T.clamp(min=0).sqrt(),
             flat.place(rows),
             Plane.of(flat.anchors).place(project(rows)).float(),
+            {
+                "umap": flat.at(others.flatten(0, 1)).view(*others.shape[:2], 2),
+                "pca": Plane.of(flat.anchors).place(others.flatten(0, 1)).float().view(*others.shape[:2], 2),
+            },
         )
 
 
@@ -163,8 +171,9 @@ def path_frames(
             yield Film(alone, photographs, step=len(pairs))
         pairs.append(pair)
     way = Way.of(generator, pairs)
+    others = other_ways(generator, studio.condition(alone), alone, way.steps)
     stage: Literal["measuring", "done"] = "measuring" if alone.chosen else "done"
-    known = Statistics.of(studio, alone.regime, way.rows)
+    known = Statistics.of(studio, alone.regime, way.rows, others)
     film = Film(alone, photographs, stage, alone.steps, way, known)
     yield film
     if alone.chosen:
@@ -186,6 +195,13 @@ def walk(generator: AdapterGenerator, embedding: Tensor, *, steps: int, seed: in
     for noisy, guess in generator.walk(embedding[None], steps=steps, seed=seed):
         yield noisy.cpu(), guess.cpu()
     yield guess.cpu(), guess.cpu()
+
+
+def other_ways(generator: AdapterGenerator, embedding: Tensor, setting: Setting, steps: tuple[int, ...]) -> Tensor:
+    """Projected rows `[F, J, 128]` of the noisy latents of the next J seeds, at the shown steps."""
+    walked = list(generator.walk(embedding.expand(OTHERS, -1), steps=setting.steps, seed=setting.seed + 1))
+    latents = [*(noisy for noisy, _ in walked), walked[-1][1]]
+    return torch.stack([project(generator.decode(latents[step]).cpu()) for step in steps])
 
 
 def shown(steps: int) -> tuple[int, ...]:

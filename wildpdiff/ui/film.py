@@ -43,7 +43,11 @@ def messages(studio: Studio, films: Iterable[Film]) -> Iterator[Json]:
             yield told
             continue
         drawn = fixed.get("figures") or _figures(studio, film.setting, film.way, film.statistics)
-        fixed = fixed or {"frames": _frames(film.way, film.statistics), "regions": regions(studio), "figures": drawn}
+        fixed = fixed or {
+            "frames": _frames(film.way, film.statistics),
+            "regions": regions(studio) if film.way.noisy.shape[1] > 1 else [],
+            "figures": drawn,
+        }
         note = BEING_NAMED if film.setting.chosen else NOT_LABELLED
         measured = accuracy(curves(studio.bundle.seen, film, film.way), film.setting.steps, note=note)
         yield told | fixed | _counted(film) | {"figures": drawn | {"accuracy": measured}}
@@ -110,7 +114,7 @@ def _frames(way: Way, known: Statistics) -> Json:
     return {
         "steps": list(way.steps),
         "noise": [round(share, 4) for share in way.noise],
-        "shape": list(way.noisy.shape[1:]),
+        "shape": list(_shape(way.noisy)),
         "levels": LEVELS,
         "noisy": packed(way.noisy),
         "guesses": packed(way.guesses),
@@ -118,9 +122,17 @@ def _frames(way: Way, known: Statistics) -> Json:
         "gap": _rounded(known.gap, 4),
         "spread": known.counts.tolist(),
         "layers": _rounded(known.layers, 3),
+        "others": {view: _rounded(places, 3) for view, places in known.others.items()},
         "umap": _rounded(known.umap, 3),
         "pca": _rounded(known.pca, 3),
     }
+
+
+def _shape(latents: Tensor) -> tuple[int, int]:
+    """Rows and columns to draw latents `[F, C, L]` in: those of the linear codec, one long row, in several."""
+    channels, length = latents.shape[1:]
+    rows = max((rows for rows in (2, 4, 8) if length % rows == 0 and rows * rows <= length), default=1)
+    return (rows, length // rows) if channels == 1 else (channels, length)
 
 
 def _rounded(values: Tensor, places: int) -> list[Any]:
@@ -148,7 +160,10 @@ def _maps(studio: Studio, setting: Setting, way: Way, known: Statistics) -> dict
         "umap": (umap(on_map), known.umap),
         "pca": (pca(on_plane, (plane.shares[0], plane.shares[1])), known.pca),
     }
-    return {name: way_on(figure, way.steps, _pairs(places)) for name, (figure, places) in drawn.items()}
+    return {
+        name: way_on(figure, way.steps, _pairs(places), _pairs(known.others[name][-1]))
+        for name, (figure, places) in drawn.items()
+    }
 
 
 def _pairs(points: Tensor) -> list[tuple[float, float]]:

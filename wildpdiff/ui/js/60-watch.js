@@ -1,7 +1,7 @@
 // Watch it denoise: all steps lie in the browser once they are sent; playing and scrubbing ask nothing.
 (() => {
   const wpd = (window.wpd = window.wpd || {});
-  const NOW = 'this step', SO_FAR = 'the way so far', HERE = 'generated', CURSOR = 'cursor';
+  const NOW = 'this step', SO_FAR = 'the way so far', HERE = 'generated', OTHERS = 'other seeds', CURSOR = 'cursor';
   const SEVERAL = { L: 'Low', M: 'Medium', H: 'High' };
   const KEYS = ['a', 'b', 't', 'm', 'w', 'seed', 'steps'];
   const PACE = 110, REACH = 3;
@@ -133,7 +133,7 @@
       const names = Object.keys(figures.map.views), seen = view_of(figures.map.views);
       for (const name of [...names.filter((each) => each !== seen), seen]) {
         const [x, y] = [0, 1].map((axis) => frames[name].map((point) => point[axis]));
-        const patch = { [SO_FAR]: { x: x.slice(0, at + 1), y: y.slice(0, at + 1) }, [HERE]: { x: [x[at]], y: [y[at]] } };
+        const patch = { [SO_FAR]: { x: x.slice(0, at + 1), y: y.slice(0, at + 1) }, [HERE]: { x: [x[at]], y: [y[at]] }, [OTHERS]: { x: frames.others[name][at].map((point) => point[0]), y: frames.others[name][at].map((point) => point[1]) } };
         move(name === seen ? CHARTS.map : '', figures.map.views[name], patch);
       }
     };
@@ -201,7 +201,7 @@
         }));
       }
       const [rows, columns] = film.frames.shape;
-      latents('.watch-note')[0].textContent = `${rows} × ${columns} numbers, of about unit size. Each column mostly stands for its own part of the row of weights, the network's first layers on the left.`;
+      latents('.watch-note')[0].textContent = `${rows} × ${columns} numbers, of about unit size. ${film.regions.length ? "Each column mostly stands for its own part of the row of weights, the network's first layers on the left." : 'Each stands for one direction in which fine-tuned adapters differ, the widest first, line by line.'}`;
     };
     const open = (message) => {
       strips = { values: [message.frames.noisy, message.frames.guesses].map((texts) => texts.map(bytes)), table: colours(message.frames.levels) };
