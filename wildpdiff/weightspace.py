@@ -64,8 +64,7 @@ class Map:
         return cls(anchors, torch.from_numpy(reducer.fit_transform(anchors.numpy())).float(), index)
 
     def place(self, rows: Tensor, *, neighbours: int = 5) -> Tensor:
-        """Approximate places on the map `[N, 2]` of raw rows `[N, D]`: the mean of the nearest anchors' places, weighted
-        by nearness."""
+        """Approximate places on the map `[N, 2]` of raw rows `[N, D]`: weighted means of the nearest anchors'."""
         return self.at(project(rows), neighbours=neighbours)
 
     def at(self, projected: Tensor, *, neighbours: int = 5) -> Tensor:

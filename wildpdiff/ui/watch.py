@@ -85,8 +85,8 @@ HINTS = {
     "guess's. The first guess is the mean of the place's adapters, and good already: what the later steps decide is "
     "which of them it becomes, not how good it is. The noise at the start is as wide as the place's adapters differ. "
     "The whiskers are 95% intervals for so few photographs.",
-    "map": "The adapters of all steps among the fine-tuned ones of the known locations; small stars are the ways of the "
-    "next five seeds. They begin anywhere around the mean, and settle on different adapters of the same place.",
+    "map": "The adapters of all steps among the fine-tuned ones of the known locations; small stars are the ways "
+    "of the next five seeds. They begin anywhere around the mean, and settle on different adapters of the same place.",
     "spread": "How the row's numbers are spread; the outermost bars also hold what lies beyond. Which weight takes "
     "which number is not seen here.",
     "layers": "How much the adapter adds to each convolution that it changes, from the stem up.",
