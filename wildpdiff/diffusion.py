@@ -150,7 +150,7 @@ def sample_ddim(
         schedule: the noise levels.
         steps: S.
         eta: share of DDPM's fresh noise that every step adds (Song et al., 2021, equation 16); 1 is ancestral sampling.
-        rngs: one for each sample, on the CPU; needed where eta is not 0.
+        rngs: on the CPU, needed where eta is not 0: one for each sample, or one for every so many samples in turn.
 
     Yields:
         The estimate of the clean latents, `[N, C, L]`, at each of the S = `steps` steps; the last one is the sample.
@@ -186,4 +186,4 @@ def trajectory(
             noisy = later * clean + direction * (noisy - signal * clean) / spread
             if eta:
                 draws = [torch.randn(noisy.shape[1:], generator=rng) for rng in rngs]
-                noisy = noisy + fresh * torch.stack(draws).to(noisy)
+                noisy = noisy + fresh * torch.stack(draws).to(noisy).repeat(len(noisy) // len(draws), 1, 1)

@@ -249,13 +249,37 @@ class AdapterGenerator(nn.Module):
         """Raw rows `[N, D]` through the codec alone, there and back: what is lost here is not the diffusion's fault."""
         return self.decode(self.encode(rows))
 
-    def path(
-        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
-    ) -> Iterator[Tensor]:
-        """Denoise from pure noise, one estimate after the other.
+    def path(self, condition: Tensor, **options: Any) -> Iterator[Tensor]:
+        """Denoise from pure noise, one estimate after the other; arguments and errors as for `walk`.
+
+        Yields:
+            Estimates of the clean latents, `[N, C, L]`, S of them; `decode` makes adapters of them.
+        """
+        walked = self.walk(condition, **options)
+        return (estimate for _, estimate in walked)
+
+    def walk(
+        self,
+        condition: Tensor,
+        *,
+        other: Tensor | None = None,
+        weight: float | Tensor = 0.0,
+        steps: int = 50,
+        guidance: float = 1.0,
+        seed: int = 0,
+        eta: float = 0.0,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Denoise from pure noise: the noisy latents and the estimate that is made from them, before each of S steps.
+
+        A blend of two conditions is told as what it is, not as one embedding: the mean follows the blended embedding
+        along its curve, and what is left is the same mixture of both conditions' residuals, from one noise. So the
+        adapter walks from one end to the other; asked for the residual of a blended embedding, a denoiser would leap
+        from one of its modes to the next. The paper's plain form sees the blended embedding alone.
 
         Args:
             condition: one embedding for each adapter, `[N, E]`.
+            other: a second one for each, to blend with, `[N, E]`; None blends nothing.
+            weight: how far to go towards `other`, 0..1, for all or for each `[N]`.
             steps: S, sampling steps.
             guidance: how far to follow the condition: 0 ignores it, 1 follows it as trained, more exaggerates it.
             seed: row i of the batch starts from the noise of seed + i, so it is the adapter that
@@ -263,20 +287,17 @@ class AdapterGenerator(nn.Module):
             eta: fresh noise in every step: 0 none (DDIM), 1 as much as DDPM.
 
         Yields:
-            Estimates of the clean latents, `[N, C, L]`, S of them; `decode` makes adapters of them.
+            (noisy, estimate), each `[N, C, L]`.
 
         Raises:
-            UserError: at once, if the condition has another shape or is not finite, or `steps`, `guidance` or `eta` is
-                out of range.
+            UserError: at once, if a condition has another shape or is not finite, or `weight`, `steps`, `guidance` or
+                `eta` is out of range.
         """
-        walked = self.walk(condition, steps=steps, guidance=guidance, seed=seed, eta=eta)
-        return (estimate for _, estimate in walked)
-
-    def walk(
-        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `path`, but yields the noisy latents, too: (noisy, estimate), each `[N, C, L]`, before each of S steps."""
         condition = self._checked(condition, guidance).to(self.device)
+        second = condition if other is None else self._checked(other, guidance).to(self.device)
+        shares = torch.as_tensor(weight, dtype=torch.float32, device=self.device).expand(len(condition))
+        if len(second) != len(condition) or not bool(((shares >= 0) & (shares <= 1)).all()):
+            raise UserError("A blend needs two conditions for each adapter, and a weight in 0..1.")
         if not 0 <= seed < 2**62:
             raise UserError(f"The seed must be a whole number from 0 to 2^62, not {seed}.")
         if not 0 <= eta <= 1:
@@ -284,13 +305,11 @@ class AdapterGenerator(nn.Module):
         self.schedule.times(steps)
         rngs = [torch.Generator().manual_seed(seed + i) for i in range(len(condition))]
         noise = torch.stack([torch.randn(self.config.latent_shape, generator=rng) for rng in rngs]).to(self.device)
-        return self._walk(condition, noise, steps, guidance, eta, rngs)
+        return self._walk((condition, second, shares), noise, steps, guidance, eta, rngs)
 
-    def generate(
-        self, condition: Tensor, *, steps: int = 50, guidance: float = 1.0, seed: int = 0, eta: float = 0.0
-    ) -> Tensor:
-        """Raw rows `[N, D]` for embeddings `[N, E]`; arguments and errors as in `path`."""
-        *_, latents = self.path(condition, steps=steps, guidance=guidance, seed=seed, eta=eta)
+    def generate(self, condition: Tensor, **options: Any) -> Tensor:
+        """Raw rows `[N, D]` for embeddings `[N, E]`; arguments and errors as for `walk`."""
+        *_, latents = self.path(condition, **options)
         return self.decode(latents)
 
     def half_precision_(self) -> "AdapterGenerator":
@@ -380,24 +399,33 @@ class AdapterGenerator(nn.Module):
     @torch.no_grad()
     def _walk(
         self,
-        condition: Tensor,
+        blend: tuple[Tensor, Tensor, Tensor],
         noise: Tensor,
         steps: int,
         guidance: float,
         eta: float,
         rngs: list[torch.Generator],
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        null = self.denoiser.unconditional(len(condition))
-        both = torch.cat([condition, null])
+        first, second, shares = blend
+        blended, count = first + (second - first) * shares[:, None], len(first)
+        apart = isinstance(self.denoiser, ResidualDenoiser) and bool(((shares > 0) & (shares < 1)).any())
+        ends = torch.cat([first, second]) if apart else blended
+        null = self.denoiser.unconditional(len(ends))
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             if guidance in (0, 1):
-                return self.denoiser(noisy, t, condition if guidance else null)
-            follow, ignore = self.denoiser(noisy.repeat(2, 1, 1), t.repeat(2), both).chunk(2)
+                return self.denoiser(noisy, t, ends if guidance else null)
+            follow, ignore = self.denoiser(noisy.repeat(2, 1, 1), t.repeat(2), torch.cat([ends, null])).chunk(2)
             return ignore + guidance * (follow - ignore)
 
-        for noisy, clean in trajectory(denoise, noise, self.schedule, steps, eta=eta, rngs=rngs):
-            yield tuple(self.denoiser.place(part, condition, guidance) for part in (noisy, clean))  # type: ignore[misc]
+        def placed(latents: Tensor) -> Tensor:
+            if apart:
+                latents = latents[:count].lerp(latents[count:], shares[:, None, None])
+            return self.denoiser.place(latents, blended, guidance)
+
+        start = noise.repeat(2, 1, 1) if apart else noise
+        for noisy, clean in trajectory(denoise, start, self.schedule, steps, eta=eta, rngs=rngs):
+            yield placed(noisy), placed(clean)
 
 
 def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:

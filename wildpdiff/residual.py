@@ -27,7 +27,7 @@ class ResidualConfig:
     length: int = 64
     mean_width: int = 256
     width: int = 256
-    depth: int = 3
+    depth: int = 4
     dropout: float = 0.0
 
 
@@ -169,7 +169,7 @@ def residual_loss(
     rng: torch.Generator,
     *,
     condition_dropout: float = 0.05,
-    middle: float = -0.4,
+    middle: float = -0.6,
     width: float = 1.2,
 ) -> Tensor:
     """Mean squared error of what the network adds to the skipped input, at one random noise level per sample; a scalar.

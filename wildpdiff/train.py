@@ -34,18 +34,20 @@ class GeneratorRecipe:
     vae_steps: int = 400
     vae_batch: int = 32
     vae_learning_rate: float = 1e-3
-    denoiser_steps: int = 10_000
+    denoiser_steps: int = 12_000
     denoiser_batch: int = 64
-    denoiser_learning_rate: float = 1e-3
+    denoiser_learning_rate: float = 1.5e-3
     ema: float = 0.999
     condition_dropout: float = 0.05
     seed: int = 0
-    mean_steps: int = 4000
+    mean_steps: int = 6000
     mean_batch: int = 128
     mean_learning_rate: float = 2e-3
 
 
-PLAIN = GeneratorRecipe(denoiser_steps=3000, denoiser_batch=32, ema=0.995, condition_dropout=0.1)
+PLAIN = GeneratorRecipe(
+    denoiser_steps=3000, denoiser_batch=32, denoiser_learning_rate=1e-3, ema=0.995, condition_dropout=0.1
+)
 """The paper's plain form (`GeneratorConfig.plain`)."""
 
 
@@ -56,7 +58,7 @@ class Curves:
     Attributes:
         anchors: the rows at the ends of the curves, `[Q, D]`, Q conditions.
         hubs: the hubs that bend them, `[Q, D]`.
-        pairs: the curves that are learned from, by the numbers of their conditions.
+        pairs: the curves that the mean follows, by the numbers of their conditions.
     """
 
     anchors: Tensor

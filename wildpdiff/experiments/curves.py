@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..bundle import WAYS as GENERATED
-from ..bundle import Bundle, blend
+from ..bundle import Bundle
 from ..evaluate import correct
 from ..files import load_json, save_json
 from ..loop import Step
@@ -77,7 +77,9 @@ def _rows(bundle: Bundle, curve: Curve, way: str) -> Tensor | None:
     first, last = bundle.embedding(curve.a), bundle.embedding(curve.b)
     generator = bundle.generator(curve.regime, way=way)
     # One at a time, from the same noise: as the app does it.
-    made = [generator.generate(blend(first, last, weight)[None], seed=SEED, steps=STEPS) for weight in WEIGHTS]
+    made = [
+        generator.generate(first[None], other=last[None], weight=weight, seed=SEED, steps=STEPS) for weight in WEIGHTS
+    ]
     return torch.cat(made).cpu()
 
 

@@ -32,8 +32,8 @@ class Request:
     eta: float = 0.0
 
 
-def condition_of(bundle: Bundle, request: Request) -> tuple[Tensor, str]:
-    """The embedding `[E]` that a request stands for, and its description in words.
+def ends_of(bundle: Bundle, request: Request) -> tuple[Tensor, Tensor, str]:
+    """The two embeddings `[E]` that a request stands for, equal ones if it blends none, and its description in words.
 
     Raises:
         UserError: if it names no place, two kinds of place, an unknown one, or a weight outside 0..1.
@@ -44,27 +44,29 @@ def condition_of(bundle: Bundle, request: Request) -> tuple[Tensor, str]:
         if request.blend_with is not None:
             raise UserError("--blend-with needs --location; a background picture stands alone.")
         picture = load_picture(request.background, size=bundle.world.config.size)
-        return bundle.condition(picture[None]), f"the picture {request.background.name}"
+        embedding = bundle.condition(picture[None])
+        return embedding, embedding, f"the picture {request.background.name}"
     first = bundle.embedding(str(request.location))
     if request.blend_with is None:
-        return first, str(request.location)
-    mixed = blend(first, bundle.embedding(request.blend_with), request.weight)
-    return mixed, f"{request.location} blended with {request.blend_with}, weight {request.weight:g}"
+        return first, first, str(request.location)
+    second = bundle.embedding(request.blend_with)
+    blend(first, second, request.weight)  # refuses a weight outside 0..1
+    return first, second, f"{request.location} blended with {request.blend_with}, weight {request.weight:g}"
 
 
 def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
     """Generate `samples` adapters and write each as a PEFT folder `out/adapter-SEED`.
 
     Raises:
-        UserError: as `condition_of`, if `samples` is not positive, or if the folder cannot be written.
+        UserError: as `ends_of`, if `samples` is not positive, or if the folder cannot be written.
     """
     if request.samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
-    condition, words = condition_of(bundle, request)
+    first, last, words = ends_of(bundle, request)
     generator = bundle.generator(request.regime, way=request.way)
-    rows = generator.generate(
-        condition.expand(request.samples, -1), steps=request.steps, seed=request.seed, eta=request.eta
-    )
+    both = (end.expand(request.samples, -1) for end in (first, last))
+    options = {"weight": request.weight, "steps": request.steps, "seed": request.seed, "eta": request.eta}
+    rows = generator.generate(next(both), other=next(both), **options)
     adapters = []
     for index, row in enumerate(rows):
         seed = request.seed + index

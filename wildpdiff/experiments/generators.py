@@ -3,6 +3,7 @@ it, and one without condition."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -62,9 +63,14 @@ def curves_file(work: Path, regime: str) -> Path:
 
 
 def curves_of(task: Task) -> Curves:
-    """The curves of a regime, once `connect_regime` has trained them."""
+    """The curves of a regime, once `connect_regime` has trained them.
+
+    The mean learns those of all pairs: a held-out one is put together from hubs that were trained with other partners,
+    and no photographs of it were ever mixed.
+    """
     tensors, _ = load_tensors(curves_file(task.work, task.regime))
-    return Curves(tensors["anchors"], tensors["hubs"], training_pairs(task.recipe.seen))
+    every = tuple(itertools.combinations(range(len(task.recipe.seen)), 2))
+    return Curves(tensors["anchors"], tensors["hubs"], every)
 
 
 def connect_regime(task: Task) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ..bundle import Bundle, blend
+from ..bundle import Bundle
 from ..loop import Step
 from ..plots import Figure
 from .chart_grid import grid
@@ -22,13 +22,13 @@ STEPS = 20
 
 
 def path_of(bundle: Bundle, regime: str, way: str, a: str, b: str, *, seed: int) -> Tensor:
-    """Latents `[21, C * L]` of one seed, from location `a` to location `b`; their distances are those of the rows."""
+    """Raw rows `[21, D]` of one seed, from location `a` to location `b`."""
     first, last = bundle.embedding(a), bundle.embedding(b)
-    conditions = torch.stack([blend(first, last, place / STEPS) for place in range(STEPS + 1)])
-    generator, rows = bundle.generator(regime, way=way), []
-    for condition in conditions:
-        *_, latents = generator.path(condition[None], seed=seed)
-        rows.append(generator.decode(latents)[0].cpu())
+    generator = bundle.generator(regime, way=way)
+    rows = [
+        generator.generate(first[None], other=last[None], weight=place / STEPS, seed=seed)[0].cpu()
+        for place in range(STEPS + 1)
+    ]
     return torch.stack(rows)
 
 

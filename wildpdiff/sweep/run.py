@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..bundle import Bundle, blend
+from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import best_batch, wilson
 from ..folded import Folded, prepared_batches
@@ -79,10 +79,10 @@ class _Drawn:
 
 def _written(bundle: Bundle, sweep: Sweep, spot: Spot, wanted: Callable[[], bool]) -> Tensor | None:
     """The raw rows `[N, D]` of a cell, one a seed; None if `wanted` says no."""
-    condition = blend(bundle.embedding(spot.a), bundle.embedding(spot.b), spot.weight)
+    first, last = (bundle.embedding(name).expand(sweep.seeds, -1) for name in (spot.a, spot.b))
     generator = bundle.generator(spot.regime, way=spot.way)
     latents = None
-    for estimate in generator.path(condition.expand(sweep.seeds, -1), steps=sweep.steps, seed=sweep.seed):
+    for estimate in generator.path(first, other=last, weight=spot.weight, steps=sweep.steps, seed=sweep.seed):
         latents = estimate
         if not wanted():
             return None

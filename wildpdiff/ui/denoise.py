@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -164,14 +164,16 @@ def path_frames(
     """
     alone = replace(setting, samples=1)
     generator, pairs = studio.generator(alone), list[tuple[Tensor, Tensor]]()
-    for pair in walk(generator, studio.condition(alone), steps=alone.steps, seed=alone.seed):
+    first, last = studio.ends(alone)
+    options: dict[str, Any] = {"other": last, "weight": alone.weight, "steps": alone.steps}
+    for pair in walk(generator, first, seed=alone.seed, **options):
         if not wanted():
             return
         if len(pairs) % TELLING == 0:
             yield Film(alone, photographs, step=len(pairs))
         pairs.append(pair)
     way = Way.of(generator, pairs)
-    others = other_ways(generator, studio.condition(alone), alone, way.steps)
+    others = other_ways(generator, first, way.steps, seed=alone.seed + 1, **options)
     stage: Literal["measuring", "done"] = "measuring" if alone.chosen else "done"
     known = Statistics.of(studio, alone.regime, way.rows, others)
     film = Film(alone, photographs, stage, alone.steps, way, known)
@@ -180,7 +182,15 @@ def path_frames(
         yield from _measured(studio, film, way, wanted)
 
 
-def walk(generator: AdapterGenerator, embedding: Tensor, *, steps: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def walk(
+    generator: AdapterGenerator,
+    embedding: Tensor,
+    *,
+    steps: int,
+    seed: int,
+    other: Tensor | None = None,
+    weight: float = 0.0,
+) -> Iterator[tuple[Tensor, Tensor]]:
     """The noisy latent and the guess made from it, each `[1, C, L]` on the CPU, before each of S steps and at the end.
 
     Args:
@@ -188,20 +198,32 @@ def walk(generator: AdapterGenerator, embedding: Tensor, *, steps: int, seed: in
         embedding: of the condition, `[E]`.
         steps: S.
         seed: of the first noise.
+        other: embedding of the second condition, `[E]`, and `weight`: how far to go towards it.
 
     Raises:
         UserError: as `AdapterGenerator.path`.
     """
-    for noisy, guess in generator.walk(embedding[None], steps=steps, seed=seed):
+    second = None if other is None else other[None]
+    for noisy, guess in generator.walk(embedding[None], other=second, weight=weight, steps=steps, seed=seed):
         yield noisy.cpu(), guess.cpu()
     yield guess.cpu(), guess.cpu()
 
 
-def other_ways(generator: AdapterGenerator, embedding: Tensor, setting: Setting, steps: tuple[int, ...]) -> Tensor:
-    """Projected rows `[F, J, 128]` of the noisy latents of the next J seeds, at the shown steps."""
-    walked = list(generator.walk(embedding.expand(OTHERS, -1), steps=setting.steps, seed=setting.seed + 1))
+def other_ways(
+    generator: AdapterGenerator,
+    embedding: Tensor,
+    shown: tuple[int, ...],
+    *,
+    other: Tensor,
+    weight: float,
+    steps: int,
+    seed: int,
+) -> Tensor:
+    """Projected rows `[F, J, 128]` of the noisy latents of J seeds from `seed` on, at the shown steps."""
+    first, last = embedding.expand(OTHERS, -1), other.expand(OTHERS, -1)
+    walked = list(generator.walk(first, other=last, weight=weight, steps=steps, seed=seed))
     latents = [*(noisy for noisy, _ in walked), walked[-1][1]]
-    return torch.stack([project(generator.decode(latents[step]).cpu()) for step in steps])
+    return torch.stack([project(generator.decode(latents[step]).cpu()) for step in shown])
 
 
 def shown(steps: int) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
         folder: of the bundle.
     """
     own = {side: name for side, name in (("a", setting.a), ("b", setting.b)) if name == OWN}
-    names = ["Bundle", "accuracy", "blend"] + (["load_picture"] if own else [])
+    names = ["Bundle", "accuracy"] + (["load_picture"] if own else [])
     places = [name for name in dict.fromkeys((setting.a, setting.b)) if name != OWN]
     lines = [
         "from pathlib import Path",
@@ -29,10 +29,10 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
         f'bundle = Bundle.open(Path("{folder}"))',
         f"a = {_embedding(setting.a, 'a')}",
         f"b = {_embedding(setting.b, 'b')}",
-        f"condition = blend(a, b, {setting.weight!r})",
         f'generator = bundle.generator("{setting.regime}", way="{setting.way}")',
-        f"batch = condition.expand({setting.samples}, -1)",
-        f"rows = generator.generate(batch, steps={setting.steps}, seed={setting.seed})",
+        f"first, last = a.expand({setting.samples}, -1), b.expand({setting.samples}, -1)",
+        f"options = {{'steps': {setting.steps}, 'seed': {setting.seed}}}".replace("'", '"'),
+        f"rows = generator.generate(first, other=last, weight={setting.weight!r}, **options)",
     ]
     if places:
         lines += [

@@ -120,8 +120,9 @@ class Studio:
 
     def cloud(self, setting: Setting) -> Tensor:
         """The raw rows `[8, D]` of a setting's first seeds, for the map; nobody measures them."""
-        condition = self.condition(setting).expand(CLOUD, -1)
-        return self.generator(setting).generate(condition, steps=setting.steps, seed=setting.seed).cpu()
+        first, last = (end.expand(CLOUD, -1) for end in self.ends(setting))
+        options = {"weight": setting.weight, "steps": setting.steps, "seed": setting.seed}
+        return self.generator(setting).generate(first, other=last, **options).cpu()
 
     def condition(self, setting: Setting) -> Tensor:
         """The blended embedding `[E]` of a setting.
@@ -129,30 +130,43 @@ class Studio:
         Raises:
             UserError: as `check`.
         """
+        return blend(*self.ends(setting), setting.weight)
+
+    def ends(self, setting: Setting) -> tuple[Tensor, Tensor]:
+        """The embeddings `[E]` of A and of B.
+
+        Raises:
+            UserError: as `check`.
+        """
         self.check(setting)
-        first, last = self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b)
-        return blend(first, last, setting.weight)
+        return self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b)
 
     def _written(self, setting: Setting, wanted: Callable[[], bool]) -> tuple[Tensor, str] | None:
         """As `write`, with a sentence on how it was done; None if `wanted`, asked at every step, says no."""
-        condition, note = self.condition(setting), ""
+        ends, note = self.ends(setting), ""
         rows: Tensor | None = None
         if self.writer is not None:
             made, note = self.writer(
-                condition.cpu().numpy(), setting.steps, setting.samples, setting.seed, setting.regime, setting.way
+                torch.stack(ends).cpu().numpy(),
+                setting.weight,
+                setting.steps,
+                setting.samples,
+                setting.seed,
+                setting.regime,
+                setting.way,
             )
             rows = None if made is None else torch.from_numpy(made)
         if rows is None:
-            rows = self._sampled(condition, setting, wanted)
+            rows = self._sampled(ends, setting, wanted)
         if rows is None:
             return None
         if not bool(rows.isfinite().all()):
             raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
         return rows, note
 
-    def _sampled(self, condition: Tensor, setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
-        generator, batch = self.generator(setting), condition.expand(setting.samples, -1)
-        estimates = generator.path(batch, steps=setting.steps, seed=setting.seed)
+    def _sampled(self, ends: tuple[Tensor, Tensor], setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
+        generator, (first, last) = self.generator(setting), (end.expand(setting.samples, -1) for end in ends)
+        estimates = generator.path(first, other=last, weight=setting.weight, steps=setting.steps, seed=setting.seed)
         latents = next(estimates)
         for later in estimates:
             if not wanted():

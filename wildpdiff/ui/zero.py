@@ -17,9 +17,9 @@ import numpy as np
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-#: (embedding `[E]`, steps, samples, seed, regime, way) -> raw rows `[N, D]`, or None where the CPU shall write them,
+#: (embeddings of A and of B `[2, E]`, blend weight, steps, samples, seed, regime, way) -> raw rows `[N, D]`, or None where the CPU shall write them,
 #: and a sentence for the visitor, which may be empty.
-Writer = Callable[[np.ndarray, int, int, int, str, str], tuple[np.ndarray | None, str]]
+Writer = Callable[[np.ndarray, float, int, int, int, str, str], tuple[np.ndarray | None, str]]
 
 #: Sampler steps of all adapters together from which on a graphics card is asked for: the CPU takes about two seconds
 #: for so many, less than it takes to be lent a card. One adapter of 50 steps, as the page begins with, needs none.
@@ -41,7 +41,7 @@ def begin() -> bool:
     return on_zero()
 
 
-def seconds(embedding: np.ndarray, steps: int, samples: int, *rest: object) -> int:
+def seconds(ends: np.ndarray, weight: float, steps: int, samples: int, *rest: object) -> int:
     """How long the card is asked for: its start, the steps, and decoding the adapters; well above what they take, and
     well below the default of 60, which a visitor with little time left would be refused."""
     return min(20, 5 + round(0.03 * steps + 0.2 * samples))
@@ -61,23 +61,25 @@ def gpu_writer(bundle: Bundle, device: str = "cuda") -> Writer:
 
     generators = {(regime, way): bundle.generator(regime, way=way) for regime in bundle.regimes for way in WAYS}
 
-    def write(embedding: np.ndarray, steps: int, samples: int, seed: int, regime: str, way: str) -> np.ndarray:
+    def write(
+        ends: np.ndarray, weight: float, steps: int, samples: int, seed: int, regime: str, way: str
+    ) -> np.ndarray:
         # The threads of PyTorch are not forked along, and little is left to the CPU here.
         torch.set_num_threads(1)
         generator = copy.deepcopy(generators[regime, way]).to(device)
-        condition = torch.from_numpy(embedding).expand(samples, -1)
-        rows: np.ndarray = generator.generate(condition, steps=steps, seed=seed).cpu().numpy()
+        first, last = (end.expand(samples, -1) for end in torch.from_numpy(ends))
+        rows: np.ndarray = generator.generate(first, other=last, weight=weight, steps=steps, seed=seed).cpu().numpy()
         return rows
 
     lent = spaces.GPU(write, duration=seconds)
 
     def ask(
-        embedding: np.ndarray, steps: int, samples: int, seed: int, regime: str, way: str
+        ends: np.ndarray, weight: float, steps: int, samples: int, seed: int, regime: str, way: str
     ) -> tuple[np.ndarray | None, str]:
         if steps * samples < WORTH:
             return None, ""
         try:
-            return lent(embedding, steps, samples, seed, regime, way), ""
+            return lent(ends, weight, steps, samples, seed, regime, way), ""
         except Exception as error:
             LOG.warning("ZeroGPU did not write: %s", error)
             return None, refusal(error)
