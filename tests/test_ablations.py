@@ -10,24 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+from test_generator import LAYOUT, small_generator
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.denoiser import DenoiserConfig
-from wildpdiff.diffusion import NoiseSchedule
 from wildpdiff.errors import UserError
 from wildpdiff.experiments import ablation_figures, ablation_report, ablation_runs, ablations
 from wildpdiff.experiments.ablation_runs import Place, even, most_alike, overlap, own_nearest, train_all, variants
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.experiments.statistics import estimate
 from wildpdiff.files import save_tensors
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.loop import Step
 from wildpdiff.train import GeneratorRecipe
-from wildpdiff.vae import VAEConfig
 from wildpdiff.zoo import Zoo
 
-LAYOUT = AdapterLayout(("a", "b"), ((5, 6), (20,)))
 SEEN = ("D09", "R10")
 IMAGES = 24
 
@@ -41,12 +36,6 @@ class ToyLab(Lab):
         return rows @ directions > 0
 
 
-def toy_config() -> GeneratorConfig:
-    vae = VAEConfig(50, chunks=8, channels=4, width=8, depth=1)
-    denoiser = DenoiserConfig(6, channels=4, length=8, widths=(8, 16), embedding=12)
-    return GeneratorConfig(LAYOUT, vae, denoiser, NoiseSchedule(), "clip", "b0")
-
-
 def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 3) -> ToyLab:
     """Two locations with a few rows each, and a bundle with an untrained generator."""
     rng = torch.Generator().manual_seed(3)
@@ -55,7 +44,7 @@ def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 
     zoo = Zoo(folder / ("run/work/zoo-H-5" if whole else "bundle/zoo-H"), LAYOUT, regime="H")
     for location in SEEN:
         zoo.add(location, torch.randn(50, generator=rng) + 0.3 * torch.randn(rows, 50, generator=rng), torch.ones(rows))
-    generator = AdapterGenerator.untrained(toy_config(), seed=1).eval()
+    generator = small_generator(1)
     bundle: Any = SimpleNamespace(
         folder=folder / "bundle",
         seen=SEEN,
@@ -64,7 +53,7 @@ def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 
         embedding=lambda location: means[SEEN.index(location)],
     )
     recipe: Any = SimpleNamespace(
-        generator=GeneratorRecipe(5, 4, 1e-3, 6, 4), finetune=SimpleNamespace(interval=5), seed=0
+        plain=GeneratorRecipe(5, 4, 1e-3, 6, 4), finetune=SimpleNamespace(interval=5), seed=0
     )
     return ToyLab(bundle, recipe, folder / "run", samples=samples)
 
@@ -114,8 +103,9 @@ def test_fewer_rows_span_the_same_range() -> None:
 
 
 def test_each_variant_lacks_one_thing(tmp_path: Path) -> None:
-    wanted = variants(toy_lab(tmp_path, rows=60))
-    noise = {name: (one.config.vae.input_noise, one.config.vae.latent_noise) for name, one in wanted.items()}
+    lab = toy_lab(tmp_path, rows=60)
+    wanted = variants(lab)
+    noise = {name: (one.config.codec.input_noise, one.config.codec.latent_noise) for name, one in wanted.items()}
     assert noise == {
         "neither": (0, 0), "input": (0.001, 0), "latent": (0, 0.1),
         "both": (0.001, 0.1), "10": (0.001, 0.1), "50": (0.001, 0.1),
@@ -124,6 +114,10 @@ def test_each_variant_lacks_one_thing(tmp_path: Path) -> None:
         "10": 20,
         "50": 100,
     }
+    assert {one.config for one in wanted.values()} - {wanted["both"].config} == {
+        wanted[name].config for name in ("neither", "input", "latent")
+    }
+    assert wanted["both"].config == lab.bundle.generator("H").config.plain(autoencoder=True)
     assert len({one.folder for one in wanted.values()}) == len({one.digest() for one in wanted.values()}) == 6
 
 
@@ -131,13 +125,13 @@ def test_rows_are_trained_on_with_their_own_locations_views(tmp_path: Path) -> N
     lab = toy_lab(tmp_path)
     one = variants(lab)["both"]
     rows, index = one.rows()
-    assert torch.equal(rows[index == 1], lab.rows("H", "R10"))
+    assert torch.equal(rows[index == 1], lab.rows("H", "R10", interval=5))
     assert one.embeddings.shape == (2, 5, 6)
     assert torch.equal(one.embeddings[1, 0], lab.bundle.embedding("R10"))
 
 
 def test_without_a_whole_zoo_or_a_training_folder_it_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="whole zoo"):
+    with pytest.raises(UserError, match="one long run a location"):
         variants(toy_lab(tmp_path, whole=False))
     lab = toy_lab(tmp_path / "other")
     with pytest.raises(UserError, match="--run"):

@@ -17,7 +17,7 @@ from wildpdiff.ui.chart import panel
 from wildpdiff.ui.journey import TRAIL, Journey, heat_figure, layer_figure, map_figure
 from wildpdiff.ui.layers import Factors, between, cosines, layer_names, stages
 from wildpdiff.ui.page import Page
-from wildpdiff.ui.places import Places, Plane, Terrain
+from wildpdiff.ui.places import KEPT, Places, Plane, Terrain
 from wildpdiff.ui.setting import Result, Setting, Upload
 from wildpdiff.ui.studio import Studio
 from wildpdiff.weightspace import project
@@ -181,12 +181,14 @@ def test_a_regime_is_measured_once_for_any_number_of_threads(studio: Studio) -> 
 def test_the_map_shows_stars_and_trail_in_every_view(terrain: Terrain) -> None:
     journey = Journey(Setting("R10", "R12"))
     for weight in (0.1, 0.2, 0.3):
-        journey.go(Setting("R10", "R12", weight), terrain.spots(drawn(terrain, 2, int(10 * weight))))
+        spots, cloud = (terrain.spots(drawn(terrain, count, int(10 * weight))) for count in (2, 5))
+        journey.go(Setting("R10", "R12", weight), spots, cloud=cloud)
     for view in map_figure(terrain, journey)["views"].values():
         named = {trace["name"]: trace for trace in view["data"]}
         assert len(named["generated"]["x"]) == 2 and len(named["earlier in this session"]["x"]) == 3
+        assert len(named["other seeds"]["x"]) == 5
         assert "weight 0.10" in named["earlier in this session"]["text"][0]
-    assert len(map_figure(terrain, journey)["views"]["ruler"]["data"][1]["x"]) == 3
+    assert len(map_figure(terrain, journey)["views"]["ruler"]["data"][1]["x"]) == KEPT
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,11 @@ def test_evaluate_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle
     for row in report["locations"].values():
         assert row["images"] == 4
         assert 0 <= row["pretrained"] <= 1
-        for column, count in (("fine_tuned", 3), ("codec", 3), ("generated", 2)):
+        for column, count in (("fine_tuned", 8), ("generated", 2)):
             assert set(row[column]) == {"mean", "std", "n"}
             assert row[column]["n"] == count
             assert 0 <= row[column]["mean"] <= 1
-    for column in ("fine_tuned", "codec", "generated"):
+    for column in ("fine_tuned", "generated"):
         values = [row[column]["mean"] for row in report["locations"].values()]
         assert report["mean"][column] == pytest.approx(sum(values) / 2)
     assert report["mean"]["pretrained"] == pytest.approx(
@@ -111,17 +111,34 @@ def test_evaluate_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle
 
 
 def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
-    """The fine-tuned rows of R10, counted without the library's own accuracy."""
+    """The held-out fine-tuned rows of R10, counted without the library's own accuracy."""
     report = document(run("evaluate", "--locations", "R10", "--samples", 1, "--json", "--bundle", tiny_bundle))
     bundle = Bundle.open(tiny_bundle)
     images, shares = bundle.world.images("R10", "eval"), []
-    for row in bundle.zoo("H").of("R10")[0]:
+    for row in bundle.zoo("H").rows("R10", "held_out"):
         with torch.no_grad():
             shares.append(float((bundle.backbone(images.pixels, row).argmax(dim=1) == images.labels).float().mean()))
-    assert report["locations"]["R10"]["fine_tuned"]["mean"] == pytest.approx(sum(shares) / 3)
+    assert report["locations"]["R10"]["fine_tuned"]["mean"] == pytest.approx(sum(shares) / 8)
     assert report["locations"]["R10"]["generated"] == pytest.approx(
         {**report["locations"]["R10"]["generated"], "std": 0.0, "n": 1}
     )
+
+
+def test_evaluate_tells_how_samples_are_spread_if_it_is_asked(run: Run, tiny_bundle: Path) -> None:
+    arguments = ("evaluate", "--locations", "R10", "--samples", 1, "--fidelity", "--bundle", tiny_bundle)
+    found = document(run(*arguments, "--json"))["fidelity"]
+    assert found["samples"] == 100 and list(found["locations"]) == ["R10"]
+    cell = found["locations"]["R10"]["held_out"]["generated"]
+    assert (cell["samples"], cell["held_out"], cell["training"]) == (100, 8, 24)
+    assert found["mean"]["held_out"]["generated"] == cell
+    told = run(*arguments).out
+    assert "against held-out rows" in told and f"{cell['energy']:.3f}" in told
+
+
+def test_where_there_are_no_fine_tuned_rows_no_fidelity_is_claimed(run: Run, tiny_bundle: Path) -> None:
+    ended = run("evaluate", "--locations", "D03", "--samples", 1, "--fidelity", "--bundle", tiny_bundle)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines()[-1].endswith("name one of them.") and "Traceback" not in ended.err
 
 
 def test_unseen_locations_have_no_fine_tuned_rows(run: Run, tiny_bundle: Path) -> None:
@@ -137,7 +154,10 @@ def test_a_table_for_people_stands_on_stdout_and_progress_beside_it(run: Run, ti
     assert "evaluate 1/1" in ended.err
 
 
-def test_generate_writes_peft_folders_and_prints_one_document(run: Run, tiny_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("eta", [0, 0.5])
+def test_generate_writes_peft_folders_and_prints_one_document(
+    run: Run, tiny_bundle: Path, tmp_path: Path, eta: float
+) -> None:
     arguments = (
         "--location",
         "R10",
@@ -151,6 +171,8 @@ def test_generate_writes_peft_folders_and_prints_one_document(run: Run, tiny_bun
         5,
         "--steps",
         3,
+        "--eta",
+        eta,
     )
     written = document(
         run("generate", *arguments, "--json", "--bundle", tiny_bundle, "--out", tmp_path / "new" / "out")
@@ -158,12 +180,16 @@ def test_generate_writes_peft_folders_and_prints_one_document(run: Run, tiny_bun
     assert [adapter["seed"] for adapter in written["adapters"]] == [5, 6]
     bundle = Bundle.open(tiny_bundle)
     mixed = 0.75 * bundle.embedding("R10") + 0.25 * bundle.embedding("R12")
-    expected = bundle.generator("H").generate(mixed.expand(2, -1), steps=3, seed=5)
+    expected = bundle.generator("H").generate(mixed.expand(2, -1), steps=3, seed=5, eta=eta)
     for adapter, row in zip(written["adapters"], expected, strict=True):
         folder = tmp_path / "new" / "out" / adapter["folder"]
         assert torch.allclose(load_peft(bundle.backbone.layout, folder), row, atol=1e-5)
         card = (folder / "README.md").read_text()
-        for told in (f"seed: {adapter['seed']}", "R10 blended with R12", bundle.generator("H").fingerprint):
+        told_eta = f"fresh noise (eta): {eta:g}"
+        for told in (
+            *(f"seed: {adapter['seed']}", "R10 blended with R12", bundle.generator("H").fingerprint),
+            *("way: ours", told_eta),
+        ):
             assert told in card
 
 
@@ -268,6 +294,7 @@ MISTAKES = {
     "blended picture": (("generate", "--out", "OUT", "--background", "x.png", "--blend-with", "R12"), "--blend-with"),
     "missing picture": (("generate", "--out", "OUT", "--background", "absent.png"), "absent.png"),
     "no picture": (("generate", "--out", "OUT", "--background", "FILE"), "file.txt"),
+    "eta": (("generate", "--out", "OUT", "--location", "R10", "--eta", "1.5"), "0..1"),
     "steps": (("generate", "--out", "OUT", "--location", "R10", "--steps", "0"), "sampling steps"),
     "samples": (("generate", "--out", "OUT", "--location", "R10", "--samples", "-1"), "at least 1"),
     "seed too large": (("generate", "--out", "OUT", "--location", "R10", "--seed", "1" + "0" * 30), "seed"),

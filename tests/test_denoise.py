@@ -21,6 +21,7 @@ from wildpdiff.plots import denoise as plots
 from wildpdiff.plots.denoise import Curve, Mark
 from wildpdiff.plots.map import Scene, umap
 from wildpdiff.ui import denoise
+from wildpdiff.ui import film as messaging
 from wildpdiff.ui.denoise import BINS, Film, Statistics, bins, measured, path_frames, shown, walk
 from wildpdiff.ui.film import LEVELS, NOT_LABELLED, messages, packed, regions, said
 from wildpdiff.ui.frame import wish_panel
@@ -72,16 +73,21 @@ def test_of_several_adapters_the_first_is_shown(studio: Studio, films: list[Film
     assert torch.equal(film.way.rows[-1], films[-1].way.rows[-1])
 
 
-def test_the_noisy_latents_are_those_that_the_sampler_holds(studio: Studio) -> None:
+@pytest.mark.parametrize("way", ["ours", "paper"])
+def test_the_noisy_latents_are_those_that_the_sampler_holds(studio: Studio, way: str) -> None:
     """Each guess is what the denoiser makes of the noisy latent beside it, at its own time."""
-    generator, embedding = studio.generator(SETTING), studio.condition(SETTING)
+    setting = replace(SETTING, way=way)
+    generator, embedding = studio.generator(setting), studio.condition(setting)
+    denoiser, told = generator.denoiser, embedding[None]
     pairs = list(walk(generator, embedding, steps=5, seed=3))
     times = generator.schedule.times(5)
+    noise = torch.randn(generator.config.latent_shape, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         for (noisy, guess), time in zip(pairs, times, strict=False):
-            expected = generator.denoiser(noisy, torch.tensor([time]), embedding[None])
-            assert torch.allclose(guess, expected, atol=1e-5)
-    assert torch.equal(pairs[0][0][0], torch.randn(16, 64, generator=torch.Generator().manual_seed(3)))
+            held = denoiser.residuals(noisy, told) if way == "ours" else noisy
+            expected = denoiser.place(denoiser(held, torch.tensor([time]), told), told)
+            assert torch.allclose(guess, expected, atol=1e-4)
+        assert torch.allclose(pairs[0][0], denoiser.place(noise[None], told), atol=1e-6)
     assert torch.equal(pairs[-1][0], pairs[-2][1]) and len(pairs) == 6
 
 
@@ -170,8 +176,25 @@ def test_bins_lie_evenly_around_zero() -> None:
 
 
 def test_the_places_of_a_way_lead_from_the_noise_to_the_row(studio: Studio, films: list[Film]) -> None:
-    alone = Statistics.of(studio, "M", films[-1].way.rows[[2, 6]])
+    alone = Statistics.of(studio, "M", films[-1].way.rows[[2, 6]], torch.zeros(2, 1, 128))
     assert torch.allclose(alone.pca, films[-1].statistics.pca[[2, 6]], atol=1e-4)
+
+
+def test_the_other_ways_end_at_the_adapters_of_the_next_seeds(studio: Studio, films: list[Film]) -> None:
+    others = films[-1].statistics.others
+    rows = torch.cat([studio.write(replace(SETTING, seed=SETTING.seed + 1 + more)) for more in range(denoise.OTHERS)])
+    assert others["umap"].shape == others["pca"].shape == (len(films[-1].way.steps), denoise.OTHERS, 2)
+    assert torch.allclose(others["umap"][-1], studio.map("M").place(rows), atol=1e-3)
+    assert not torch.allclose(others["pca"][0], others["pca"][-1], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("latents", "drawn"), [((16, 64), (16, 64)), ((1, 64), (8, 8)), ((1, 16), (4, 4)), ((1, 9), (1, 9))]
+)
+def test_a_latent_that_is_one_long_row_is_drawn_in_several(
+    latents: tuple[int, int], drawn: tuple[int, int]
+) -> None:
+    assert messaging._shape(torch.zeros(3, *latents)) == drawn
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 25, 50, 100, 200])
@@ -280,9 +303,11 @@ def test_spread_and_layers_show_this_step_and_the_final_row() -> None:
 def test_the_way_is_drawn_over_a_map_that_stays_as_it_was() -> None:
     base = umap(Scene(["X1"], [(0.0, 0.0), (1.0, 1.0)], [0, 0], ends=["X1"]))
     before = copy.deepcopy(base)
-    figure = plots.way_on(base, (0, 5, 10), [(3.0, 3.0), (2.0, 2.0), (0.5, 0.5)])
+    figure = plots.way_on(base, (0, 5, 10), [(3.0, 3.0), (2.0, 2.0), (0.5, 0.5)], [(0.1, 0.2), (0.3, 0.4)])
     assert base == before
-    assert [trace["name"] for trace in figure["data"]] == ["X1", "the whole way", plots.SO_FAR, plots.HERE]
+    traces = {trace["name"]: trace for trace in figure["data"]}
+    assert list(traces) == ["X1", "the whole way", plots.SO_FAR, plots.OTHERS, plots.HERE]
+    assert (traces[plots.OTHERS]["x"], traces[plots.OTHERS]["y"]) == ([0.1, 0.3], [0.2, 0.4])
     assert figure["data"][-1]["x"] == [0.5] and figure["data"][1]["text"] == ["step 0", "step 5", "step 10"]
     assert figure["table"]["rows"][-1] == ["step 10", "1", "0.500", "0.500"]
 

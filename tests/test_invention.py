@@ -157,7 +157,7 @@ def test_a_measurement_counts_what_evaluate_counts_and_is_the_same_again(studio:
     assert torch.equal(last.pixels, shown.pixels) and torch.equal(last.score.labels, shown.labels)
     condition = bundle.condition(invention.backgrounds(bundle.world, place))
     row = bundle.generator("M", way="paper").generate(condition[None], steps=2, seed=3)[0]
-    means = torch.stack([bundle.zoo("M").of(name)[0].mean(dim=0) for name in bundle.seen])
+    means = bundle.means("M")
     near = bundle.seen.index(last.alike[0][0])
     rows = torch.stack([row, torch.zeros_like(row), means[near], bundle.joint, means.mean(dim=0)])
     assert torch.equal(last.score.right, correct(bundle.backbone, rows, shown.pixels, shown.labels))

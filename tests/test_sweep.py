@@ -74,7 +74,7 @@ def test_a_record_is_what_a_single_evaluation_says(bundle: Bundle, made: list[Ma
         assert share == pytest.approx(float(accuracy(bundle.backbone, row, images.pixels, images.labels)[0]))
         assert (right, record.images) == (round(share * 4), 4)
         assert (low, high) == pytest.approx(wilson(right, 4))
-    mean = bundle.zoo(record.regime).of(record.a)[0].mean(dim=0)
+    mean = bundle.means(record.regime)[bundle.seen.index(record.a)]
     assert record.cosine_a == pytest.approx(float(torch.cosine_similarity(row, mean[None])), abs=1e-5)
     assert record.norm == pytest.approx(float(row.norm()), rel=1e-5)
 
@@ -215,19 +215,21 @@ def test_a_batch_costs_its_first_adapter_and_less_for_the_others() -> None:
 
 
 def test_a_known_row_is_not_new_and_is_its_own_nearest(bundle: Bundle) -> None:
-    rows = torch.stack([bundle.zoo("H").of(location)[0][1] for location in ("R12", "S12")])
+    lost = float(bundle.zoo("H").beyond.max())
+    rows = torch.stack([bundle.zoo("H").rows(location)[1] for location in ("R12", "S12")])
     for found, location in zip(Known.of(bundle, "H").near(rows), ("R12", "S12"), strict=True):
         assert found["novelty"] == pytest.approx(0, abs=1e-9)
         assert (found["near_location"], found["near_row"]) == (location, 1)
         assert found["near_cosine"] == pytest.approx(1)
         assert found["near_distance"] == 0
         assert found["map_location"] == location
-        assert found["map_distance"] == pytest.approx(0, abs=0.01)
+        assert found["map_distance"] < 2 * lost, "the map is drawn of rows as they were, not as the codec keeps them"
 
 
 def test_novelty_is_what_is_missing_to_the_most_alike_kept_row(bundle: Bundle, made: list[Made]) -> None:
     for one in made[::5]:
-        rows, index = bundle.zoo(one.record.regime).rows(bundle.seen)
+        parts = [bundle.zoo(one.record.regime).rows(name) for name in bundle.seen]
+        rows, index = torch.cat(parts), torch.arange(len(parts)).repeat_interleave(len(parts[0]))
         alike = torch.cosine_similarity(one.row[None].double(), rows.double())
         assert one.record.novelty == pytest.approx(1 - float(alike.max()), abs=1e-9)
         assert one.record.near_location == bundle.seen[int(index[alike.argmax()])]
@@ -237,7 +239,7 @@ def test_novelty_is_what_is_missing_to_the_most_alike_kept_row(bundle: Bundle, m
 def test_how_far_checkpoints_lie_apart_is_said_with_their_number(bundle: Bundle) -> None:
     known = Known.of(bundle, "H")
     assert known.apart > 0
-    assert "30 fine-tuned rows" in known.words and "3 a location" in known.words and "approximate" in known.words
+    assert "240 fine-tuned rows" in known.words and "24 a location" in known.words and "approximate" in known.words
 
 
 def test_a_cell_has_its_weaker_location_and_how_alike_its_adapters_are(made: list[Made], gathered: Gathered) -> None:

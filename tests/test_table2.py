@@ -16,13 +16,17 @@ from torch import Tensor
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments import table2, table3
+from wildpdiff.experiments.jobs import zoo_folder
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.experiments.recipes import SMOKE
+from wildpdiff.experiments.runs import run_file
 from wildpdiff.files import save_tensors
 from wildpdiff.zoo import Zoo
 
 SEEN, UNSEEN, REGIMES = ("R10", "R12", "U11", "Q08"), ("D03", "E01"), ("L", "H")
-ROWS, IMAGES = 5, 12
+IMAGES = 12
+#: Rows of a location that the generator knows: of SMOKE's three runs of four rows, three rows of each of the first two.
+ROWS = 6
 
 #: A lab, and what tables 2 and 3 find in it.
 Found = tuple[Lab, dict[str, Any], dict[str, Any]]
@@ -59,7 +63,7 @@ def ruled(folder: Path) -> Lab:
     names = (*SEEN, *UNSEEN)
     embeddings = dict(zip(names, torch.randn(len(names), 6, generator=rng(1)), strict=True))
     generators = {
-        (regime, way): small_generator(10 * place + number)
+        (regime, way): small_generator(10 * place + number, plain=way == "paper")
         for place, regime in enumerate(REGIMES)
         for number, way in enumerate(("ours", "paper"))
     }
@@ -72,13 +76,29 @@ def ruled(folder: Path) -> Lab:
         generator=lambda regime, *, way="ours": generators[regime, way],
         joint=torch.randn(LAYOUT.dim, generator=rng(2)),
         backbone=SimpleNamespace(layout=LAYOUT),
+        means=lambda regime: torch.stack([known(regime, name).mean(dim=0) for name in SEEN]),
+        zoo=lambda regime: SimpleNamespace(rows=lambda name: known(regime, name).round(decimals=1)),
     )
-    for place, regime in enumerate(REGIMES):
-        zoo = Zoo(folder / f"zoo-{regime}", LAYOUT, regime=regime)
-        for number, name in enumerate(SEEN):
-            rows = torch.randn(ROWS, LAYOUT.dim, generator=rng(100 * place + number))
-            zoo.add(name, rows, torch.zeros(ROWS))
-    return RuledLab(bundle, SMOKE, samples=3, seed=4)
+    lab = RuledLab(bundle, SMOKE, folder, samples=3, seed=4)
+    for regime in REGIMES:
+        for name in SEEN:
+            for number, rows in enumerate(runs_of(regime, name)):
+                save_run(lab, regime, name, number, rows)
+    return lab
+
+
+def runs_of(regime: str, name: str) -> Tensor:
+    """All rows of a location's runs, `[3, 4, D]`."""
+    return torch.randn(3, 4, LAYOUT.dim, generator=rng(100 * REGIMES.index(regime) + SEEN.index(name)))
+
+
+def known(regime: str, name: str) -> Tensor:
+    """The rows of a location that the generator knows."""
+    return runs_of(regime, name)[:2, :3].flatten(0, 1)
+
+
+def save_run(lab: Lab, regime: str, name: str, number: int, rows: Tensor) -> None:
+    save_tensors(run_file(lab.work, regime, name, number), {"rows": rows}, {"layout": LAYOUT.fingerprint})
 
 
 def measured(table: ModuleType, lab: Lab) -> dict[str, Any]:
@@ -107,7 +127,7 @@ def test_the_gap_is_generated_minus_fine_tuned(whole: Found) -> None:
     gaps = {}
     for regime in REGIMES:
         for name in SEEN:
-            own, tuned = data["regimes"][regime]["locations"][name], lab.zoo(regime).of(name)[0]
+            own, tuned = data["regimes"][regime]["locations"][name], known(regime, name)
             generated = share(lab, made(lab, regime, name), name)
             assert own["generated"]["mean"] == pytest.approx(generated, abs=0.03)
             assert own["fine_tuned"]["mean"] == pytest.approx(share(lab, tuned, name))
@@ -135,8 +155,8 @@ def test_every_cell_says_what_it_was_measured_on(whole: Found) -> None:
         for cells in part["locations"].values():
             assert {way: cells[way]["images"] for way in table2.WAYS} == dict.fromkeys(table2.WAYS, IMAGES)
             count = {way: cells[way]["n"] for way in table2.WAYS}
-            assert count["generated"] == 3
-            assert count["fine_tuned"] == count["codec"] == count["pca_codec"] == ROWS
+            assert count["generated"] == count["paper"] == 3
+            assert count["fine_tuned"] == count["codec"] == ROWS
             assert {count[way] for way in ("pretrained", "ensemble", "joint", "zoo_mean", "nearest", "softmax")} == {1}
             assert all(0 <= cells[way]["low"] <= cells[way]["mean"] <= cells[way]["high"] <= 1 for way in table2.WAYS)
 
@@ -144,7 +164,7 @@ def test_every_cell_says_what_it_was_measured_on(whole: Found) -> None:
 def test_single_rows_are_what_their_names_say(whole: Found) -> None:
     lab, data, _ = whole
     for regime in REGIMES:
-        zoo = {name: lab.zoo(regime).of(name)[0] for name in SEEN}
+        zoo = {name: known(regime, name) for name in SEEN}
         for name in SEEN:
             cells = data["regimes"][regime]["locations"][name]
             embedding = lab.bundle.embedding(name)
@@ -162,9 +182,27 @@ def test_single_rows_are_what_their_names_say(whole: Found) -> None:
                 assert cells[way]["mean"] == pytest.approx(share(lab, row[None], name), abs=0.09), (way, name)
 
 
+def test_common_mistakes_are_told_of_fine_tuned_of_generated_and_between_both(whole: Found) -> None:
+    lab, data, _ = whole
+
+    def common(first: Tensor, second: Tensor) -> float:
+        shares = [
+            int((one & other).sum()) / max(1, int((one | other).sum()))
+            for place, one in enumerate(first)
+            for at, other in enumerate(second)
+            if first is not second or place != at
+        ]
+        return sum(shares) / len(shares)
+
+    found = data["regimes"]["H"]["locations"]["R12"]["wrong_overlap"]
+    tuned, generated = (~lab.right(rows, "R12") for rows in (known("H", "R12"), made(lab, "H", "R12")))
+    expected = {"fine_tuned": (tuned, tuned), "generated": (generated, generated), "between": (generated, tuned)}
+    assert found == {part: pytest.approx(common(*both), abs=0.05) for part, both in expected.items()}
+
+
 def test_noise_is_as_far_from_the_zoo_as_generated_adapters(whole: Found) -> None:
     lab = whole[0]
-    shared = table2._Shared.of(lab, "H")
+    shared = table2._Shared(lab, "H")
     rows = table2.candidates(lab, shared, "R10")
     tuned = lab.rows("H", "R10")
     distances = torch.cdist(rows["generated"], tuned).min(dim=1).values
@@ -264,15 +302,14 @@ def test_table3_measures_gains_over_the_pretrained_network(whole: Found) -> None
 
 def harm(lab: Lab, how: str) -> None:
     """Make location R12 unusable in regime H."""
-    path = lab.bundle.folder / "zoo-H" / "R12.safetensors"
+    path = run_file(lab.work, "H", "R12", 1)
     if how == "missing":
         path.unlink()
     elif how == "damaged":
         path.write_bytes(path.read_bytes()[:-40])
     else:
-        rows = torch.full((ROWS, LAYOUT.dim), math.nan)
-        about = {"layout": LAYOUT.fingerprint, "regime": "H"}
-        save_tensors(path, {"rows": rows, "accuracy": torch.zeros(ROWS)}, about)
+        for number in range(SMOKE.runs):
+            save_run(lab, "H", "R12", number, torch.full((4, LAYOUT.dim), math.nan))
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged", "not finite"])
@@ -293,44 +330,60 @@ def test_unseen_locations_are_measured_without_an_unusable_seen_one(lab: Lab, ho
     harm(lab, how)
     data = measured(table3, lab)
     assert list(data["regimes"]["H"]["locations"]) == list(UNSEEN)
-    means = torch.stack([lab.zoo("H").of(name)[0].mean(dim=0) for name in ("R10", "U11", "Q08")])
+    means = torch.stack([known("H", name).mean(dim=0) for name in ("R10", "U11", "Q08")])
     expected = share(lab, means.mean(dim=0)[None], "D03")
     assert data["regimes"]["H"]["locations"]["D03"]["zoo_mean"]["mean"] == pytest.approx(expected, abs=0.09)
     assert "R12" in lab.left_out[0]
 
 
 def test_single_rows_that_are_not_finite_are_left_out_and_counted(lab: Lab) -> None:
-    path = lab.bundle.folder / "zoo-H" / "R12.safetensors"
-    rows = lab.zoo("H").of("R12")[0]
-    rows[1, 7], rows[3] = math.inf, math.nan
-    save_tensors(path, {"rows": rows, "accuracy": torch.zeros(ROWS)}, {"layout": LAYOUT.fingerprint, "regime": "H"})
-    assert torch.equal(lab.rows("H", "R12"), rows[[0, 2, 4]])
+    rows = runs_of("H", "R12")
+    rows[0, 1, 7], rows[1, 0] = math.inf, math.nan
+    for number in range(2):
+        save_run(lab, "H", "R12", number, rows[number])
+    assert torch.equal(lab.rows("H", "R12"), torch.cat([rows[0, [0, 2]], rows[1, [1, 2]]]))
     assert lab.locations("H") == SEEN
     assert lab.left_out == ["2 rows of R12 in regime H are not finite."]
 
 
 def test_rows_are_thinned_evenly_and_in_order(lab: Lab) -> None:
-    every = lab.zoo("L").of("R10")[0]
-    assert torch.equal(lab.rows("L", "R10", at_most=3), every[[0, 2, 4]])
+    every = known("L", "R10")
+    assert torch.equal(lab.rows("L", "R10", at_most=3), every[[0, 2, 5]])
     assert torch.equal(lab.rows("L", "R10", at_most=9), every)
-    assert torch.equal(lab.means("L")[2], lab.zoo("L").of("U11")[0].mean(dim=0))
+    assert torch.equal(lab.means("L")[2], known("L", "U11").mean(dim=0))
 
 
-def test_a_training_folder_s_zoo_is_used_where_there_is_one(lab: Lab, tmp_path: Path) -> None:
-    whole = Zoo(tmp_path / "run" / "work" / f"zoo-L-{SMOKE.finetune.interval}", LAYOUT, regime="L")
+def test_rows_are_those_that_were_trained_where_they_are_kept_and_else_those_of_the_codec(
+    lab: Lab, tmp_path: Path
+) -> None:
+    assert torch.equal(lab.rows("L", "R10"), known("L", "R10"))
+    for run in (None, tmp_path / "an empty one"):
+        assert torch.equal(replace(lab, run=run).rows("L", "R10"), known("L", "R10").round(decimals=1))
+
+
+def test_rows_of_a_long_run_are_asked_for_by_their_interval(lab: Lab) -> None:
+    whole = Zoo(zoo_folder(lab.work, "L", 7), LAYOUT, regime="L")
     whole.add("R10", torch.ones(2, LAYOUT.dim), torch.zeros(2))
-    lab = replace(lab, run=tmp_path / "run")
-    assert torch.equal(lab.rows("L", "R10"), torch.ones(2, LAYOUT.dim))
-    assert lab.locations("L") == ("R10",)
-    assert lab.locations("H") == SEEN
+    assert torch.equal(lab.rows("L", "R10", interval=7), torch.ones(2, LAYOUT.dim))
+    assert torch.equal(lab.rows("L", "R10"), known("L", "R10"))
+    with pytest.raises(UserError, match="no rows of location 'R12'"):
+        lab.rows("L", "R12", interval=7)
     with pytest.raises(UserError, match="--run"):
         replace(lab, run=None).work  # noqa: B018
+
+
+class ShortBundle(Bundle):
+    """A bundle of which not all seen locations are asked for."""
+
+    def curves(self, regime: str) -> tuple[Tensor, Tensor]:
+        anchors, hubs = super().curves(regime)
+        return anchors[: len(self.seen)], hubs[: len(self.seen)]
 
 
 @pytest.fixture
 def real(tiny_bundle: Path) -> Iterator[Lab]:
     """The tiny bundle, shortened to one regime, two seen locations and one unseen one that it knows."""
-    bundle = Bundle.open(tiny_bundle)
+    bundle = ShortBundle.open(tiny_bundle)
     bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["M"]})
     bundle.conditions  # noqa: B018  (by all names, before they are shortened)
     bundle.manifest.update(seen=list(bundle.seen[:2]), unseen=list(bundle.unseen[:1]))

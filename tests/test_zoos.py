@@ -2,7 +2,7 @@
 
 import multiprocessing
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from wildpdiff.experiments.jobs import start_file, zoo_folder
 from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.experiments.zoos import Order, cost, grow_order, starts
 from wildpdiff.files import load_tensors
-from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.finetune import FinetuneRecipe, finetune
 from wildpdiff.loop import Step
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig
 from wildpdiff.zoo import Zoo
@@ -183,22 +183,50 @@ def row(path: Path) -> torch.Tensor:
 
 def test_the_shared_starts_are_trained_on_one_location_and_on_all(started: tuple[Path, list[Step]]) -> None:
     out, steps = started
-    assert [(step.index, step.total) for step in steps] == [(index, 8) for index in range(1, 9)]
+    assert [(step.index, step.total) for step in steps] == [(1, 2), (2, 2)]
     rows = [row(path) for path in (start_file(out, "M", ""), start_file(out, "H", ""), out / "joint.safetensors")]
     assert len(torch.stack(rows).unique(dim=0)) == 3
     assert not list(out.glob("*.part"))
 
 
+def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+    """As `pool.each`, in this process."""
+    for count, job in enumerate(jobs, start=1):
+        work(job)
+        yield count
+
+
+class KilledError(Exception):
+    """Stands for the loss of power."""
+
+
+@pytest.mark.parametrize("stop", ["between", "within"])
 def test_starts_that_were_stopped_go_on_and_end_the_same(
-    bundle: Bundle, started: tuple[Path, list[Step]], tmp_path: Path
+    bundle: Bundle, started: tuple[Path, list[Step]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    first = begin(bundle, tmp_path)
-    for _ in range(6):
+    monkeypatch.setattr(zoos, "each", here)
+    trained = []
+
+    def brittle(*of: Any, **options: Any) -> Iterator[Any]:
+        """The first start is whole; of the second one half is done."""
+        for tuned in finetune(*of, **options, save_every=1):
+            trained.append(tuned.step.index)
+            yield tuned
+            if len(trained) == 6:
+                raise KilledError
+
+    if stop == "between":
+        first = begin(bundle, tmp_path)
         next(first)
-    first.close()
+        first.close()  # type: ignore[attr-defined]
+    else:
+        monkeypatch.setattr(zoos, "finetune", brittle)
+        with pytest.raises(KilledError):
+            list(begin(bundle, tmp_path))
     assert start_file(tmp_path, "H", "").exists() and not (tmp_path / "joint.safetensors").exists()
-    assert [step.index for step in begin(bundle, tmp_path)][-1] == 8
-    assert list(begin(bundle, tmp_path)) == []
+    assert [(step.index, step.total) for step in begin(bundle, tmp_path)] == [(1, 1)]
+    assert list(begin(bundle, tmp_path)) == [] and not list(tmp_path.glob("*.part"))
+    assert stop == "between" or trained == [1, 2, 3, 4, 1, 2, 2, 3, 4]
     for name in ("start-H", "joint"):
         assert torch.equal(row(tmp_path / f"{name}.safetensors"), row(started[0] / f"{name}.safetensors"))
 

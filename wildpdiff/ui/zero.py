@@ -17,8 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-#: (embeddings of A and of B `[2, E]`, blend weight, steps, samples, seed, regime, way) -> raw rows `[N, D]`, or None where the CPU shall write them,
-#: and a sentence for the visitor, which may be empty.
+#: (embeddings of A and of B `[2, E]`, blend weight, steps, samples, seed, regime, way) -> raw rows `[N, D]`, or None
+#: where the CPU shall write them, and a sentence for the visitor, which may be empty.
 Writer = Callable[[np.ndarray, float, int, int, int, str, str], tuple[np.ndarray | None, str]]
 
 #: Sampler steps of all adapters together from which on a graphics card is asked for: the CPU takes about two seconds
