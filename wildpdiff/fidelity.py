@@ -76,7 +76,7 @@ def fidelity(
         spread,
         energy_distance(samples, held_out),
         ratio(nearest_distance(samples, training), nearest_distance(held_out, training)),
-        float(torch.cdist(samples, held_out).argmin(dim=1).unique().numel() / len(held_out)),
+        float(distances(samples, held_out).argmin(dim=1).unique().numel() / len(held_out)),
         one_nn(samples, held_out),
         logistic(samples, held_out),
     )  # fmt: skip
@@ -94,7 +94,12 @@ def mean_distance(rows: Tensor) -> float:
 
 def nearest_distance(rows: Tensor, known: Tensor) -> float:
     """Mean distance of rows `[N, k]` to the nearest of `known` `[M, k]`."""
-    return float(torch.cdist(rows, known).min(dim=1).values.mean())
+    return float(distances(rows, known).min(dim=1).values.mean())
+
+
+def distances(first: Tensor, second: Tensor) -> Tensor:
+    """Euclidean distances `[N, M]`, exactly 0 between equal rows (the quicker formula by products is not)."""
+    return torch.cdist(first.float(), second.float(), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def energy_distance(first: Tensor, second: Tensor) -> float:
@@ -103,7 +108,7 @@ def energy_distance(first: Tensor, second: Tensor) -> float:
     Twice the mean distance between the sets less the mean distances within; an unbiased estimate of 0 for two draws of
     one distribution.
     """
-    between = 2 * float(torch.cdist(first, second).mean())
+    between = 2 * float(distances(first, second).mean())
     return ratio(between - mean_distance(first) - mean_distance(second), mean_distance(second))
 
 
@@ -128,7 +133,7 @@ def _over_draws(samples: Tensor, held_out: Tensor, test: object) -> float:
 
 
 def _neighbour(rows: Tensor, label: Tensor) -> float:
-    apart = torch.cdist(rows, rows).fill_diagonal_(torch.inf)
+    apart = distances(rows, rows).fill_diagonal_(torch.inf)
     return float((label[apart.argmin(dim=1)] == label).float().mean())
 
 
@@ -137,5 +142,5 @@ def _regression(rows: Tensor, label: Tensor) -> float:
     from sklearn.model_selection import StratifiedKFold, cross_val_score
 
     scaled = ((rows - rows.mean(0)) / rows.std().clamp(min=1e-12)).numpy()
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    folds = StratifiedKFold(min(5, len(rows) // 2), shuffle=True, random_state=0)
     return float(cross_val_score(LogisticRegression(max_iter=500), scaled, label.numpy(), cv=folds).mean())

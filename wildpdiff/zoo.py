@@ -174,5 +174,7 @@ class CodedZoo:
         tensors, about = load_tensors(path)
         if about.get("codec") != generator.codec_fingerprint:
             raise UserError(f"'{path.name}' belongs to another codec; fetch or make the bundle anew.")
+        if about.get("locations") != ",".join(locations):
+            raise UserError(f"'{path.name}' is of other locations; fetch or make the bundle anew.")
         parts = (tensors["latents"].float(), tensors["shown"], tensors["beyond"].float())
         return cls(tuple(locations), *parts, generator)

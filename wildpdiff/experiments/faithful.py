@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..fidelity import FEWEST, Fidelity, fidelity, mean_distance, ratio
+from ..fidelity import FEWEST, Fidelity, distances, fidelity, mean_distance, ratio
 from ..loop import Step
 from ..plots import Figure
 from ..zoo import CodedZoo
@@ -108,7 +108,7 @@ def _made(bundle: Bundle, zoo: CodedZoo, location: str, samples: int, seed: int)
     made["means"] = torch.stack([training[draw].mean(dim=0) for draw in draws])
     made["gaussian"] = _gaussian(training, samples, rng)
     copies = training[torch.randint(len(training), (samples,), generator=rng)]
-    far = torch.cdist(generated, training).min(dim=1).values
+    far = distances(generated, training).min(dim=1).values
     noise = normalize(torch.randn(copies.shape, generator=rng), dim=1)
     made["noise"] = copies + noise * far[:, None]
     made["copies"] = copies
