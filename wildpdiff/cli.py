@@ -125,7 +125,7 @@ def zoo(
 def reproduce(
     what: Annotated[str, typer.Argument(help="One of the paper's tables and figures, or ablations, or all.")],
     out: OutOption,
-    quick: Annotated[bool, typer.Option("--quick", help="8 generated adapters a cell instead of 100.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="8 generated adapters a cell, not 100.")] = False,
     samples: Annotated[int | None, typer.Option(help="Generated adapters a cell, where 100 take too long.")] = None,
     retrain: Annotated[bool, typer.Option("--retrain", help="Train what is otherwise read from the bundle.")] = False,
     run: Annotated[Path | None, typer.Option(help="Folder of `wildpdiff train`, with the whole zoo.")] = None,
@@ -146,7 +146,8 @@ def reproduce(
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
     chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
     folder = run or (out / "run" if retrain else None)
-    lab = Lab(opened, recipe_of(opened.recipe), folder, samples=samples or (8 if quick else 100), seed=seed, workers=workers)
+    count = samples or (8 if quick else 100)
+    lab = Lab(opened, recipe_of(opened.recipe), folder, samples=count, seed=seed, workers=workers)
     for _ in _shown(measure(chosen, lab, out, quick=quick, retrain=retrain, command=_typed())):
         pass
     results = {experiment.name: read_result(out / f"{experiment.name}.json") for experiment in chosen}

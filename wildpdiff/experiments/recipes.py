@@ -47,7 +47,7 @@ class Recipe:
     plain: GeneratorRecipe = PLAIN
     alone_interval: int = 100
     alone_components: int = 16
-    long_rows: int = 50
+    long_rows: int = 25
     samples: int = 8
     seed: int = 0
 
