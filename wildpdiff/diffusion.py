@@ -111,8 +111,8 @@ def diffusion_loss(
     """Mean squared error of the denoiser's estimate of the clean latents, at one random timestep per sample.
 
     The plain form, as in the paper: the network predicts the clean latent itself, over latents of one scale. Where
-    the differences between locations are a hundred times those within one, it returns each condition's mean whatever
-    the noise (see `residual.ResidualDenoiser`, which does not).
+    the differences within a location are 1% of the variance, it returns each condition's mean whatever the noise (see
+    `residual.ResidualDenoiser`, which does not).
 
     Args:
         denoiser: the network to train.

@@ -33,7 +33,7 @@ GLOSSARY = (
     (
         "Way",
         "Ours: the condition predicts a mean that follows curves between locations, and noise decides the rest. The "
-        "paper's: one plain denoiser over whole latents, which never saw a blend and hardly listens to the noise.",
+        "paper's: one plain denoiser over whole latents, which never saw a blend.",
     ),
     ("Ensemble", "The weighted mean of two locations' fine-tuned rows; the baseline that blending is held against."),
     ("Cosine", "How alike two rows point: 1 the same direction, 0 at right angles."),

@@ -77,7 +77,7 @@
 
     const fill = (table) => {
       radios($('regime'), 'm', table.regimes.map((name) => [name, SEVERAL[name] || name, MEANING[name] || '']));
-      radios($('way'), 'w', [['ours', 'ours', 'The condition says around which adapter to look, along curves that serve both locations; the noise decides which one it becomes.'], ['paper', "paper's", 'One plain denoiser that never saw a blend: two conditions are mixed and hoped for the best, and the noise changes little.']]);
+      radios($('way'), 'w', [['ours', 'ours', 'The condition says around which adapter to look, along curves that serve both locations; the noise decides which one it becomes.'], ['paper', "paper's", 'One plain denoiser that never saw a blend: two conditions are mixed and hoped for the best, and samples stray from fine-tuned rows.']]);
       $('presets').replaceChildren(...table.presets.map((preset, index) => {
         const button = make('button', { type: 'button', className: 'preset' }, make('b', {}, `${index + 1}`), make('span', {}, preset.name));
         button.addEventListener('click', () => {
