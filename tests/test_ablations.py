@@ -52,9 +52,7 @@ def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 
         generator=lambda regime, way="ours": generator,
         embedding=lambda location: means[SEEN.index(location)],
     )
-    recipe: Any = SimpleNamespace(
-        plain=GeneratorRecipe(5, 4, 1e-3, 6, 4), finetune=SimpleNamespace(interval=5), seed=0
-    )
+    recipe: Any = SimpleNamespace(plain=GeneratorRecipe(5, 4, 1e-3, 6, 4), finetune=SimpleNamespace(interval=5), seed=0)
     return ToyLab(bundle, recipe, folder / "run", samples=samples)
 
 

@@ -191,9 +191,7 @@ def test_the_other_ways_end_at_the_adapters_of_the_next_seeds(studio: Studio, fi
 @pytest.mark.parametrize(
     ("latents", "drawn"), [((16, 64), (16, 64)), ((1, 64), (8, 8)), ((1, 16), (4, 4)), ((1, 9), (1, 9))]
 )
-def test_a_latent_that_is_one_long_row_is_drawn_in_several(
-    latents: tuple[int, int], drawn: tuple[int, int]
-) -> None:
+def test_a_latent_that_is_one_long_row_is_drawn_in_several(latents: tuple[int, int], drawn: tuple[int, int]) -> None:
     assert messaging._shape(torch.zeros(3, *latents)) == drawn
 
 

@@ -59,9 +59,7 @@ def condition() -> torch.Tensor:
     return torch.randn(3, 6, generator=torch.Generator().manual_seed(7))
 
 
-def test_generated_rows_are_finite_and_the_same_each_time(
-    generator: AdapterGenerator, condition: torch.Tensor
-) -> None:
+def test_generated_rows_are_finite_and_the_same_each_time(generator: AdapterGenerator, condition: torch.Tensor) -> None:
     rows = generator.generate(condition, steps=5)
     assert rows.shape == (3, 50) and rows.isfinite().all()
     assert torch.equal(rows, generator.generate(condition, steps=5))
@@ -258,9 +256,7 @@ def test_another_condition_layout_or_backbone_is_refused() -> None:
         generator.check(backbone_fingerprint="b7")
 
 
-def test_bad_arguments_are_refused_before_the_first_step(
-    generator: AdapterGenerator, condition: torch.Tensor
-) -> None:
+def test_bad_arguments_are_refused_before_the_first_step(generator: AdapterGenerator, condition: torch.Tensor) -> None:
     with pytest.raises(UserError, match=r"\[N, 6\]"):
         generator.path(condition[:, 1:])
     with pytest.raises(UserError, match=r"\[N, 6\]"):
@@ -287,9 +283,7 @@ def test_the_default_generator_fits_ten_megabytes_as_float16(tmp_path: Path) -> 
 
 def test_the_plain_form_has_a_unet_over_the_same_latents_and_on_request_the_autoencoder() -> None:
     layout = AdapterLayout(("a",), ((500,),))
-    ours = GeneratorConfig.of(
-        layout, condition_name="clip", condition_dim=7, backbone_fingerprint="b0", components=32
-    )
+    ours = GeneratorConfig.of(layout, condition_name="clip", condition_dim=7, backbone_fingerprint="b0", components=32)
     plain, whole = ours.plain(), ours.plain(autoencoder=True)
     assert (plain.codec, plain.latent_shape) == (ours.codec, (1, 32))
     assert whole.codec == VAEConfig(500) and whole.latent_shape == (16, 64)
@@ -301,7 +295,9 @@ def test_the_plain_form_has_a_unet_over_the_same_latents_and_on_request_the_auto
 
 def test_all_numbers_are_counted(generator: AdapterGenerator, tmp_path: Path) -> None:
     generator.save_pretrained(tmp_path)
-    assert generator.numbers == sum(tensor.numel() for tensor in load_tensors(tmp_path / "model.safetensors")[0].values())
+    assert generator.numbers == sum(
+        tensor.numel() for tensor in load_tensors(tmp_path / "model.safetensors")[0].values()
+    )
 
 
 def test_parts_that_do_not_fit_each_other_are_refused(generator: AdapterGenerator) -> None:

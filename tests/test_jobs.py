@@ -119,9 +119,7 @@ def test_runs_are_as_many_of_every_location_and_regime_and_differ_in_their_seed_
 
 
 def test_a_run_s_seed_is_no_other_run_s_under_another_seed_of_the_recipe(tmp_path: Path) -> None:
-    seeds = [
-        {run.seed for run in runs.all_runs(replace(TEN, seed=seed), tmp_path, tmp_path)} for seed in range(3)
-    ]
+    seeds = [{run.seed for run in runs.all_runs(replace(TEN, seed=seed), tmp_path, tmp_path)} for seed in range(3)]
     assert len(set.union(*seeds)) == sum(map(len, seeds))
 
 

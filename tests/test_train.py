@@ -17,7 +17,15 @@ from wildpdiff.denoiser import DenoiserConfig
 from wildpdiff.errors import UserError
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.residual import ResidualConfig
-from wildpdiff.train import Averaged, Curves, GeneratorRecipe, train_generator, train_over_codec, train_vae
+from wildpdiff.train import (
+    Averaged,
+    Curves,
+    GeneratorRecipe,
+    train_generator,
+    train_over_codec,
+    train_vae,
+    without_spread,
+)
 from wildpdiff.vae import AdapterVAE, VAEConfig, vae_loss
 
 LAYOUT = AdapterLayout(("a", "b"), ((20, 10), (100,)))
@@ -192,3 +200,9 @@ def test_rows_conditions_and_generator_must_belong_together(train: Any, plain: b
         next(train(generator, rows, EMBEDDINGS, INDEX + 1, recipe))
     with pytest.raises(UserError, match="finite"):
         next(train(generator, rows, EMBEDDINGS * torch.inf, INDEX, recipe))
+
+
+def test_conditions_whose_rows_do_not_differ_are_told() -> None:
+    latents = torch.tensor([[1.0, 2.0], [1.0, 2.0], [0.0, 0.0], [3.0, 1.0], [3.0, 1.5]])[:, None]
+    index = torch.tensor([0, 0, 1, 2, 2])
+    assert without_spread(latents, index, 3) == [0, 1]

@@ -87,11 +87,13 @@ def train(
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
-    from .experiments.build import build
+    from .experiments.build import build, spread_notes
     from .experiments.recipes import recipe_of
 
     for _ in _shown(build(recipe_of(recipe), out, device=device_of(device), workers=workers)):
         pass
+    for regime, note in spread_notes(out).items():
+        _say(f"Regime {regime}: {note}.")
     _say(f"The bundle is ready: wildpdiff serve --bundle {out}")
 
 

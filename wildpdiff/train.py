@@ -21,6 +21,8 @@ from .vae import AdapterVAE, vae_loss
 
 SAVE_EVERY = 250
 LARGEST_GRADIENT = 1.0
+#: Latents, of about unit scale, that differ by less are one and the same.
+SAME = 1e-5
 
 
 @dataclass(frozen=True)
@@ -344,6 +346,9 @@ def train_over_codec(
     _check(generator, rows, embeddings, index)
     generator.train()
     denoiser, latents = generator.denoiser, generator.encode(rows)
+    alike = without_spread(latents, index, len(embeddings))
+    if alike:
+        generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {len(embeddings)} conditions"
     if isinstance(denoiser, ResidualDenoiser):
         anchors, hubs = _ends(generator, latents, index, len(embeddings), curves)
         mean = train_mean(
@@ -376,6 +381,16 @@ def train_over_codec(
         run = train_denoiser(denoiser, latents, embeddings, index, NoiseSchedule(), **options)
     yield from (("denoiser", step) for step in run)
     generator.eval()
+
+
+def without_spread(latents: Tensor, index: Tensor, count: int) -> list[int]:
+    """The conditions, of `count`, whose latents `[N, C, L]` are all alike, or that have only one."""
+    found = []
+    for place in range(count):
+        own = latents[index.to(latents.device) == place].flatten(1)
+        if len(own) < 2 or float((own - own[0]).abs().max()) < SAME:
+            found.append(place)
+    return found
 
 
 def _ends(

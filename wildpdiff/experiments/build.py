@@ -82,6 +82,12 @@ def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[tuple[
     return [(grow_alone, Task(recipe, out, work, "M", device)), *((do_run, run) for run in runs)]
 
 
+def spread_notes(out: Path) -> dict[str, str]:
+    """What the generators of a bundle note of rows that do not differ, by regime; usually nothing."""
+    notes = {regime: load_json(out / f"generator-{regime}" / "config.json")["notes"] for regime in REGIMES}
+    return {regime: own["spread"] for regime, own in notes.items() if "spread" in own}
+
+
 def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
     """A stage's steps; the seconds that it took add up in `work/seconds.json`, over kills too."""
     path = work / "seconds.json"
