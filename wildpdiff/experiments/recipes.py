@@ -48,7 +48,7 @@ class Recipe:
     alone_interval: int = 100
     alone_components: int = 16
     long_rows: int = 25
-    samples: int = 8
+    samples: int = 4
     seed: int = 0
 
 
