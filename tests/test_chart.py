@@ -18,7 +18,7 @@ from wildpdiff.ui.packed import PLOTLY_FILE
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page")
 NAMES = ["R10", "R12", "U11"]
 POINTS, INDEX = [(0.0, 0.0), (1.0, 0.5), (5.0, 5.0), (6.0, 5.0), (2.0, 7.0), (3.0, 8.0)], [0, 0, 1, 1, 2, 2]
-SCENE = Scene(NAMES, POINTS, INDEX, [(2.0, 2.0)], [], [], NAMES[:2])
+SCENE = Scene(NAMES, POINTS, INDEX, [(2.0, 2.0)], ends=NAMES[:2])
 MAP = views(umap(SCENE), pca(SCENE, (0.5, 0.2)), ruler(SCENE, 0.5))
 HEAT = alike_heat(NAMES, [[1, 0.2, 0.3], [0.2, 1, 0.4], [0.3, 0.4, 1]], [0.5, 0.6, 0.7])
 BARS = {

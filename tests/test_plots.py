@@ -11,7 +11,10 @@ from wildpdiff.plots.heat import alike_heat, by_layer
 from wildpdiff.plots.map import Scene, absent, pca, ruler, umap, views
 
 NAMES, POINTS, INDEX = ["R10", "R12"], [(0.0, 0.0), (1.0, 0.0), (5.0, 5.0)], [0, 0, 1]
-SCENE = Scene(NAMES, POINTS, INDEX, [(0.4, 0.1)], [(9.0, 9.0)], ["one before"], NAMES, "R12")
+CLOUD = [(0.5, 0.2), (0.6, 0.3), (0.7, 0.4)]
+SCENE = Scene(
+    NAMES, POINTS, INDEX, [(0.4, 0.1)], CLOUD, trail=[(9.0, 9.0)], told=["one before"], ends=NAMES, near="R12"
+)
 LAYERS, STAGES = ["stem", "stage 0, block 0: widen", "stage 0, block 0: narrow"], ["stem", "stage 0", "stage 0"]
 
 
@@ -85,6 +88,13 @@ def test_the_map_joins_the_means_of_a_and_b_by_a_dotted_line() -> None:
 def test_there_is_no_line_between_one_location(ends: list[str]) -> None:
     figure = umap(Scene(NAMES, POINTS, INDEX, ends=ends))
     assert not [each for each in figure["data"] if each["name"] == "A to B"]
+
+
+def test_what_other_seeds_would_give_is_marked_smaller_than_what_was_written() -> None:
+    for view in (umap(SCENE), pca(SCENE, (0.4, 0.2)), ruler(SCENE, 0.5)):
+        others, written = trace(view, "other seeds"), trace(view, "generated")
+        assert list(zip(others["x"], others["y"], strict=True)) == CLOUD
+        assert others["marker"]["size"] < written["marker"]["size"]
 
 
 def test_the_map_names_the_nearest_location_only_once_there_is_an_adapter() -> None:

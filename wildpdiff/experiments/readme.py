@@ -12,6 +12,8 @@ from .reproduce import Result
 from .statistics import points
 
 Row = tuple[object, ...]
+#: Generated adapters a cell where no other number is asked for.
+FULL = 100
 #: The size of the paper's generator (section 4.3).
 PAPER_SIZE = "282.42M"
 #: The paper's cosine of factors across locations (appendix D), and at interval 100 to the training rows (appendix C).
@@ -47,7 +49,8 @@ def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapp
 
 def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
     """The rows of one experiment, the first with its command and minutes."""
-    typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else ''}`"
+    some = "" if result.quick or result.samples == FULL else f" --samples {result.samples}"
+    typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else some}`"
     command: tuple[object, object] = (typed, f"{result.seconds / 60:.0f}")
     for row in rows:
         yield (*row, *command)

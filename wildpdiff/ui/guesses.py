@@ -98,18 +98,18 @@ def way(stored: Stored) -> Question | None:
     )
 
 
-def novelty(stored: Stored) -> Question | None:
-    found = stored.novelty()
+def novelty(stored: Stored, location: str) -> Question | None:
+    found = stored.fidelity("H", location)
     if found is None:
         return None
-    choices = (1.0, 0.5, 0.1)
+    choices = (0.0, 1.0, 5.0)
     return Question(
-        f"How far is a row generated for {found['location']} alone from the nearest training row, as a share of the "
-        "mean distance between two training rows?",
-        ("as far as they are: 1", "half as far: 0.5", "near: 0.1"),
-        nearest(choices, found["distance"]),
-        f"{found['distance']:.2f}, with a cosine of {found['cosine']:.4f} (mean of {found['n']} adapters; training "
-        f"rows {found['interval']} steps apart, of one run). A training row itself lies at {found['kept_back']:.2f} "
-        f"from the next, means of two to four of them at {found['averages']:.2f}. The paper reports a cosine of 0.89 "
-        "and calls its adapters new; rows that share their start have 0.99 and more, so the cosine cannot tell.",
+        f"How far from the nearest training row do adapters for {location} lie, where fine-tuned ones that the "
+        "generator never saw lie 1 away?",
+        ("not at all: they are copies", "about as far: 1", "much farther: 5"),
+        nearest(choices, found["nearest"]),
+        f"{found['nearest']:.2f} times as far, mean of {found['samples']} adapters. A nearest neighbour that is to "
+        f"tell them from {found['held_out']} such fine-tuned ones is right in {100 * found['one_nn']:.0f}% of the cases "
+        "(50% is guessing, less means that both lie among each other). The mean of a few training rows would lie "
+        f"{found['means']:.0f} times as far.",
     )

@@ -215,7 +215,7 @@ def _numbers(places: Places, stored: Stored) -> Card:
         Try(f"{count} photographs", places.state(a=places.few, b=places.other, images=count), "bars"),
         Try("The map", places.state(t=0.5, view="umap"), "map"),
     )
-    asked = _asked("figure5", guesses.novelty(stored))
+    asked = _asked("fidelity", guesses.novelty(stored, places.few))
     return Card("numbers", "What the numbers can and cannot say", text, drawings.numbers(rows), tries, **asked)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from ..experiments.reproduce import RESULTS, Result, read_result
 T = TypeVar("T")
 Data = Mapping[str, Any]
 #: The results that the lessons speak of.
-NAMES = ("table2", "table3", "figure2", "figure5", "figure6", "figure7", "curves", "fidelity")
+NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity")
 HELD_OUT = "held out"
 #: Regimes of similarity in the order of the paper.
 REGIMES = ("L", "M", "H")
@@ -64,14 +64,6 @@ class Stored:
         """Mean over `n` pairs of locations of the largest cosine between their rows (Figure 6)."""
         return self.read("figure6", lambda data: _estimate(data["regimes"][regime]["across"]["factors"]))
 
-    def novelty(self) -> Data | None:
-        """How near `n` rows, generated at the longest saving interval, are to a training row (Figure 5).
-
-        `cosine` is the largest; `distance` is the smallest, over the mean distance of training rows; both are means.
-        `kept_back` is the same distance of a fine-tuned row from the others, `averages` that of means of a few of them.
-        """
-        return self.read("figure5", _novelty)
-
     def pair_at(self, pair: tuple[str, str], regime: str, way: str, weight: float) -> tuple[float, float, int] | None:
         """Shares at both locations of a pair at a blend weight, and how many photographs of each were named.
 
@@ -111,8 +103,10 @@ def _estimate(found: Data) -> Data:
 
 
 def _spread(data: Data, regime: str, location: str) -> Data:
-    found = dict(data["regimes"][regime]["locations"][location]["held_out"]["generated"])
-    float(found["spread_raw"]), float(found["nearest"]), int(found["held_out"]), int(found["samples"])
+    kinds = data["regimes"][regime]["locations"][location]["held_out"]
+    found = dict(kinds["generated"]) | {"means": kinds["means"]["nearest"]}
+    for key in ("spread_raw", "nearest", "one_nn", "means", "held_out", "samples"):
+        float(found[key])
     return found
 
 
@@ -123,18 +117,6 @@ def _group(data: Data, regime: str) -> Data:
 
 def _over_high(data: Data, regime: str) -> Data:
     return dict(_group(data, regime)["ours_minus"]["ours in H"])
-
-
-def _novelty(data: Data) -> Data:
-    interval = max(data["intervals"], key=int)
-    made, kept_back, means = (data["intervals"][interval][way] for way in ("generated", "held_out", "means"))
-    about = {"location": data["location"], "interval": int(interval), "n": len(made["cosine"])}
-    near = {"cosine": _mean(made["cosine"]), "distance": _mean(made["distance"])}
-    return about | near | {"kept_back": _mean(kept_back["distance"]), "averages": _mean(means["distance"])}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def _on_curve(data: Data, pair: tuple[str, str], regime: str, way: str, weight: float) -> tuple[float, float, int]:
