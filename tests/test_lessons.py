@@ -169,7 +169,7 @@ def test_the_answer_on_copies_is_what_fidelity_measured(known: dict[str, Card]) 
     assert told.startswith(
         f"{kinds['generated']['nearest']:.2f} times as far, mean of {kinds['generated']['samples']} ada"
     )
-    assert f"right in {100 * kinds['generated']['one_nn']:.0f}% of the cases" in told
+    assert f"right in {100 * kinds['generated']['one_nn']:.0f}% of cases" in told
     assert f"would lie {kinds['means']['nearest']:.0f} times as far" in told
 
 

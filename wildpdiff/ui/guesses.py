@@ -109,7 +109,7 @@ def novelty(stored: Stored, location: str) -> Question | None:
         ("not at all: they are copies", "about as far: 1", "much farther: 5"),
         nearest(choices, found["nearest"]),
         f"{found['nearest']:.2f} times as far, mean of {found['samples']} adapters. A nearest neighbour that is to "
-        f"tell them from {found['held_out']} such fine-tuned ones is right in {100 * found['one_nn']:.0f}% of the cases "
+        f"tell them from {found['held_out']} such fine-tuned ones is right in {100 * found['one_nn']:.0f}% of cases "
         "(50% is guessing, less means that both lie among each other). The mean of a few training rows would lie "
         f"{found['means']:.0f} times as far.",
     )
