@@ -20,16 +20,20 @@ from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.files import load_tensors
 from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
+from wildpdiff.zoo import CodedZoo
 
 WORLD = SavannaWorld(SavannaConfig(size=32, train_images=8, eval_images=6))
 TINY = FinetuneRecipe(converge=0, rows=2, interval=1, batch_size=2, settled_rate=1e-2)
 
 
 class Bundle(SimpleNamespace):
-    """What the experiment asks of a bundle; regime M has no generator."""
+    """What the experiment asks of a bundle; regime M has no generator, and no regime has fine-tuned rows."""
 
     def embedding(self, location: str) -> Tensor:
         return torch.ones(4)
+
+    def zoo(self, regime: str) -> CodedZoo:
+        return CodedZoo((), torch.zeros(0, 1, 1, 4), torch.ones(1, 1, dtype=torch.bool), torch.zeros(0, 1, 1), None)  # type: ignore[arg-type]
 
     def generator(self, regime: str) -> object:
         if regime == "M":
