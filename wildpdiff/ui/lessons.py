@@ -113,7 +113,7 @@ def _points(places: Places, stored: Stored) -> Card:
     text = (
         "A row of 65,580 numbers is a point in a space of as many directions. One fine-tuning run leaves a thread of "
         "rows, close together; a second run at the same location, begun at the same point, ends somewhere else. So the "
-        "adapters of a location are a cloud of threads, and all of them do the job.",
+        "adapters of a location are a cloud of threads.",
         "How the clouds lie to one another depends on where fine-tuning began. Low similarity (L): each location from "
         "a random start of its own. Medium (M): all from one random start. High (H): all from one adapter that had "
         "already converged. We measure it by the cosine of two rows: 1 if they point the same way, 0 if they stand at "
@@ -135,8 +135,8 @@ def _diffusion(places: Places, stored: Stored) -> Card:
         "around which code a location's adapters lie; the noise decides which of them it becomes. At each of 50 DDIM "
         "steps the denoiser guesses the clean code, and a decoder turns it into a row.",
         "It learned this from fine-tuned adapters whose codes were covered with noise. To write a new one it needs no "
-        "labels and no training step. Until version 0.3.1 it wrote one adapter a location, whatever the noise, with "
-        "the same accuracy: accuracy cannot tell, the spread of the samples can.",
+        "labels and no training step. Until 0.3.1 it wrote one adapter a location, whatever the "
+        "noise, and as accurate: the spread tells, accuracy cannot.",
     )
     tries = (
         Try("Watch it denoise", places.state(), "tab-watch-button", "watch"),
@@ -185,10 +185,9 @@ def _our_regimes(stored: Stored) -> tuple[str, ...]:
         return ()
     end = "no difference between L, M and H is shown" if alike else "L, M and H still differ"
     return (
-        f"In our savanna the paper's plain form, which never saw a blend, reaches {paper}% (L, M, H) at the weaker "
-        f"location half-way, where the two locations' own adapters reach {own}%. What lies between two rows is not "
-        f"empty in L either: a short curve joins them on which one adapter serves both. With a generator that learned "
-        f"such curves of other pairs, {end}.",
+        f"In our savanna the paper's plain form reaches {paper}% (L, M, H) at the weaker location half-way, where the "
+        f"two locations' own adapters reach {own}%. Yet even in L a short curve joins two rows, on which one adapter "
+        f"serves both. With a generator that learned such curves of other pairs, {end}.",
     )
 
 
