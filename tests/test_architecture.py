@@ -78,10 +78,11 @@ RANKS = (
     ("ui/packed",),
     (
         "ui/chart", "ui/drawings", "ui/factors", "ui/glossary", "ui/layers", "ui/peft_zip", "ui/phrase", "ui/probing",
-        "ui/setting", "ui/stored", "ui/stories", "ui/theme", "ui/verdict", "ui/wishes", "ui/words", "ui/zero",
+        "ui/setting", "ui/stored", "ui/theme", "ui/verdict", "ui/wishes", "ui/words", "ui/zero",
     ),
     ("ui/answer", "ui/ask", "ui/beside", "ui/guesses", "ui/snippet", "ui/studio"),
-    ("ui/lessons", "ui/page", "ui/places", "ui/trial"),
+    ("ui/page", "ui/places", "ui/stories", "ui/trial"),
+    ("ui/lessons",),
     (
         "ui/denoise", "ui/flips", "ui/frame", "ui/invention", "ui/journey", "ui/lookups", "ui/own_trial", "ui/probe",
         "ui/tours",

@@ -255,7 +255,7 @@ def test_the_tables_rows_hold_the_records_in_the_columns_order(gathered: Gathere
 
 def test_the_notes_say_where_a_nearest_checkpoint_was_looked_for(studio: Studio, gathered: Gathered) -> None:
     (note,) = notes_of(studio.bundle, SWEEP, gathered.records)
-    assert "30 fine-tuned rows" in note and "approximate" in note and "The adapter nearest to any" in note
+    assert "240 fine-tuned rows" in note and "approximate" in note and "The adapter nearest to any" in note
     copy = [replace(gathered.records[0], map_distance=0.0)]
     assert "look whether it is a copy" in notes_of(studio.bundle, SWEEP, copy)[0]
     assert "no sign of a copy" in notes_of(studio.bundle, SWEEP, [replace(copy[0], map_distance=1e6)])[0]
