@@ -33,8 +33,8 @@ class FakeGenerator:
     middle: float
     seeds: list[int] = field(default_factory=list)
 
-    def generate(self, condition: Tensor, *, seed: int = 0) -> Tensor:
-        *_, latents = self.path(condition, seed=seed)
+    def generate(self, condition: Tensor, *, other: Tensor, weight: Tensor, seed: int = 0) -> Tensor:
+        *_, latents = self.path(condition + (other - condition) * weight[:, None], seed=seed)
         return self.decode(latents)
 
     def path(self, condition: Tensor, *, seed: int = 0) -> Iterator[Tensor]:

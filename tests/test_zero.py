@@ -20,7 +20,7 @@ from wildpdiff.ui import zero
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
-HERE = np.zeros(4, dtype=np.float32)
+HERE = np.zeros((2, 4), dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def test_where_no_card_is_lent_the_cpu_writes_and_the_visitor_is_told(told: Any,
 
 
 def test_a_card_is_asked_for_seconds_and_never_for_a_small_wish(told: Any) -> None:
-    assert told["durations"] == [zero.seconds(HERE, 2, 2)] * 4
+    assert told["durations"] == [zero.seconds(HERE, 0.0, 2, 2)] * 4
     assert (told["small"], told["asked_for_small"]) == ([True, ""], 0)
 
 
 def test_the_time_asked_for_grows_with_the_work_and_stays_within_twenty_seconds() -> None:
-    asked = [zero.seconds(HERE, steps, samples) for steps, samples in ((50, 1), (50, 16), (200, 16), (1000, 16))]
+    asked = [zero.seconds(HERE, 0.0, steps, samples) for steps, samples in ((50, 1), (50, 16), (200, 16), (1000, 16))]
     assert asked == sorted(asked) and asked[0] >= 5 and asked[-1] == 20 and len(set(asked)) > 2
 
 
@@ -120,9 +120,9 @@ def required() -> dict[str, str]:
 def test_a_space_installs_all_that_the_app_imports() -> None:
     ours = {"wildpdiff", *(module.partition("/")[0] for module in MODULES)}
     imported = {name for tree in MODULES.values() for name in _outside(tree)} - set(sys.stdlib_module_names) - ours
-    # The image of a Space brings gradio, spaces and huggingface_hub; gradio brings its client and orjson; UMAP is
-    # needed only where a bundle is made, and the bundle holds its maps.
-    brought = {"gradio", "gradio_client", "spaces", "huggingface_hub", "umap"}
+    # The image of a Space brings gradio, spaces and huggingface_hub; gradio brings its client and orjson; UMAP and
+    # scikit-learn are needed only where a bundle is made and measured, and the bundle holds what they find.
+    brought = {"gradio", "gradio_client", "spaces", "huggingface_hub", "umap", "sklearn"}
     distributions = packages_distributions()
     needed = {distributions[name][0].lower().replace("_", "-") for name in imported - brought}
     assert needed <= set(required())

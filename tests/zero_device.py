@@ -74,18 +74,19 @@ def main(folder: Path) -> dict[str, Any]:
     large = torch.randn(1500, 1500)
     large @ large  # starts the threads that a forked process does not have
     zero.WORTH, bundle, server = 4, Bundle.open(folder), opened()
-    write, condition = zero.gpu_writer(bundle, "cpu"), bundle.embedding("R10")
-    own = bundle.generator("H").generate(condition.expand(2, -1), steps=2, seed=3)
+    write, ends = zero.gpu_writer(bundle, "cpu"), torch.stack([bundle.embedding(name) for name in ("R10", "R12")])
+    first, last = (end.expand(2, -1) for end in ends)
+    own = bundle.generator("H").generate(first, other=last, weight=0.3, steps=2, seed=3)
     told: dict[str, Any] = {"began": began, "cuda": torch.cuda.is_available(), "at": {}}
     for answer in ANSWERS:
         Device.answer = answer
         spaces.config.Config.zero_device_api_url = AWAY if answer == "away" else server
-        rows, note = write(condition.numpy(), 2, 2, 3, "H", "ours")
+        rows, note = write(ends.numpy(), 0.3, 2, 2, 3, "H", "ours")
         same = rows is not None and bool(torch.allclose(torch.from_numpy(rows), own, atol=1e-4))
         told["at"][answer] = {"written": rows is not None, "same": same, "note": note}
     told["durations"] = [int(wanted["durationSeconds"][0]) for path, wanted in Device.asked if path == "/schedule"]
     before = len(Device.asked)
-    small = write(condition.numpy(), 3, 1, 3, "H", "ours")
+    small = write(ends.numpy(), 0.3, 3, 1, 3, "H", "ours")
     return told | {"small": [small[0] is None, small[1]], "asked_for_small": len(Device.asked) - before}
 
 
