@@ -55,7 +55,7 @@ def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "generator_parameters": sum(parameter.numel() for parameter in bundle.generator(bundle.regime).parameters()),
+        "generator_parameters": bundle.generator(bundle.regime).numbers,
         "generate": {"seconds": middle["generate"], "steps": STEPS, "batch": 1},
         "fine_tune_step_seconds": middle["fine_tune"],
         "generate_over_fine_tune_step": median(

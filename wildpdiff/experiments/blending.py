@@ -23,10 +23,10 @@ from .statistics import Estimate, estimate
 GENERATED = ("ours", "paper", "latents")
 WAYS = (*GENERATED, "curve", "weights", "products", "softmax")
 MEANING = {
-    "ours": "generated at the blended condition, by a mean that follows curves of other pairs",
+    "ours": "generated, along a curve whose hubs were trained with other partners",
     "paper": "generated at the blended condition by the paper's plain denoiser, which never saw a blend",
     "latents": "blend of the two latents that both conditions lead to from one noise",
-    "curve": "a point of the curve between both locations, without a generator",
+    "curve": "a point of that curve, without a generator",
     "weights": "weighted ensemble of both locations' mean fine-tuned rows",
     "products": "the same of the products BA, not of the factors",
     "softmax": "softmax merge of the three locations most like the blended condition",
