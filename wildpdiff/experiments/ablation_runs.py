@@ -106,7 +106,7 @@ def variants(lab: Lab) -> dict[str, Variant]:
         UserError: if the training folder has no whole zoo of regime H, or no location of it is usable.
     """
     zoo = lab.zoo(REGIME)
-    locations = tuple(location for location in lab.bundle.seen if zoo.count(location) > 1)
+    locations = lab.locations(REGIME, lab.recipe.finetune.interval)
     most = min((zoo.count(location) for location in locations), default=0)
     if most < 2:
         raise UserError(

@@ -93,12 +93,12 @@ class Lab:
             return rows_at(self.recipe, self.work, self.bundle.backbone.layout, regime, location)[shown(self.recipe)]
         return self.bundle.zoo(regime).rows(location)
 
-    def locations(self, regime: str) -> tuple[str, ...]:
-        """The seen locations with usable rows in a regime; what is wrong with the others is noted, once."""
+    def locations(self, regime: str, interval: int | None = None) -> tuple[str, ...]:
+        """The seen locations with usable rows in a regime, as for `rows`; what is wrong with others is noted, once."""
         usable = []
         for location in self.bundle.seen:
             try:
-                self.rows(regime, location, at_most=1)
+                self.rows(regime, location, at_most=1, interval=interval)
                 usable.append(location)
             except UserError as error:
                 self._leave_out(str(error))
