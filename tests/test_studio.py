@@ -227,7 +227,7 @@ def test_a_writer_elsewhere_is_asked_first_and_what_it_says_is_passed_on(studio:
         first, second = last(studio, SETTING), last(studio, SETTING)
     finally:
         studio.writer = None
-    assert asked[0] == (2, 1, 3, "H", "ours")
+    assert asked[0] == (SETTING.weight, 2, 1, 3, "H", "ours")
     assert torch.equal(first.rows, rows) and first.note == "From elsewhere."
     assert torch.equal(second.rows, own) and second.note == "Refused."
     assert studio.write_noting(SETTING)[1] == "Refused."

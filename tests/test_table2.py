@@ -372,21 +372,11 @@ def test_rows_of_a_long_run_are_asked_for_by_their_interval(lab: Lab) -> None:
         replace(lab, run=None).work  # noqa: B018
 
 
-class ShortBundle(Bundle):
-    """A bundle of which not all seen locations are asked for."""
-
-    def curves(self, regime: str) -> tuple[Tensor, Tensor]:
-        anchors, hubs = super().curves(regime)
-        return anchors[: len(self.seen)], hubs[: len(self.seen)]
-
-
 @pytest.fixture
 def real(tiny_bundle: Path) -> Iterator[Lab]:
-    """The tiny bundle, shortened to one regime, two seen locations and one unseen one that it knows."""
-    bundle = ShortBundle.open(tiny_bundle)
+    """The tiny bundle, shortened to one regime."""
+    bundle = Bundle.open(tiny_bundle)
     bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["M"]})
-    bundle.conditions  # noqa: B018  (by all names, before they are shortened)
-    bundle.manifest.update(seen=list(bundle.seen[:2]), unseen=list(bundle.unseen[:1]))
     yield Lab(bundle, SMOKE, samples=2)
 
 

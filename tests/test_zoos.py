@@ -190,10 +190,15 @@ def test_the_shared_starts_are_trained_on_one_location_and_on_all(started: tuple
 
 
 def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
-    """As `pool.each`, in this process."""
-    for count, job in enumerate(jobs, start=1):
-        work(job)
-        yield count
+    """As `pool.each`, in this process and like a worker on one thread: more of them round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for count, job in enumerate(jobs, start=1):
+            work(job)
+            yield count
+    finally:
+        torch.set_num_threads(threads)
 
 
 class KilledError(Exception):
