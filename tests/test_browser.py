@@ -219,7 +219,7 @@ def test_the_lecturers_journey_through_the_tour_without_one_live_adapter(browser
         step(page, 2, "curve")
         assert page.evaluate(setting) == "R12,H13,0.5,H,ours"
         smooth = at_each_weight(page)
-        assert smooth[5] == max(smooth) > 0.75 and min(smooth[4:8]) > 0.7
+        assert smooth[5] > 0.75 and min(smooth[4:8]) > 0.7 > max(smooth[0], smooth[-1])
 
         forward.click()
         step(page, 3, "way")
