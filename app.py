@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wildpdiff.ui.zero import begin
+from wildpdiff.studio.zero import begin
 
 BUNDLE = Path(__file__).parent / "assets" / "savanna"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wildpdiff.ui import studio as studio_module
+from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.app import build, free_port, launch_options
-from wildpdiff.ui.studio import Studio
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

@@ -14,12 +14,16 @@ from test_generator import LAYOUT, small_generator
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import ablation_figures, ablation_report, ablation_runs, ablations
-from wildpdiff.experiments.ablation_runs import Place, even, most_alike, overlap, own_nearest, train_all, variants
+from wildpdiff.evaluate import most_alike, overlap
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.statistics import estimate
 from wildpdiff.files import save_tensors
 from wildpdiff.loop import Step
+from wildpdiff.measure.statistics import estimate
+from wildpdiff.pdiff import ablations
+from wildpdiff.pdiff import figures as ablation_figures
+from wildpdiff.pdiff import runs as ablation_runs
+from wildpdiff.pdiff import tables as ablation_report
+from wildpdiff.pdiff.runs import Place, even, own_nearest, train_all, variants
 from wildpdiff.train import GeneratorRecipe
 from wildpdiff.zoo import Zoo
 

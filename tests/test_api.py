@@ -29,13 +29,14 @@ from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
 from wildpdiff.lora import load_peft
 from wildpdiff.similarity import compare
-from wildpdiff.ui import api, lookups
+from wildpdiff.studio import lookups
+from wildpdiff.studio.lookups import Lookups
+from wildpdiff.studio.places import KEPT
+from wildpdiff.studio.setting import Setting
+from wildpdiff.studio.studio import Studio
+from wildpdiff.ui import api
 from wildpdiff.ui.app import build, free_port, launch_options
-from wildpdiff.ui.lookups import Lookups
 from wildpdiff.ui.page import MODEL, WRONG
-from wildpdiff.ui.places import KEPT
-from wildpdiff.ui.setting import Setting
-from wildpdiff.ui.studio import Studio
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = {"health", "locations", "precomputed", "generate", "evaluate", "evaluate_file"}

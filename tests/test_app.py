@@ -13,8 +13,8 @@ from served import serving
 
 from wildpdiff.errors import UserError
 from wildpdiff.ui.app import free_port
-from wildpdiff.ui.packed import PLOTLY_FILE, PLOTLY_PATH
 from wildpdiff.ui.theme import css, head
+from wildpdiff.web.packed import PLOTLY_FILE, PLOTLY_PATH
 
 
 @pytest.fixture(scope="module")

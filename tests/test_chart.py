@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from served import CHROMIUM, chromium
 
+from wildpdiff import web
 from wildpdiff.plots.heat import alike_heat
 from wildpdiff.plots.map import Scene, pca, ruler, umap, views
-from wildpdiff.ui import theme
 from wildpdiff.ui.chart import CHART_HTML, CHART_JS, Chart, panel
-from wildpdiff.ui.packed import PLOTLY_FILE
+from wildpdiff.web.packed import PLOTLY_FILE
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page")
 NAMES = ["R10", "R12", "U11"]
@@ -49,7 +49,7 @@ MOUNT = """([name, value, script]) => {
     document.getElementById(name), props, () => {}, (key, call) => { watched[key] = call; });
   (window.give = window.give || {})[name] = (next) => { props.value = next; watched.value(); };
 }"""
-CHART_FILE = Path(theme.__file__).with_name("js") / "05-chart.js"
+CHART_FILE = Path(web.__file__).parent / "js" / "05-chart.js"
 NODE = "document.querySelector('#{} .chart-node')"
 WAIT = 60_000
 

@@ -12,10 +12,11 @@ import pytest
 from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
 
 from wildpdiff.backbone import Backbone
+from wildpdiff.build import orders as zoos
+from wildpdiff.build import recipes
+from wildpdiff.build.grow import Job, do
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle
-from wildpdiff.experiments import recipes, zoos
-from wildpdiff.experiments.grow import Job, do
-from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.loop import Step
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld

@@ -9,9 +9,9 @@ from test_files import one_sentence
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
+from wildpdiff.build.recipes import SAVANNA, SMOKE
+from wildpdiff.build.runs import shown
 from wildpdiff.errors import UserError
-from wildpdiff.experiments.recipes import SAVANNA, SMOKE
-from wildpdiff.experiments.runs import shown
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.zoo import CodedZoo, Kind
 

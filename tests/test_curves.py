@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
+from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.workers import each
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
-from wildpdiff.experiments import curves
-from wildpdiff.experiments.curves import CURVES, Curve, curve_pairs, work_on
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.pool import each
-from wildpdiff.experiments.recipes import SMOKE
+from wildpdiff.paper import curves
+from wildpdiff.paper.curves import CURVES, Curve, curve_pairs, work_on
 
 
 @pytest.fixture(autouse=True)

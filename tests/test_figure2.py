@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
+from wildpdiff.build.jobs import held_out_pairs, pairs
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import blending
-from wildpdiff.experiments.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
-from wildpdiff.experiments.figure7 import FIGURE7, weaker
-from wildpdiff.experiments.jobs import held_out_pairs, pairs
+from wildpdiff.paper import blending
+from wildpdiff.paper.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
+from wildpdiff.paper.figure7 import FIGURE7, weaker
 
 SEEN = ("A", "B", "C", "D", "E", "F")
 IMAGES = 40

@@ -12,13 +12,13 @@ from test_parameters import here
 from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
-from wildpdiff.experiments import figure3
 from wildpdiff.experiments.lab import Data, Lab
-from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.files import load_tensors
 from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.paper import figure3
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import CodedZoo
 
@@ -124,6 +124,6 @@ def test_a_loss_is_lower_only_if_its_interval_says_so() -> None:
 def test_a_second_measurement_trains_nothing(lab: Lab, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     files = sorted(Path(lab.work / "figure3").glob("*.json"))
     assert len(files) == 8
-    monkeypatch.setattr("wildpdiff.experiments.parameter_runs.tune", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("wildpdiff.paper.parameter_runs.tune", lambda *_, **__: pytest.fail("trained again"))
     *_, (_, again) = figure3.measure(lab)
     assert again == data

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import Backbone, initial_row
-from wildpdiff.experiments import figure6
-from wildpdiff.experiments.figure6 import chosen_pairs, gain, largest_of, likeness
-from wildpdiff.experiments.jobs import held_out_pairs
+from wildpdiff.build.jobs import held_out_pairs
+from wildpdiff.paper import figure6
+from wildpdiff.paper.figure6 import chosen_pairs, gain, largest_of, likeness
 from wildpdiff.worlds.base import Images
 
 LAYOUT = AdapterLayout(("one.lora_A", "one.lora_B"), ((4, 5, 1, 1), (6, 4, 1, 1)))

@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy
 from wildpdiff import files
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import Backbone, initial_row, prepared
+from wildpdiff.build import grow as growing
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
-from wildpdiff.experiments import grow as growing
 from wildpdiff.finetune import FinetuneRecipe, Tuned, finetune
 from wildpdiff.loop import Checkpoint, rng_at
 from wildpdiff.lora import attach, trainable

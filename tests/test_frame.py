@@ -10,12 +10,12 @@ import pytest
 import torch
 from tiny_bundle import write_tiny_bundle
 
-from wildpdiff.ui import studio as studio_module
+from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio.setting import Result, Setting
+from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.frame import Frame, header, wish_panel
 from wildpdiff.ui.page import WRONG, Page
-from wildpdiff.ui.setting import Result, Setting
-from wildpdiff.ui.studio import Studio
-from wildpdiff.ui.wishes import Wishes
+from wildpdiff.ui.sessions import Wishes
 
 REQUEST: Any = SimpleNamespace(session_hash="one")
 OTHER: Any = SimpleNamespace(session_hash="two")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from wildpdiff.backbone import Backbone, initial_row
-from wildpdiff.experiments.grow import Job, do, save_row
-from wildpdiff.experiments.grow_together import grow_together
+from wildpdiff.build.grow import Job, do, save_row
+from wildpdiff.build.grow_together import grow_together
 from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo

@@ -16,14 +16,17 @@ from PIL import Image
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
 from wildpdiff.plots.invent import Gap, gap_dots, share_bars
-from wildpdiff.ui import factors, invention, own_photos, own_trial, trial
+from wildpdiff.studio import factors, trial
+from wildpdiff.studio import invent as invention
+from wildpdiff.studio import labelled as own_trial
+from wildpdiff.studio.invent import Place, animals, findings, like, photographs, picture, place_of, surprise, values_of
+from wildpdiff.studio.setting import Setting
+from wildpdiff.studio.studio import Studio
+from wildpdiff.studio.trial import Arm, Score
+from wildpdiff.ui import labelled as own_photos
 from wildpdiff.ui.invent import Invent
-from wildpdiff.ui.invention import Place, animals, findings, like, photographs, picture, place_of, surprise, values_of
-from wildpdiff.ui.own_photos import OwnPhotos
+from wildpdiff.ui.labelled import OwnPhotos
 from wildpdiff.ui.page import Page
-from wildpdiff.ui.setting import Setting
-from wildpdiff.ui.studio import Studio
-from wildpdiff.ui.trial import Arm, Score
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.location import BOUNDS
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaWorld

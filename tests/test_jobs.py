@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from wildpdiff.backbone import Backbone
+from wildpdiff.build import jobs, runs
+from wildpdiff.build.grow import Job, do, mixed, photographs, save_row
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import jobs, runs
-from wildpdiff.experiments.grow import Job, do, mixed, photographs, save_row
-from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.files import load_tensors, save_tensors
 from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld

@@ -11,20 +11,21 @@ import gradio as gr
 import pytest
 
 from wildpdiff.backbone import Backbone
+from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.bundle import Bundle
 from wildpdiff.evaluate import wilson
-from wildpdiff.experiments import table2, table3
-from wildpdiff.experiments.jobs import held_out_pairs
-from wildpdiff.experiments.reproduce import read_result
-from wildpdiff.ui import beside, learn
-from wildpdiff.ui.glossary import GLOSSARY
-from wildpdiff.ui.lessons import POINTS, TABS, Card, cards
+from wildpdiff.paper import table2, table3
+from wildpdiff.reproduce import read_result
+from wildpdiff.studio import paper_tables as beside
+from wildpdiff.studio.glossary import GLOSSARY
+from wildpdiff.studio.lessons import POINTS, TABS, Card, cards
+from wildpdiff.studio.setting import Setting
+from wildpdiff.studio.stored import Stored
+from wildpdiff.studio.stories import apart_in
+from wildpdiff.studio.studio import Studio
+from wildpdiff.studio.tours import Step, tours, valley
+from wildpdiff.ui import learn
 from wildpdiff.ui.page import Page
-from wildpdiff.ui.setting import Setting
-from wildpdiff.ui.stored import Stored
-from wildpdiff.ui.stories import apart_in
-from wildpdiff.ui.studio import Studio
-from wildpdiff.ui.tours import Step, tours, valley
 
 SAVANNA = Path(__file__).resolve().parent.parent / "assets" / "savanna"
 RESULTS = SAVANNA / "results"

@@ -12,8 +12,8 @@ from served import CHROMIUM, chromium
 
 import wildpdiff
 
-SCRIPTS = Path(wildpdiff.__file__).parent / "ui" / "js"
-CSS = Path(wildpdiff.__file__).parent / "ui" / "css" / "90-learn.css"
+SCRIPTS = Path(wildpdiff.__file__).parent / "web" / "js"
+CSS = Path(wildpdiff.__file__).parent / "web" / "css" / "90-learn.css"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the links"),

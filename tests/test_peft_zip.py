@@ -15,7 +15,7 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import ALPHA, RANK, Backbone, initial_row
 from wildpdiff.errors import UserError
 from wildpdiff.lora import load_peft, save_peft
-from wildpdiff.ui.peft_zip import CONFIG, MAX_ZIP, WEIGHTS, pack, unpack
+from wildpdiff.studio.peft_zip import CONFIG, MAX_ZIP, WEIGHTS, pack, unpack
 
 GOOD: dict[str, Any] = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA}
 

@@ -20,11 +20,7 @@ from PIL import Image
 from wildpdiff.bundle import Bundle
 from wildpdiff.evaluate import accuracy
 from wildpdiff.plots.probe import FLOOR, Curve, Dot, Stop, novelty_dots, weaker_curves
-from wildpdiff.sweep import Gathered, Sweep, run
-from wildpdiff.ui import probe as probe_module
-from wildpdiff.ui.page import Page
-from wildpdiff.ui.probe import Probe
-from wildpdiff.ui.probing import (
+from wildpdiff.studio.probe import (
     TABLE,
     Run,
     Sessions,
@@ -37,9 +33,13 @@ from wildpdiff.ui.probing import (
     seconds_words,
     table_of,
 )
-from wildpdiff.ui.setting import Setting
-from wildpdiff.ui.snippet import command_of, folder_of, python_of
-from wildpdiff.ui.studio import Studio
+from wildpdiff.studio.setting import Setting
+from wildpdiff.studio.snippet import command_of, folder_of, python_of
+from wildpdiff.studio.studio import Studio
+from wildpdiff.sweep import Gathered, Sweep, run
+from wildpdiff.ui import probe as probe_module
+from wildpdiff.ui.page import Page
+from wildpdiff.ui.probe import Probe
 
 SPEC = {
     "pairs": [["R10", "R12"]], "weights": [0, 0.5], "seeds": 2, "seed": 3, "regimes": ["H"], "ways": ["ours"],

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 import wildpdiff
 from wildpdiff import Bundle
+from wildpdiff.build.recipes import recipe_of
 from wildpdiff.cli import app
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.readme import results_table
-from wildpdiff.experiments.recipes import recipe_of
-from wildpdiff.experiments.reproduce import EXPERIMENTS, chapter, choose, read_result, reproduce
+from wildpdiff.readme import results_table
+from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, read_result, reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from wildpdiff.experiments import charts
-from wildpdiff.experiments.charts import Series
 from wildpdiff.experiments.lab import Table
 from wildpdiff.experiments.report import Chapter, embedded, html, plain
+from wildpdiff.plots import charts
+from wildpdiff.plots.charts import Series
 
 EVIL = "</script><img src=http://evil.example onerror=alert(1)> & \"'"
 TABLE = Table("Accuracy", ("location", "ours", "word"), (("R10", "95.5 (94.8 to 96.1)", "yes"), ("mean", "−1.2", "")))

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from wildpdiff import reproduce
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import charts, reproduce
-from wildpdiff.experiments.charts import Series
 from wildpdiff.experiments.lab import Experiment, Lab, Table
-from wildpdiff.experiments.reproduce import Result
 from wildpdiff.loop import Step
+from wildpdiff.plots import charts
+from wildpdiff.plots.charts import Series
+from wildpdiff.reproduce import Result
 
 RESULT = Result(
     name="table2",

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.experiments.statistics import difference, estimate, mean_of, over_units, points
+from wildpdiff.measure.statistics import difference, estimate, mean_of, over_units, points
 
 
 def drawn(adapters: int, images: int, rng: torch.Generator, *, skill: float, ease: float, level: float = 1.5) -> Tensor:

@@ -15,9 +15,9 @@ from tiny_bundle import write_tiny_bundle
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
-from wildpdiff.ui import studio as studio_module
-from wildpdiff.ui.setting import Live, Result, Setting
-from wildpdiff.ui.studio import Studio
+from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio.setting import Live, Result, Setting
+from wildpdiff.studio.studio import Studio
 
 SETTING = Setting("R10", "R12", 0.3, seed=3, steps=2, images=4)
 STATE = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 3, "n": 1, "steps": 2, "images": 4}

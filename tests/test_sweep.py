@@ -16,7 +16,7 @@ import torch
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy, wilson
-from wildpdiff.experiments.statistics import difference
+from wildpdiff.measure.statistics import difference
 from wildpdiff.sweep import Cell, Gathered, Made, Sweep, by_weight, compare, run
 from wildpdiff.sweep.known import Known, cosines
 from wildpdiff.sweep.pace import Pace, pace

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.build.jobs import zoo_folder
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import alone, table1
-from wildpdiff.experiments.jobs import zoo_folder
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.recipes import SMOKE
 from wildpdiff.files import save_tensors
+from wildpdiff.paper import alone, table1
 from wildpdiff.worlds.base import Images
 from wildpdiff.zoo import Zoo
 

@@ -13,14 +13,14 @@ import torch
 from test_generator import LAYOUT, small_generator
 from torch import Tensor
 
+from wildpdiff.build.jobs import zoo_folder
+from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.runs import run_file
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.experiments import table2, table3
-from wildpdiff.experiments.jobs import zoo_folder
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.recipes import SMOKE
-from wildpdiff.experiments.runs import run_file
 from wildpdiff.files import save_tensors
+from wildpdiff.paper import table2, table3
 from wildpdiff.zoo import Zoo
 
 SEEN, UNSEEN, REGIMES = ("R10", "R12", "U11", "Q08"), ("D03", "E01"), ("L", "H")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from wildpdiff.backbone import Backbone
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.evaluate import pretrained_accuracy
-from wildpdiff.experiments import table5
 from wildpdiff.experiments.lab import Data, Lab
-from wildpdiff.experiments.recipes import SMOKE
+from wildpdiff.paper import table5
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
 WORLD = SavannaWorld(SavannaConfig(size=32, train_images=30, eval_images=10))

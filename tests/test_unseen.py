@@ -21,14 +21,14 @@ from wildpdiff.clip_training import build_clip
 from wildpdiff.condition import SimpleTokenizer
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import predictions
-from wildpdiff.ui import stranger as stranger_module
+from wildpdiff.studio import upload as stranger_module
+from wildpdiff.studio.description import checked, tile
+from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
+from wildpdiff.studio.setting import OWN, Setting, Upload
+from wildpdiff.studio.studio import Studio
+from wildpdiff.studio.upload import Strangers
 from wildpdiff.ui.page import WRONG, Page
-from wildpdiff.ui.phrase import checked, tile
-from wildpdiff.ui.setting import OWN, Setting, Upload
-from wildpdiff.ui.stranger import Strangers
-from wildpdiff.ui.stranger_panel import Stranger
-from wildpdiff.ui.studio import Studio
-from wildpdiff.ui.verdict import PAPER, findings, reading_skill, scale
+from wildpdiff.ui.upload import Stranger
 
 REAL = Path(__file__).resolve().parent.parent / "assets" / "savanna"
 STATE = {"a": "R12", "b": "U11", "t": 0.4, "m": "H", "w": "ours", "seed": 3, "n": 5, "steps": 2, "images": 100}

@@ -9,14 +9,14 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from wildpdiff.backbone import prepared
+from wildpdiff.build.jobs import zoo_folder
+from wildpdiff.build.recipes import SAVANNA, SMOKE
+from wildpdiff.build.runs import rows_at, shown
+from wildpdiff.build.stages import build
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.experiments.build import build
-from wildpdiff.experiments.generate import Request, write_adapters
-from wildpdiff.experiments.jobs import zoo_folder
-from wildpdiff.experiments.recipes import SAVANNA, SMOKE
-from wildpdiff.experiments.runs import rows_at, shown
-from wildpdiff.experiments.seen import evaluate_locations
+from wildpdiff.export import Request, write_adapters
+from wildpdiff.measure.by_location import evaluate_locations
 from wildpdiff.zoo import Zoo
 
 STAGES = [

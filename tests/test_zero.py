@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from test_architecture import MODULES, _outside
 
-from wildpdiff.ui import zero
+from wildpdiff.studio import zero
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests"
@@ -84,12 +84,12 @@ def test_elsewhere_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_spaces_is_prepared_before_pytorch_is_imported() -> None:
-    code = "import wildpdiff.ui.zero, sys; print(*{'torch', 'gradio', 'spaces'} & set(sys.modules))"
+    code = "import wildpdiff.studio.zero, sys; print(*{'torch', 'gradio', 'spaces'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
     started = (ROOT / "app.py").read_text()
     imported = [line.split()[1] for line in started.splitlines() if re.match(r"from wildpdiff", line)]
-    assert imported == ["wildpdiff.ui.zero"]
+    assert imported == ["wildpdiff.studio.zero"]
     assert started.index("begin()") < started.index("wildpdiff.ui.app")
 
 

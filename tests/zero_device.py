@@ -59,7 +59,7 @@ def opened() -> str:
 def main(folder: Path) -> dict[str, Any]:
     """What a writer did."""
     os.environ |= {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": AWAY}
-    from wildpdiff.ui import zero
+    from wildpdiff.studio import zero
 
     began = zero.begin()
     import spaces.config

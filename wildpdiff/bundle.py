@@ -94,7 +94,7 @@ class Bundle:
         return tuple(self.manifest["unseen"])
 
     def figures(self, regime: str) -> dict[str, Any]:
-        """Measured accuracies of a regime, as `experiments.seen.evaluate_locations` reports them."""
+        """Measured accuracies of a regime, as `measure.by_location.evaluate_locations` reports them."""
         return dict(self.manifest["figures"].get(regime, {}))
 
     @cached_property

@@ -69,7 +69,7 @@ def world(
     device: DeviceOption = "auto",
 ) -> None:
     """Render a contact sheet of the savanna: photographs by location and by species."""
-    from .experiments.recipes import SAVANNA
+    from .build.recipes import SAVANNA
     from .worlds.savanna.sheet import contact_sheet
 
     device_of(device)  # checked like everywhere; drawing itself needs no accelerator
@@ -87,8 +87,8 @@ def train(
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
-    from .experiments.build import build, spread_notes
-    from .experiments.recipes import recipe_of
+    from .build.recipes import recipe_of
+    from .build.stages import build, spread_notes
 
     for _ in _shown(build(recipe_of(recipe), out, device=device_of(device), workers=workers)):
         pass
@@ -109,9 +109,9 @@ def zoo(
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:
     """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
+    from .build.orders import Order, cost, grow_order
+    from .build.recipes import recipe_of
     from .bundle import Bundle
-    from .experiments.recipes import recipe_of
-    from .experiments.zoos import Order, cost, grow_order
 
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
@@ -138,11 +138,11 @@ def reproduce(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a table or figure of the paper on our world: JSON, figures, and a report to open offline."""
+    from .build.recipes import recipe_of
     from .bundle import Bundle
     from .experiments.lab import Lab
-    from .experiments.recipes import recipe_of
-    from .experiments.reproduce import REPORT, choose, read_result, summary
-    from .experiments.reproduce import reproduce as measure
+    from .reproduce import REPORT, choose, read_result, summary
+    from .reproduce import reproduce as measure
 
     if samples is not None and samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
@@ -179,7 +179,7 @@ def generate(
 ) -> None:
     """Write adapters as PEFT folders that plain peft and timm load."""
     from .bundle import Bundle
-    from .experiments.generate import Request, write_adapters
+    from .export import Request, write_adapters
 
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
@@ -203,8 +203,8 @@ def evaluate(
 ) -> None:
     """Accuracy by location: pretrained, fine-tuned, generated; and whether samples differ as fine-tuned rows do."""
     from .bundle import Bundle
-    from .experiments.faithful import as_lines, fidelity_over
-    from .experiments.seen import as_table, chosen_locations, crossed_conditions, evaluate_locations
+    from .measure.by_location import as_table, chosen_locations, crossed_conditions, evaluate_locations
+    from .measure.fidelity import as_lines, fidelity_over
 
     opened = Bundle.open(bundle, device_of(device))
     report: dict[str, Any] = {}
@@ -274,7 +274,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure speed as ratios: generation against a fine-tuning step, evaluation against plain timm."""
-    from .experiments.bench import run_bench
+    from .measure.bench import run_bench
 
     figures = run_bench(bundle, device_of(device), rounds=rounds)
     print(json.dumps(figures, indent=None if as_json else 1))  # noqa: T201

@@ -105,3 +105,38 @@ def mean_interval(values: list[float], *, rounds: int = 2000, seed: int = 0) -> 
     drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
     means = tensor[drawn].mean(dim=1).sort().values
     return float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
+
+
+def overlap(first: Tensor, second: Tensor) -> Tensor:
+    """Intersection over union of the wrongly named images (p-diff, equation 7).
+
+    Args:
+        first: which images each adapter names correctly, bool `[N, M]`.
+        second: the same of others, bool `[J, M]`.
+
+    Returns:
+        `[N, J]`; 1 where neither adapter is ever wrong, as the two then behave alike.
+    """
+    a, b = (~first).double(), (~second).double()
+    common = a @ b.T
+    union = a.sum(dim=1)[:, None] + b.sum(dim=1) - common
+    return torch.where(union > 0, common / union.clamp(min=1), 1.0)
+
+
+def among(right: Tensor) -> float:
+    """Mean overlap of two different adapters of `[N, M]`; 1 for a single one."""
+    count = len(right)
+    return float(overlap(right, right).sum() - count) / (count * (count - 1)) if count > 1 else 1.0
+
+
+def most_alike(right: Tensor, known: Tensor, *, same: bool) -> Tensor:
+    """Highest overlap of each adapter `[N, M]` with one of J - 1 known adapters `[J, M]`, J >= 2: `[N]`.
+
+    If the adapters are the `same` as the known ones, each is compared with the J - 1 others; if not, one known adapter
+    is left out in turn and the mean taken, so that neither has more candidates to be like.
+    """
+    table = overlap(right, known)
+    if same:
+        return table.masked_fill(torch.eye(len(table), dtype=torch.bool), -1.0).max(dim=1).values
+    first, second = table.topk(2, dim=1).values.unbind(dim=1)
+    return first + (second - first) / len(known)

@@ -1,1 +1,1 @@
-"""Recipes, and the experiments that they make possible."""
+"""What the experiments of both papers share: the laboratory, intervals, baselines, the report."""

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..build.jobs import zoo_folder
+from ..build.recipes import Recipe
+from ..build.runs import rows_at, run_file, shown
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import correct
@@ -18,9 +21,6 @@ from ..loop import Step
 from ..plots import Figure
 from ..worlds.base import Images
 from ..zoo import Zoo
-from .jobs import zoo_folder
-from .recipes import Recipe
-from .runs import rows_at, run_file, shown
 
 Data = dict[str, Any]
 
@@ -164,7 +164,7 @@ class Experiment:
         question: what it asks, in a sentence or two for a reader who does not know the paper.
         measure: yields (step, data) as it goes; the last data is whole, and JSON.
         tables: the data as tables, ours beside the paper's figures.
-        figures: the data as figures (`experiments.charts`).
+        figures: the data as figures (`plots.charts`).
         says: sentences drawn from the numbers; a difference is called one only if its interval excludes zero.
         trains: whether it needs long training, so that the stored result is read unless told otherwise.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plots import Figure
-from .chart_series import DARK
+from ..plots.series import DARK
 from .lab import Table
 
 TITLE = "Wild-P-Diff: every table and figure, measured"

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..experiments.statistics import Estimate, Z, difference, estimate, mean_of
+from ..measure.statistics import Estimate, Z, difference, estimate, mean_of
 from .known import cosines
 from .record import KEPT_ROWS, Record
 from .run import Made
@@ -26,7 +26,7 @@ class Cell:
     Attributes:
         a: the first location; b: the second; weight, regime, way: of the blend.
         weaker: at which of the two locations the adapters name fewer photographs correctly.
-        at: accuracy there, with its 95% interval over adapters and photographs (`experiments.statistics.estimate`).
+        at: accuracy there, with its 95% interval over adapters and photographs (`measure.statistics.estimate`).
         novelty: mean of 1 - the largest cosine with a known row.
         alike: mean cosine between two of the adapters; None of one adapter alone.
         right: which photographs each of the N adapters names correctly at a and at b, bool `[2, N, M]`.

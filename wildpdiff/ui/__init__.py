@@ -1,0 +1,1 @@
+"""The gradio page: it asks the studio and shows what it says."""

@@ -14,10 +14,10 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from ..errors import UserError
-from .answers import Answers
-from .lookups import Lookups
+from ..studio.endpoints import Answers
+from ..studio.lookups import Lookups
+from ..studio.studio import Studio
 from .page import MODEL, sentence
-from .studio import Studio
 
 Asked = ParamSpec("Asked")
 Json = dict[str, Any]

@@ -11,18 +11,18 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
+from ..studio.studio import Studio
+from ..studio.zero import gpu_writer, on_zero
+from ..web.packed import routes
 from .api import add_api
 from .frame import Frame, wish_panel
 from .learn import Learn, Tour
-from .packed import routes
 from .page import Page
 from .play import Play
 from .probe import Probe
-from .studio import Studio
 from .theme import css, head, theme
 from .unseen import Unseen
 from .watch import Watch
-from .zero import gpu_writer, on_zero
 
 ABOUT = """<p class="about">All photographs here are drawn by a program, a procedural savanna with 18 species: no real
 animal was photographed, and no number here is about real photographs. An adapter is a row of 65,580 numbers that

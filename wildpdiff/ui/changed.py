@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
+from ..studio.changed import DRAWN, Change, Flip, Flips
+from ..studio.setting import IMAGES, Setting, Upload
+from ..studio.words import spoken
 from ..worlds.base import EMPTY
 from .chart import as_text, panel
-from .flips import DRAWN, Change, Flip, Flips
 from .page import PRIVATE, RUNS, Page, sentence, title
-from .setting import IMAGES, Setting, Upload
-from .wishes import stamp_of
-from .words import spoken
+from .sessions import stamp_of
 
 HINT = (
     "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "

@@ -14,13 +14,13 @@ import gradio as gr
 
 from ..errors import UserError
 from ..plots.common import Figure
-from .answer import answer, failure, table
+from ..studio.results import answer, failure, table
+from ..studio.setting import Result, Setting, Upload
+from ..studio.stories import presets
+from ..studio.studio import Studio
 from .chart import as_text, panel
 from .page import LOG, PRIVATE, RUNS, Page, sentence
-from .setting import Result, Setting, Upload
-from .stories import presets
-from .studio import Studio
-from .wishes import stamp_of
+from .sessions import stamp_of
 
 LEAD = (
     "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."

@@ -11,10 +11,8 @@ from typing import Any
 import gradio as gr
 
 from ..plots.invent import gap_dots, share_bars
-from . import factors
-from .answer import picture_uri
-from .chart import Chart, panel
-from .invention import (
+from ..studio import factors
+from ..studio.invent import (
     FEW,
     MANY,
     QUICK,
@@ -31,10 +29,12 @@ from .invention import (
     upload,
     values_of,
 )
+from ..studio.results import picture_uri
+from ..studio.setting import OWN, Setting, Upload
+from ..studio.trial import Turns, stopped
+from ..studio.words import spoken
+from .chart import Chart, panel
 from .page import PRIVATE, RUNS, Page, sentence, title
-from .setting import OWN, Setting, Upload
-from .trial import Turns, stopped
-from .words import spoken
 
 SHOWN = 6
 SCENE = """

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 import gradio as gr
 
 from ..bundle import Bundle
-from . import beside, lessons
-from .beside import Comparison
-from .glossary import GLOSSARY
-from .lessons import Card, Question, Try
+from ..studio import lessons
+from ..studio import paper_tables as beside
+from ..studio.glossary import GLOSSARY
+from ..studio.lessons import Card, Question, Try
+from ..studio.paper_tables import Comparison
+from ..studio.stored import Stored, absent
+from ..studio.tours import tours
 from .page import Page, title
-from .stored import Stored, absent
-from .tours import tours
 
 INTRODUCTION = """<p class="lesson-doors"><button type="button" class="primary" data-tour="valley">Take the tour: five
 steps</button> <button type="button" class="quiet" data-help>Keyboard and text size</button></p>"""

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
-from .studio import Studio
-from .wishes import Wishes
+from ..studio.studio import Studio
+from .sessions import Wishes
 
 #: For every listener: none of them is an endpoint of the API.
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from .atlas import Atlas
 from .changed import Changed
 from .chart import Chart, panel
+from .map import Atlas
 from .page import Page, title
 
 SCENES = """

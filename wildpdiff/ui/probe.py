@@ -13,12 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
-from ..sweep import Cell, Gathered, Sweep, run
-from ..sweep.record import FORMATS
-from ..sweep.written import save
-from .chart import Chart, panel
-from .page import PRIVATE, Page, sentence, title
-from .probing import (
+from ..studio.probe import (
     Run,
     Sessions,
     compared,
@@ -30,8 +25,13 @@ from .probing import (
     seconds_words,
     table_of,
 )
-from .setting import Setting, Upload
-from .snippet import command_of, folder_of, python_of
+from ..studio.setting import Setting, Upload
+from ..studio.snippet import command_of, folder_of, python_of
+from ..sweep import Cell, Gathered, Sweep, run
+from ..sweep.record import FORMATS
+from ..sweep.written import save
+from .chart import Chart, panel
+from .page import PRIVATE, Page, sentence, title
 
 #: One sweep at a time for all visitors, beside the two places that the page's own answers share.
 SWEEPS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "sweep", "concurrency_limit": 1}

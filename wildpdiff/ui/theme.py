@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import html
 import os
-from pathlib import Path
 
 import gradio as gr
 
-from .packed import PLOTLY_PATH
+from ..web import text_of
+from ..web.packed import PLOTLY_PATH
 
 #: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
 PLACES_LIGHT = (
@@ -89,16 +89,10 @@ def head() -> str:
     meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
     return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{PLOTLY_PATH}">
 <meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
-<script>{_all("js")}</script>"""
+<script>{text_of("js")}</script>"""
 
 
 def css() -> str:
     """The style sheets, in the order of their names."""
     root = f":root {{ {_variables(LIGHT, PLACES_LIGHT)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
-    return root + _all("css")
-
-
-def _all(kind: str) -> str:
-    """The page's own files of a kind, one after the other."""
-    files = sorted((Path(__file__).parent / kind).glob(f"*.{kind}"))
-    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return root + text_of("css")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ..studio.upload import Strangers
 from .invent import Invent
-from .own_photos import OwnPhotos
+from .labelled import OwnPhotos
 from .page import Page
-from .stranger import Strangers
-from .stranger_panel import Stranger
+from .upload import Stranger
 
 
 @dataclass

@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
+from ..studio.setting import Setting, Upload
+from ..studio.trajectory import path_frames
+from ..studio.watch import messages
 from .chart import Chart, panel
-from .denoise import path_frames
-from .film import messages
 from .page import PRIVATE, RUNS, Page, sentence, title
-from .setting import Setting, Upload
-from .wishes import Wishes, stamp_of
+from .sessions import Wishes, stamp_of
 
 LEAD = (
     "The place's picture says around which adapter to look; out of noise, step by step, becomes one of the many that "

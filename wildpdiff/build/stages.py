@@ -1,0 +1,230 @@
+"""Making a bundle from nothing: stages that write files, skip what is there and resume what was killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..adapter import AdapterLayout
+from ..backbone import Backbone
+from ..bundle import Bundle, is_whole, seal
+from ..clip_training import build_clip, retrieval, save_clip, train_clip
+from ..condition import ClipCondition
+from ..errors import UserError
+from ..files import load_json, load_tensors, save_json, save_tensors
+from ..generator import AdapterGenerator
+from ..loop import Step
+from ..picture import packed
+from ..pretrain import pretrain
+from ..weightspace import Map
+from ..worlds.savanna.caption import Pairs
+from ..worlds.savanna.location import draw_location
+from ..worlds.savanna.world import SPECIES, SavannaWorld
+from ..measure.fidelity import fidelity_over
+from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
+from .grow import photographs
+from .jobs import REGIMES
+from .workers import each
+from .recipes import Recipe
+from .runs import all_runs, do_run, rows_at
+from ..measure.by_location import crossed_conditions, evaluate_locations
+from .orders import starts
+
+BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
+
+Progress = Iterator[tuple[str, Step]]
+
+
+def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -> Progress:
+    """Train everything of a recipe into the folder `out`, stage after stage; yields (stage, step).
+
+    A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo.
+
+    Raises:
+        UserError: if `out` was begun with another recipe, or the disk is full.
+    """
+    out, work = Path(out), Path(out) / "work"
+    _same_recipe(recipe, work)
+    world = SavannaWorld(recipe.world)
+    yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
+    yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
+    yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
+    yield from _timed(work, "rows", _pooled(do_job, _row_jobs(recipe, out, work, device), workers))
+    yield from _timed(work, "conditions", _conditions(recipe, world, out))
+    regimes = [Task(recipe, out, work, regime, device) for regime in REGIMES]
+    yield from _timed(work, "curves", _pooled(connect_regime, regimes, workers))
+    jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])]
+    yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
+    yield from _timed(work, "gallery", _gallery(recipe, out, work))
+    yield from _timed(work, "figures", _figures(recipe, out, work, device))
+
+
+def _pooled(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
+    """Do jobs `workers` at once, each in a process of one thread; those that are done end at once."""
+    for count in each(work, jobs, workers=workers):
+        yield Step(count, len(jobs), float("nan"))
+
+
+def do_job(job: tuple[Callable[[Any], None], Any]) -> None:
+    """Do one job: a function of a module, and what to call it with."""
+    function, argument = job
+    function(argument)
+
+
+def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[tuple[Callable[[Any], None], Any]]:
+    """All rows to grow, the longest job first, so that no worker waits at the end."""
+    runs = [run for run in all_runs(recipe, work, out / BACKBONE) if not run.path.exists()]
+    return [(grow_alone, Task(recipe, out, work, "M", device)), *((do_run, run) for run in runs)]
+
+
+def spread_notes(out: Path) -> dict[str, str]:
+    """What the generators of a bundle note of rows that do not differ, by regime; usually nothing."""
+    notes = {regime: load_json(out / f"generator-{regime}" / "config.json")["notes"] for regime in REGIMES}
+    return {regime: own["spread"] for regime, own in notes.items() if "spread" in own}
+
+
+def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
+    """A stage's steps; the seconds that it took add up in `work/seconds.json`, over kills too."""
+    path = work / "seconds.json"
+    begun = time.monotonic()
+    for step in steps:
+        yield stage, step
+        if step.index == step.total or time.monotonic() - begun > 20:
+            seconds = load_json(path) if path.exists() else {}
+            seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - begun
+            save_json(path, seconds)
+            begun = time.monotonic()
+
+
+def _same_recipe(recipe: Recipe, work: Path) -> None:
+    path, wanted = work / "recipe.json", _plain(asdict(recipe))
+    if path.exists() and load_json(path) != wanted:
+        raise UserError(f"'{work.parent.name}' was begun with another recipe; choose another --out folder.")
+    save_json(path, wanted)
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON gives it back: tuples as lists."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _backbone(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
+    path, checkpoint = out / BACKBONE, work / "backbone.safetensors"
+    if path.exists():
+        return
+    images = photographs(world, recipe.pretraining, recipe.pretrain.images_per_location)
+    backbone = Backbone.build(SPECIES, seed=recipe.seed).to(device)
+    yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
+    backbone.round_to_half().save(path)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _clip(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
+    folder, checkpoint = out / "clip", work / "clip.safetensors"
+    if (folder / "open_clip_config.json").exists():
+        return
+    places = [
+        draw_location(f"C{index:04d}", seed=recipe.seed, shift=recipe.world.shift * 1.2)
+        for index in range(recipe.clip_places)
+    ]
+    model = build_clip(recipe.clip, seed=recipe.seed).to(device)
+    pairs = Pairs(places, recipe.world.size)
+    yield from train_clip(model, pairs, recipe.clip_training, seed=recipe.seed, checkpoint=checkpoint)
+    fresh = Pairs(
+        [world.location(name) for name in (*recipe.seen, *recipe.unseen, *recipe.pretraining)], recipe.world.size
+    )
+    pixels, captions = fresh(torch.Generator().manual_seed(recipe.seed), len(fresh.plates))
+    save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
+    save_clip(model, recipe.clip, folder, name="savanna-clip")
+    checkpoint.unlink(missing_ok=True)
+
+
+def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step]:
+    """Embed the backgrounds of the named locations; and keep a picture of each to look at."""
+    path = out / "conditions.safetensors"
+    if path.exists() and (out / "pictures.safetensors").exists():
+        return
+    condition, names = ClipCondition.load(f"local-dir:{out / 'clip'}"), (*recipe.seen, *recipe.unseen)
+    views, pictures = [], []
+    for place, name in enumerate(names):
+        views.append(condition.views(world.backgrounds(name)))
+        pictures.append(world.empties(world.location(name), 1, height=240, width=320)[0])
+        if place + 1 < len(names):
+            yield Step(place + 1, len(names), float("nan"))
+    stacked = torch.stack(views)
+    mean = torch.nn.functional.normalize(stacked.mean(dim=1), dim=1)
+    save_tensors(path, {"mean": mean, "views": stacked}, {"condition": condition.name})
+    save_tensors(out / "pictures.safetensors", dict(zip(names, map(packed, pictures), strict=True)))
+    yield Step(len(names), len(names), float("nan"))
+
+
+def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
+    """Code the curves and the joint adapter for the bundle, and map the rows."""
+    if (out / JOINT).exists():
+        return
+    layout = Backbone.load(out / BACKBONE).layout
+    for place, regime in enumerate(REGIMES):
+        generator = AdapterGenerator.from_pretrained(out / f"generator-{regime}")
+        tensors, _ = load_tensors(curves_file(work, regime))
+        coded = {name: generator.encode(rows)[:, 0] for name, rows in tensors.items()}
+        save_tensors(out / f"curves-{regime}.safetensors", coded, {"codec": generator.codec_fingerprint})
+        _map(recipe, work, layout, regime).save(out / f"map-{regime}.safetensors")
+        if place + 1 < len(REGIMES):
+            yield Step(place + 1, len(REGIMES), float("nan"))
+    joint = load_tensors(work / JOINT)[0]["row"]
+    save_tensors(out / JOINT, {"row": joint.half()}, {"layout": layout.fingerprint})
+    yield Step(len(REGIMES), len(REGIMES), float("nan"))
+
+
+def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
+    """The map of a regime's rows, of at most 400 of them."""
+    rows = torch.stack([rows_at(recipe, work, layout, regime, name) for name in recipe.seen]).flatten(1, 2)
+    thin = torch.linspace(0, rows.shape[1] - 1, min(rows.shape[1], 400 // len(rows))).round().long()
+    index = torch.arange(len(rows)).repeat_interleave(len(thin))
+    return Map.of(rows[:, thin].flatten(0, 1), index, seed=recipe.seed)
+
+
+def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Step]:
+    """Measure the bundle and seal it."""
+    if is_whole(out):
+        return
+    about: dict[str, Any] = {
+        "recipe": recipe.name, "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
+        "world": asdict(recipe.world), "figures": {},
+    }  # fmt: skip
+    bundle = Bundle(out, about, torch.device(device))
+    total, done = len(REGIMES) * (len(recipe.seen) + len(recipe.unseen)) + len(recipe.seen), 0
+    for regime in REGIMES:
+        for figures in _measured(bundle, recipe, regime):
+            about["figures"][regime], done = figures, done + 1
+            if done < total:
+                yield Step(done, total, float("nan"))
+    notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
+    seal(out, about | notes)
+    yield Step(total, total, float("nan"))
+
+
+def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str, Any]]:
+    """The growing figures of one regime: seen and unseen locations; and other locations' conditions, of one regime."""
+    figures: dict[str, Any] = {}
+    for _, seen in evaluate_locations(bundle, recipe.seen, regime=regime, samples=recipe.samples, seed=0):
+        figures |= seen
+        yield figures
+    try:
+        figures["fidelity"] = fidelity_over(bundle, regime, recipe.seen)
+    except UserError as error:
+        figures["fidelity"] = {"problem": str(error)}
+    for _, unseen in evaluate_locations(bundle, recipe.unseen, regime=regime, samples=recipe.samples, seed=0):
+        figures["unseen"] = unseen["locations"]
+        yield figures
+    crossing = crossed_conditions(bundle, regime=regime, seed=0) if regime == bundle.regime else ()
+    for _, crossed in crossing:
+        figures["crossed"] = crossed
+        yield figures

@@ -1,0 +1,90 @@
+"""From a place to PEFT folders on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from .bundle import Bundle, blend
+from .errors import UserError
+from .generator import AdapterGenerator
+from .lora import save_peft
+from .picture import load_picture
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to generate: a named `location` (blended with another by `weight`) or a `background` picture; and the
+    generator's `regime` of similarity and `way` (see `Bundle.generator`); `eta` as for `AdapterGenerator.path`."""
+
+    location: str | None
+    blend_with: str | None
+    weight: float
+    background: Path | None
+    samples: int
+    seed: int
+    steps: int
+    regime: str = "H"
+    way: str = "ours"
+    eta: float = 0.0
+
+
+def ends_of(bundle: Bundle, request: Request) -> tuple[Tensor, Tensor, str]:
+    """The two embeddings `[E]` that a request stands for, equal ones if it blends none, and its description in words.
+
+    Raises:
+        UserError: if it names no place, two kinds of place, an unknown one, or a weight outside 0..1.
+    """
+    if (request.location is None) == (request.background is None):
+        raise UserError("Name one place: either --location with a known name, or --background with a picture.")
+    if request.background is not None:
+        if request.blend_with is not None:
+            raise UserError("--blend-with needs --location; a background picture stands alone.")
+        picture = load_picture(request.background, size=bundle.world.config.size)
+        embedding = bundle.condition(picture[None])
+        return embedding, embedding, f"the picture {request.background.name}"
+    first = bundle.embedding(str(request.location))
+    if request.blend_with is None:
+        return first, first, str(request.location)
+    second = bundle.embedding(request.blend_with)
+    blend(first, second, request.weight)  # refuses a weight outside 0..1
+    return first, second, f"{request.location} blended with {request.blend_with}, weight {request.weight:g}"
+
+
+def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
+    """Generate `samples` adapters and write each as a PEFT folder `out/adapter-SEED`.
+
+    Raises:
+        UserError: as `ends_of`, if `samples` is not positive, or if the folder cannot be written.
+    """
+    if request.samples < 1:
+        raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
+    first, last, words = ends_of(bundle, request)
+    generator = bundle.generator(request.regime, way=request.way)
+    both = (end.expand(request.samples, -1) for end in (first, last))
+    options = {"weight": request.weight, "steps": request.steps, "seed": request.seed, "eta": request.eta}
+    rows = generator.generate(next(both), other=next(both), **options)
+    adapters = []
+    for index, row in enumerate(rows):
+        seed = request.seed + index
+        folder = Path(out) / f"adapter-{seed}"
+        save_peft(bundle.backbone, row.cpu(), folder, card=card(generator, words, seed, request))
+        adapters.append({"folder": folder.name, "seed": seed})
+    return {"condition": words, "generator": generator.fingerprint, "steps": request.steps, "adapters": adapters}
+
+
+def card(generator: AdapterGenerator, condition: str, seed: int, request: Request) -> dict[str, str]:
+    """Where an adapter comes from, for its README."""
+    return {
+        "condition": condition,
+        "condition model": generator.condition_name,
+        "seed": str(seed),
+        "DDIM steps": str(request.steps),
+        "similarity regime": request.regime,
+        "fresh noise (eta)": f"{request.eta:g}",
+        "way": "ours" if request.way == "ours" else "the paper's plain form",
+        "generator": generator.fingerprint,
+    }

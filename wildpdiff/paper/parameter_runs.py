@@ -1,0 +1,141 @@
+"""Fine-tunings of chosen parameters at one location, several at once, in processes that may be killed.
+
+Tables 7 and 8 and Figure 3 are made of them; what a finished run found is one small JSON file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..backbone import Backbone
+from ..build.workers import each
+from ..experiments.parameter_kinds import named_rightly, tune
+from ..files import load_json, load_tensors, save_json, sha256
+from ..finetune import FinetuneRecipe
+from ..loop import Step
+from ..worlds.base import Images
+from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+
+#: Training photographs, the last ones of a location, that rates are chosen on.
+VALIDATION = 200
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning to do and measure, as plain data that a process can be given.
+
+    Attributes:
+        folder: where its outcome goes.
+        backbone: file of the pretrained classifier.
+        fingerprint: of that classifier.
+        world: where the photographs come from.
+        location: whose photographs.
+        kind: what is adapted, one of `KINDS`.
+        recipe: how long and how fast.
+        seed: of the batches.
+        at: steps after which it is measured; 0 is before the first.
+        choosing: whether it serves to choose a rate; then it is measured on the last training photographs, which it
+            does not train on, and never sees an evaluation photograph.
+        start: file of the row that LoRA starts from.
+        device: to train on.
+    """
+
+    folder: Path
+    backbone: Path
+    fingerprint: str
+    world: SavannaConfig
+    location: str
+    kind: str
+    recipe: FinetuneRecipe
+    seed: int
+    at: tuple[int, ...]
+    choosing: bool = False
+    start: Path | None = None
+    device: str = "cpu"
+
+    @property
+    def file(self) -> Path:
+        """Its outcome's file, whose name has a digest of all that the outcome depends on."""
+        start = sha256(self.start) if self.start else ""
+        parts = [self.fingerprint, asdict(self.world), self.location, self.kind, asdict(self.recipe)]
+        text = json.dumps([*parts, self.seed, self.at, self.choosing, start], sort_keys=True)
+        return self.folder / f"{self.location}-{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
+
+    def right(self) -> Tensor:
+        """Which photographs were named correctly at each step of `at`: bool `[len(at), M]`.
+
+        Raises:
+            UserError: if the run is not finished.
+        """
+        found = load_json(self.file)["right"]
+        return torch.tensor([[mark == "1" for mark in found[str(step)]] for step in self.at])
+
+    def share(self) -> Tensor:
+        """The share of the steps of `at` after which each photograph was named correctly: `[M]`."""
+        return self.right().double().mean(dim=0)
+
+    def losses(self) -> Tensor:
+        """The training loss of every step, `[steps]`."""
+        return torch.tensor(load_json(self.file)["loss"])
+
+
+def do(run: Run) -> None:
+    """Do one run, unless it is done; its file is written when it is whole."""
+    if run.file.exists():
+        return
+    backbone = _backbone(run.backbone, run.device)
+    train, held_out = _photographs(run)
+    start = load_tensors(run.start)[0]["row"] if run.start else None
+    right, losses = {}, []
+    if 0 in run.at:
+        right[0] = named_rightly(backbone.network if start is None else backbone.merged(start.to(run.device)), held_out)
+    for step, network in tune(backbone, run.kind, train, run.recipe, seed=run.seed, start=start):
+        losses.append(round(step.loss, 5))
+        if network is not None and step.index in run.at:
+            right[step.index] = named_rightly(network, held_out)
+    about = {"location": run.location, "kind": run.kind, "rate": run.recipe.learning_rate, "seed": run.seed}
+    marks = {str(step): "".join("01"[int(mark)] for mark in table) for step, table in right.items()}
+    save_json(run.file, about | {"loss": losses, "right": marks})
+
+
+def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:
+    """Do every run that is not done, several at once in processes of one thread each; yields finished runs of all.
+
+    Killed and started again, it goes on with the runs that are not finished. A worker dies with its parent.
+
+    Raises:
+        UserError: what a worker complained of, or that one was stopped.
+    """
+    waiting = sorted((run for run in runs if not run.file.exists()), key=lambda run: run.location)
+    done = len(runs) - len(waiting)
+    if not waiting:
+        yield Step(done, done, float("nan"))
+    for count in each(do, waiting, workers=workers):
+        yield Step(done + count, len(runs), float("nan"))
+
+
+def _photographs(run: Run) -> tuple[Images, Images]:
+    """What a run trains on, and what it is measured on."""
+    train = _images(run.world, run.location, "train")
+    if not run.choosing:
+        return train, _images(run.world, run.location, "eval")
+    cut = len(train) - min(VALIDATION, len(train) // 4)
+    return Images(train.pixels[:cut], train.labels[:cut]), Images(train.pixels[cut:], train.labels[cut:])
+
+
+@lru_cache(maxsize=3)
+def _images(world: SavannaConfig, location: str, split: str) -> Images:
+    return SavannaWorld(world).images(location, "train" if split == "train" else "eval")
+
+
+@lru_cache(maxsize=1)
+def _backbone(path: Path, device: str) -> Backbone:
+    return Backbone.load(path).to(device)

@@ -1,0 +1,1 @@
+"""p-diff (Neural Network Diffusion): its ablations, measured on our world."""

@@ -1,0 +1,329 @@
+"""Every number that the app shows, without a user interface: settings in, results out, frame by frame."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..backbone import prepared
+from ..bundle import Bundle, blend
+from ..errors import UserError
+from ..folded import Folded
+from ..generator import AdapterGenerator
+from ..picture import load_picture
+from ..weightspace import Map, cosine
+from ..worlds.base import Images
+from .setting import IMAGES, Live, Result, Setting, Stage, Upload
+from .zero import Writer
+
+#: How many photographs are named at the first look: at the two chosen locations, and at each of the others.
+CHOSEN_FIRST, OTHERS_FIRST = 16, 24
+#: How many locations share one frame after the chosen ones.
+GROUP = 4
+#: Answers whose rows are kept.
+ANSWERS = 16
+#: Seeds whose adapters the map shows beside the one that was asked for.
+CLOUD = 8
+#: Copies of the classifier that wait for the next adapter.
+SPARE = 4
+
+
+class Studio:
+    """Answers settings from one bundle, for any number of threads at once; it holds nothing of its users."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._images: dict[str, Images] = {}
+        self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
+        self._lock = threading.RLock()
+        self._spare: list[Folded] = []
+        self._means: dict[str, Tensor] = {}
+        self._maps: dict[str, Map] = {}
+        self._kept: dict[Setting, tuple[Tensor, str]] = {}
+        #: Writes elsewhere than here, where that is worth it (see `studio.zero`); None: always here.
+        self.writer: Writer | None = None
+
+    @classmethod
+    def open(cls, folder: Path, device: str = "cpu") -> Studio:
+        """Open a bundle.
+
+        Raises:
+            UserError: as `Bundle.open`.
+        """
+        return cls(Bundle.open(folder, device))
+
+    @property
+    def device(self) -> str:
+        """Where it computes, in capitals."""
+        return self.bundle.device.type.upper()
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Names of all locations to choose from, seen ones first."""
+        return (*self.bundle.seen, *self.bundle.unseen)
+
+    def results(self, setting: Setting, wanted: Callable[[], bool] = lambda: True) -> Iterator[Result]:
+        """Write adapters for a setting and measure them, in growing frames.
+
+        Stop asking to stop the work; `wanted` is asked between the frames too, and ends the frames when it says no.
+
+        Raises:
+            UserError: as `check`, at the first frame.
+        """
+        began = time.perf_counter()
+        written = self._written(setting, wanted)
+        if written is None:
+            return
+        rows, note = written
+        self._remember(setting, written)
+        alike = tuple(cosine(rows, self.means(setting.regime)).mean(dim=0).tolist())
+        frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note, self.cloud(setting))
+        yield frame
+        plan = self._looks(setting)
+        with self.wearing(rows) as networks:
+            for place, looks in enumerate(plan, start=1):
+                live = dict(frame.live)
+                for name, count in looks:
+                    if not wanted():
+                        return
+                    live[name] = self._look(networks, name, count, live.get(name))
+                stage: Stage = "done" if place == len(plan) else "measuring"
+                frame = replace(frame, stage=stage, live=live, seconds=time.perf_counter() - began)
+                yield frame
+
+    def write(self, setting: Setting) -> Tensor:
+        """The raw rows `[N, D]` of a setting, on the CPU; sample i starts from the noise of seed + i.
+
+        Raises:
+            UserError: as `check`, or if a row is not finite.
+        """
+        return self.write_noting(setting)[0]
+
+    def write_noting(self, setting: Setting) -> tuple[Tensor, str]:
+        """As `write`, with a sentence on how it was done, or nothing."""
+        kept = self._kept.get(_as_written(setting))
+        if kept is not None:
+            return kept
+        written = self._written(setting, lambda: True)
+        if written is None:
+            raise RuntimeError("the sampler stopped although it was wanted")
+        return written
+
+    def cloud(self, setting: Setting) -> Tensor:
+        """The raw rows `[8, D]` of a setting's first seeds, for the map; nobody measures them."""
+        first, last = (end.expand(CLOUD, -1) for end in self.ends(setting))
+        options = {"weight": setting.weight, "steps": setting.steps, "seed": setting.seed}
+        return self.generator(setting).generate(first, other=last, **options).cpu()
+
+    def condition(self, setting: Setting) -> Tensor:
+        """The blended embedding `[E]` of a setting.
+
+        Raises:
+            UserError: as `check`.
+        """
+        return blend(*self.ends(setting), setting.weight)
+
+    def ends(self, setting: Setting) -> tuple[Tensor, Tensor]:
+        """The embeddings `[E]` of A and of B.
+
+        Raises:
+            UserError: as `check`.
+        """
+        self.check(setting)
+        return self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b)
+
+    def _written(self, setting: Setting, wanted: Callable[[], bool]) -> tuple[Tensor, str] | None:
+        """As `write`, with a sentence on how it was done; None if `wanted`, asked at every step, says no."""
+        ends, note = self.ends(setting), ""
+        rows: Tensor | None = None
+        if self.writer is not None:
+            made, note = self.writer(
+                torch.stack(ends).cpu().numpy(),
+                setting.weight,
+                setting.steps,
+                setting.samples,
+                setting.seed,
+                setting.regime,
+                setting.way,
+            )
+            rows = None if made is None else torch.from_numpy(made)
+        if rows is None:
+            rows = self._sampled(ends, setting, wanted)
+        if rows is None:
+            return None
+        if not bool(rows.isfinite().all()):
+            raise UserError("This sample is not usable (some of its weights are not finite); choose another seed.")
+        return rows, note
+
+    def _sampled(self, ends: tuple[Tensor, Tensor], setting: Setting, wanted: Callable[[], bool]) -> Tensor | None:
+        generator, (first, last) = self.generator(setting), (end.expand(setting.samples, -1) for end in ends)
+        estimates = generator.path(first, other=last, weight=setting.weight, steps=setting.steps, seed=setting.seed)
+        latents = next(estimates)
+        for later in estimates:
+            if not wanted():
+                return None
+            latents = later
+        return generator.decode(latents).cpu()
+
+    def _remember(self, setting: Setting, written: tuple[Tensor, str]) -> None:
+        """Keep rows and note of the newest answers for what follows, as the download; nothing of a visitor's own."""
+        if setting.upload_a or setting.upload_b:
+            return
+        with self._lock:
+            self._kept[_as_written(setting)] = written
+            while len(self._kept) > ANSWERS:
+                del self._kept[next(iter(self._kept))]
+
+    def check(self, setting: Setting) -> None:
+        """Refuse what this bundle cannot answer.
+
+        Raises:
+            UserError: if a location or the regime is not in it.
+        """
+        for name, upload in ((setting.a, setting.upload_a), (setting.b, setting.upload_b)):
+            if upload is None:
+                self.bundle.embedding(name)
+        if setting.regime not in self.bundle.regimes:
+            raise UserError(f"This bundle has no regime {setting.regime}; choose of: {', '.join(self.bundle.regimes)}.")
+
+    def upload(self, data: bytes, name: str = "your picture") -> Upload:
+        """Read a user's own background; nothing of the file but the pixels' middle square is kept.
+
+        Raises:
+            UserError: if it is not a usable picture.
+        """
+        picture = load_picture(data, size=256)
+        with self._lock:
+            embedding = self.bundle.condition(picture[None])
+        seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])
+        similar = cosine(embedding[None], seen)[0]
+        order = similar.argsort(descending=True)[:3].tolist()
+        nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
+        return Upload(name, embedding, picture, nearest)
+
+    def save(self, setting: Setting, folder: Path) -> Path:
+        """Write a setting's first adapter as a zipped PEFT folder into `folder`.
+
+        Raises:
+            UserError: as `write`, or if the disk is full.
+        """
+        from ..lora import save_peft
+
+        row = self.write(replace(setting, samples=1))[0]
+        (a, b), weight = setting.names, setting.weight
+        card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
+        card |= {"steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
+        card |= {"generator": self._fingerprint(setting), "world": "procedural savanna"}
+        name = f"adapter-{setting.a}-{setting.b}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
+        save_peft(self.bundle.backbone, row, folder / name, card=card)
+        return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
+
+    def warm(self, first: tuple[str, ...] = ()) -> None:
+        """Load the networks and render the photographs, those of `first` before the others."""
+        names = (*first, *(name for name in self.locations if name not in first))
+        self.bundle.backbone  # noqa: B018 - loads it
+        for name in names[: len(self.bundle.seen)]:
+            self.images(name, CHOSEN_FIRST)
+        for regime in (self.bundle.regime, *self.bundle.regimes):
+            self.means(regime), self.map(regime)
+            for way in ("ours", "paper"):
+                self.write(Setting(names[0], names[0], steps=1, regime=regime, way=way))
+        for name in names:
+            self.images(name, IMAGES[-1])
+        with self._lock:
+            self.bundle.condition  # noqa: B018 - loads it
+        importlib.import_module("wildpdiff.lora")
+
+    def images(self, location: str, count: int) -> Images:
+        """At least the first `count` photographs of a location's evaluation split; kept for the next call."""
+        with self._locks[location]:
+            kept = self._images.get(location)
+            if kept is None or len(kept) < count:
+                world = self.bundle.world
+                kept = self._images[location] = world.photograph(world.location(location), "eval", count)
+            return kept
+
+    def generator(self, setting: Setting) -> AdapterGenerator:
+        """The generator that a setting asks for."""
+        with self._lock:
+            return self.bundle.generator(setting.regime, way=setting.way)
+
+    def means(self, regime: str) -> Tensor:
+        """The mean fine-tuned row of each seen location in a regime, `[P, D]`."""
+        with self._lock:
+            if regime not in self._means:
+                self._means[regime] = self.bundle.means(regime)
+            return self._means[regime]
+
+    def map(self, regime: str) -> Map:
+        """The flat map of a regime, kept for the next call."""
+        with self._lock:
+            if regime not in self._maps:
+                self._maps[regime] = self.bundle.map(regime)
+            return self._maps[regime]
+
+    @contextmanager
+    def wearing(self, rows: Tensor) -> Iterator[list[Folded]]:
+        """A private network for each raw row `[N, D]`, with the row merged in; the copies serve again afterwards."""
+        with self._lock:
+            backbone = self.bundle.backbone
+        networks = [_taken(self._spare) or Folded(backbone) for _ in rows]
+        try:
+            for network, row in zip(networks, rows, strict=True):
+                network.wear(row.to(self.bundle.device))
+            yield networks
+        finally:
+            self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
+
+    def _fingerprint(self, setting: Setting) -> str:
+        return self.generator(setting).fingerprint
+
+    def _embedding(self, name: str, upload: Upload | None) -> Tensor:
+        return upload.embedding if upload else self.bundle.embedding(name)
+
+    def _looks(self, setting: Setting) -> list[list[tuple[str, int]]]:
+        """Which locations to measure in each frame, on how many images: A and B, the others, A and B again."""
+        first = min(CHOSEN_FIRST, setting.images)
+        others = [name for name in self.bundle.seen if name not in setting.chosen]
+        count = min(OTHERS_FIRST, setting.images)
+        groups = [[(name, count) for name in others[at : at + GROUP]] for at in range(0, len(others), GROUP)]
+        again = [[(name, more) for name in setting.chosen] for more in _more(first, setting.images)]
+        begin = [(name, first) for name in setting.chosen]
+        return [frame for frame in (begin, *groups, *again) if frame]
+
+    @torch.inference_mode()
+    def _look(self, networks: Sequence[Folded], name: str, count: int, before: Live | None) -> Live:
+        """Measure each merged network on the first `count` images of a location, going on from what is known."""
+        images, start = self.images(name, count), before.count if before else 0
+        pixels = prepared(images.pixels[start:count].to(self.bundle.device))
+        right = [int((network(pixels).argmax(dim=1).cpu() == images.labels[start:count]).sum()) for network in networks]
+        earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
+        total = max(start, count)
+        return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
+
+
+def _as_written(setting: Setting) -> Setting:
+    """The setting without what its rows do not depend on."""
+    return replace(setting, images=IMAGES[-1])
+
+
+def _more(first: int, most: int) -> list[int]:
+    """Counts of photographs from the first look to the last, in small bites."""
+    return [*range(first + CHOSEN_FIRST, most, CHOSEN_FIRST), most] if first < most else []
+
+
+def _taken(spare: list[Folded]) -> Folded | None:
+    """One of the spare networks; popping a list is safe between threads, asking for its length first is not."""
+    try:
+        return spare.pop()
+    except IndexError:
+        return None

@@ -1,0 +1,197 @@
+"""The atlas of the tab Play: where the written adapter lands among the fine-tuned ones, and how alike they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ..errors import UserError
+from ..plots.common import Figure
+from ..studio.layers import KINDS, layer_names, stages
+from ..studio.map import Journey, heat_figure, layer_figure, map_figure
+from ..studio.places import Places
+from ..studio.setting import Result, Setting
+from .chart import Chart, panel
+from .page import PRIVATE, Page, sentence, title
+
+VIEWS = (
+    ("umap", "UMAP", "UMAP keeps neighbours together, not distances: a midpoint need not lie midway, and the star's "
+     "place is approximate, between its nearest fine-tuned rows."),
+    ("pca", "PCA", "The two directions in which the fine-tuned rows spread most. Distances are those of a projection "
+     "to 128 numbers, right within about 6%; what the other directions hold is not seen."),
+    ("ruler", "A–B ruler", "Measured on all 65,580 numbers: how far along from A's mean row to B's an adapter lies, "
+     "and how far off that straight line. Averages of the two lie on the line, at the tick."),
+)  # fmt: skip
+VIEW_HTML = """
+<fieldset class="segments" data-control="view"><legend>Show as</legend><div class="choices"></div></fieldset>
+<p class="panel-hint atlas-note" aria-live="polite"></p>
+"""
+VIEW_JS = """
+const box = element.querySelector('.choices'), note = element.querySelector('.atlas-note');
+const show = (view) => {
+  const shown = props.views.find(([name]) => name === view) || props.views[0];
+  for (const input of box.querySelectorAll('input')) input.checked = input.value === shown[0];
+  note.textContent = shown[2];
+};
+box.replaceChildren(...props.views.map(([name, text]) => {
+  const label = document.createElement('label'), input = document.createElement('input'), span = document.createElement('span');
+  Object.assign(input, { type: 'radio', name: 'atlas-view', value: name });
+  input.addEventListener('change', () => { if (window.wpd && window.wpd.set) window.wpd.set({ view: name }); });
+  span.textContent = text;
+  label.append(input, span);
+  return label;
+}));
+const join = () => {
+  if (!window.wpd || !window.wpd.on) { setTimeout(join, 100); return; }
+  window.wpd.on('state', (state) => show(state.view));
+  show(window.wpd.state.view);
+  window.wpd.ready(() => {
+    const state = window.wpd.state;
+    if (Object.keys(props.first).some((key) => props.first[key] !== state[key])) trigger('open', state);
+  });
+};
+show();
+join();
+"""  # noqa: E501
+HEAT_HTML = """
+<div class="atlas-choices">
+ <fieldset class="segments"><legend>Compare</legend><div class="choices">
+  <label><input type="radio" name="atlas-kind" value="factors" checked><span>Factors</span></label>
+  <label><input type="radio" name="atlas-kind" value="products"><span>Products BA</span></label>
+ </div></fieldset>
+ <label class="atlas-layer">In <select id="atlas-layer"></select></label>
+</div>
+<p class="panel-hint atlas-note" role="status"></p>
+"""
+HEAT_JS = """
+const select = element.querySelector('select'), note = element.querySelector('.atlas-note');
+const radios = [...element.querySelectorAll('input[type=radio]')];
+const option = (value, text) => Object.assign(document.createElement('option'), { value, textContent: text });
+const groups = {};
+select.append(option('0', 'the whole adapter'));
+props.layers.forEach(([stage, text], at) => {
+  if (!groups[stage]) {
+    groups[stage] = Object.assign(document.createElement('optgroup'), { label: stage });
+    select.append(groups[stage]);
+  }
+  groups[stage].append(option(String(at + 1), text));
+});
+const tell = () => { note.textContent = props.problem || props.notes[radios.find((radio) => radio.checked).value]; };
+const choose = () => {
+  tell();
+  trigger('choose', { kind: radios.find((radio) => radio.checked).value, layer: Number(select.value) });
+};
+for (const control of [select, ...radios]) control.addEventListener('change', choose);
+document.addEventListener('chart-pick', (event) => {
+  if (!event.target.closest('#layers') || !element.isConnected) return;
+  select.value = String(event.detail.index + 1);
+  choose();
+});
+watch('problem', tell);
+tell();
+"""
+NOTES = {
+    "factors": "Factors: the numbers of the row as they are.",
+    "products": "Products: what each pair of factors multiplies to, the change of the convolution itself. Rows can "
+    "differ in factors and yet change the network alike.",
+}
+MAP_HINT = (
+    "Fine-tuned adapters by location; the star is the one just written, the small ones are what the next seeds would "
+    "give. Click a point to make its location B (with "
+    "Shift: A); drag to zoom in, double-click to zoom out."
+)
+LAYERS_HINT = (
+    "Mean cosine between different locations in each adapted layer, from the stem up; click on a layer to see its heat "
+    "map above."
+)
+
+
+@dataclass
+class Atlas:
+    """The cards of map and heat map; `trail` is what they keep of a visitor."""
+
+    page: Page
+
+    def build(self) -> None:
+        """Lay out the cards and connect their choices; call inside the tab."""
+        bundle = self.page.studio.bundle
+        self.places, self._count = Places(self.page.studio), len(layer_names(bundle.backbone.layout))
+        self.first = Setting(bundle.seen[0], bundle.seen[min(1, len(bundle.seen) - 1)], regime=bundle.regime)
+        self.trail = gr.State(Journey(self.first))
+        self._blank = self._figures(Journey(self.first))
+        with gr.Row(elem_id="atlas"):
+            with gr.Column(min_width=300, elem_classes="card"):
+                self._lay_map()
+            with gr.Column(min_width=300, elem_classes="card"):
+                self._lay_heat()
+        with gr.Column(elem_classes="card"):
+            title("Layer by layer", LAYERS_HINT)
+            self.layers = Chart(self._blank["layers"], elem_id="layers")
+        quick: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "queue": False}
+        outputs = [self.map, self.heat, self.layers, self.trail]
+        self.view.open(self.open, [self.page.uploads, self.trail], outputs, **quick)
+        self.choices.choose(self.compare, [self.trail], [self.heat, self.layers, self.choices], **quick)
+
+    def frame(self, setting: Setting, result: Result, trail: Journey) -> dict[str, Figure]:
+        """Figures for adapters that were just written, by the chart's name; the trail keeps what it needs of them.
+
+        Raises:
+            UserError: if the bundle's zoo of the setting's regime is damaged.
+        """
+        terrain = self.places.terrain(setting.regime)
+        cloud = () if result.cloud is None else terrain.spots(result.cloud)
+        trail.go(setting, terrain.spots(result.rows), terrain.likeness(result.rows), cloud)
+        return self._figures(trail)
+
+    def open(self, uploads: dict[str, Any], trail: Journey, event: gr.EventData) -> list[Any]:
+        """Figures for a setting that was opened by a link, before anything is written for it."""
+        try:
+            setting = Setting.of(event._data, uploads)
+            self.places.terrain(setting.regime)
+            trail.go(setting)
+            return [*self._figures(trail).values(), trail]
+        except Exception as error:
+            sentence(error)
+            return [gr.skip()] * 4
+
+    def compare(self, trail: Journey, event: gr.EventData) -> list[Any]:
+        """Compare by other numbers or in another layer: new figures, and a sentence if that failed."""
+        try:
+            trail.kind, trail.layer = chosen(event._data, self._count)
+            terrain = self.places.terrain(trail.setting.regime)
+            return [heat_figure(terrain, trail), layer_figure(terrain, trail), gr.update(problem="")]
+        except Exception as error:
+            return [gr.skip(), gr.skip(), gr.update(problem=sentence(error))]
+
+    def _lay_map(self) -> None:
+        first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
+        title("Where the weights land", MAP_HINT)
+        self.view = panel(VIEW_HTML, VIEW_JS, elem_id="view", views=[list(view) for view in VIEWS], first=first)
+        self.map = Chart(self._blank["map"], elem_id="map")
+
+    def _lay_heat(self) -> None:
+        layout = self.page.studio.bundle.backbone.layout
+        named = [list(pair) for pair in zip(stages(layout), layer_names(layout), strict=True)]
+        title("How alike the weights are", "Cosine similarity of the locations' mean rows and of the one just written.")
+        self.choices = panel(HEAT_HTML, HEAT_JS, elem_id="alike", layers=named, notes=NOTES, problem="")
+        self.heat = Chart(self._blank["heat"], elem_id="heat")
+
+    def _figures(self, trail: Journey) -> dict[str, Figure]:
+        terrain = self.places.terrain(trail.setting.regime)
+        drawers = {"map": map_figure, "heat": heat_figure, "layers": layer_figure}
+        return {name: draw(terrain, trail) for name, draw in drawers.items()}
+
+
+def chosen(data: Mapping[str, Any], layers: int) -> tuple[str, int]:
+    """What the browser chose to compare: a kind, and 0 for the whole adapter or the number of a layer.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    kind, layer = data.get("kind"), data.get("layer")
+    if kind not in KINDS or not isinstance(layer, int) or not 0 <= layer <= layers:
+        raise UserError(f"Compare factors or products, of the whole adapter or of one of its {layers} layers.")
+    return str(kind), layer
