@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from test_parameters import here
+from test_table7 import here
 from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row

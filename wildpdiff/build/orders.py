@@ -22,8 +22,8 @@ from ..worlds.savanna.world import SavannaWorld
 from .grow import Job, grow, photographs, save_row
 from .grow_together import grow_together
 from .jobs import checked_regime, location_jobs, start_file, write_starts
-from .workers import each
 from .recipes import Recipe
+from .workers import each
 
 
 @dataclass(frozen=True)

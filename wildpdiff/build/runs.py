@@ -19,8 +19,8 @@ from ..loop import Step
 from ..worlds.savanna.world import SavannaConfig, SavannaWorld
 from .grow import mixed, start_row
 from .jobs import REGIMES, start_file
-from .workers import each
 from .recipes import Recipe
+from .workers import each
 
 
 @dataclass(frozen=True)

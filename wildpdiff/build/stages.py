@@ -19,21 +19,21 @@ from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
 from ..loop import Step
+from ..measure.by_location import crossed_conditions, evaluate_locations
+from ..measure.fidelity import fidelity_over
 from ..picture import packed
 from ..pretrain import pretrain
 from ..weightspace import Map
 from ..worlds.savanna.caption import Pairs
 from ..worlds.savanna.location import draw_location
 from ..worlds.savanna.world import SPECIES, SavannaWorld
-from ..measure.fidelity import fidelity_over
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .grow import photographs
 from .jobs import REGIMES
-from .workers import each
+from .orders import starts
 from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
-from ..measure.by_location import crossed_conditions, evaluate_locations
-from .orders import starts
+from .workers import each
 
 BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
 
