@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageCms
 
 from wildpdiff.errors import UserError
-from wildpdiff.picture import GREY, MAX_BYTES, load_picture, picture_of
+from wildpdiff.picture import GREY, MAX_BYTES, load_picture, packed, picture_of, unpacked
 
 RED = (200, 30, 40)
 
@@ -205,3 +205,13 @@ def test_a_pillow_image_is_converted_whole_and_left_unchanged() -> None:
     assert picture_of(image).shape == (3, 20, 40)
     assert picture_of(image, size=10)[:, 5, 5].tolist() == list(RED)
     assert image.mode == "RGBA" and image.size == (40, 20)
+
+
+def test_a_packed_picture_comes_back_as_it_was_and_of_less_quality_nearly_so_in_a_quarter_of_the_bytes() -> None:
+    rng = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 16, generator=rng), (96, 128), mode="bicubic")[0]
+    picture = (smooth.clamp(0, 1) * 255 + torch.randn(3, 96, 128, generator=rng) * 3).clamp(0, 255).to(torch.uint8)
+    whole, less = packed(picture), packed(picture, quality=95)
+    assert torch.equal(unpacked(whole), picture)
+    assert len(less) < len(whole) / 4
+    assert (unpacked(less).float() - picture.float()).abs().mean() < 4

@@ -161,7 +161,10 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     stacked = torch.stack(views)
     mean = torch.nn.functional.normalize(stacked.mean(dim=1), dim=1)
     save_tensors(path, {"mean": mean, "views": stacked}, {"condition": condition.name})
-    save_tensors(out / "pictures.safetensors", dict(zip(names, map(packed, pictures), strict=True)))
+    save_tensors(
+        out / "pictures.safetensors",
+        {name: packed(picture, quality=95) for name, picture in zip(names, pictures, strict=True)},
+    )
     yield Step(len(names), len(names), float("nan"))
 
 
