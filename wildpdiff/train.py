@@ -30,13 +30,13 @@ class GeneratorRecipe:
     """How long and how fast `train_generator` trains.
 
     `vae_*` concern an autoencoder alone, `mean_*` the mean that a `ResidualDenoiser` has. With the defaults, on 400
-    rows of 65,580 numbers and one CPU core, it takes about 5 minutes.
+    rows of 65,580 numbers and one CPU core, it takes about 6 minutes.
     """
 
     vae_steps: int = 400
     vae_batch: int = 32
     vae_learning_rate: float = 1e-3
-    denoiser_steps: int = 12_000
+    denoiser_steps: int = 20_000
     denoiser_batch: int = 64
     denoiser_learning_rate: float = 1.5e-3
     ema: float = 0.999

@@ -76,6 +76,7 @@ def curves_of(task: Task) -> Curves:
 def connect_regime(task: Task) -> None:
     """Train the curves between the locations' mean rows, unless they are there."""
     path, recipe = curves_file(task.work, task.regime), task.recipe
+    bending = recipe.connect_apart if task.regime == "L" else recipe.connect
     if path.exists():
         return
     backbone = Backbone.load(task.out / "backbone.safetensors").to(task.device)
@@ -85,7 +86,7 @@ def connect_regime(task: Task) -> None:
     images = [mixed(world, ((name, 1.0),), "train") for name in recipe.seen]
     checkpoint = path.with_suffix(".part")
     *_, (_, hubs) = connect(
-        backbone, anchors, images, training_pairs(recipe.seen), recipe.connect, seed=recipe.seed, checkpoint=checkpoint
+        backbone, anchors, images, training_pairs(recipe.seen), bending, seed=recipe.seed, checkpoint=checkpoint
     )
     save_tensors(path, {"anchors": anchors, "hubs": hubs}, {"layout": backbone.layout.fingerprint})
     checkpoint.unlink(missing_ok=True)

@@ -19,7 +19,8 @@ class Recipe:
 
     `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
     all seen locations together, a baseline. `runs` independent fine-tunings by `run` a location and regime are the zoo;
-    the generator never sees the last `held_out_runs` of them. `connect` bends the curves between locations. `finetune`
+    the generator never sees the last `held_out_runs` of them. `connect` bends the curves between locations, and
+    `connect_apart` those of regime L, whose ends have no direction in common and need longer. `finetune`
     is one long run, as the paper has it, for zoos by saving interval; `alone_interval` is the interval of the
     unconditional generator's rows, `alone_components` its codec's directions; at intervals of 100 and more there are
     `long_rows` rows. `plain` trains the paper's denoiser. `samples` adapters a location measure the bundle.
@@ -42,6 +43,9 @@ class Recipe:
     runs: int = 6
     held_out_runs: int = 2
     connect: ConnectRecipe = field(default_factory=ConnectRecipe)
+    connect_apart: ConnectRecipe = field(
+        default_factory=lambda: ConnectRecipe(steps=1600, batch_size=64, learning_rate=3e-3, decay=1.1)
+    )
     components: int = 64
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     plain: GeneratorRecipe = PLAIN
@@ -73,6 +77,7 @@ SMOKE = Recipe(
     runs=3,
     held_out_runs=1,
     connect=ConnectRecipe(steps=3, batch_size=4),
+    connect_apart=ConnectRecipe(steps=4, batch_size=4),
     components=16,
     generator=GeneratorRecipe(mean_steps=5, denoiser_steps=10, denoiser_batch=4),
     plain=GeneratorRecipe(denoiser_steps=10, denoiser_batch=4),
