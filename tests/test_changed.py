@@ -21,7 +21,8 @@ from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, predictions, wilson
 from wildpdiff.studio import changed as flips_module
 from wildpdiff.studio.changed import DRAWN, KEPT, SIZE, Change, Flip, Flips, flips
-from wildpdiff.studio.setting import Setting, Upload
+from wildpdiff.studio.pictures import Upload
+from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.changed import Changed, class_words, view, wanted
 from wildpdiff.ui.page import WRONG, Page
@@ -173,10 +174,9 @@ def test_the_page_is_told_what_it_shows_in_plain_json() -> None:
 def test_one_location_twice_is_compared_once_and_an_own_picture_never() -> None:
     twice = Setting.of(STATE | {"b": "R10"})
     assert view(twice, [])["waiting"] == ["R10"]
-    upload = Upload("mine", torch.zeros(1), torch.zeros(3, 4, 4, dtype=torch.uint8), ())
-    own = Setting.of(STATE | {"b": "own"}, {"b": upload})
+    own = Setting.of(STATE | {"b": "own-1"})
     assert view(own, [])["waiting"] == ["R10"]
-    assert view(own, [])["setting"]["b"] == "own"
+    assert view(own, [])["setting"]["b"] == "own-1"
 
 
 NOTHING = ("R10", "Z99:1", "R10:100", "R10:-1", "R10:²", "R10:1:2", "R10:" + "9" * 5000)
@@ -207,7 +207,7 @@ def test_classes_read_as_words() -> None:
 @pytest.fixture(scope="module")
 def part(studio: Studio, compared: Flips) -> Changed:
     with gr.Blocks():
-        part = Changed(Page(studio, gr.HTML(), gr.State({})))
+        part = Changed(Page(studio, gr.HTML(), gr.State("")))
         part.build()
     part.flips = compared
     return part
@@ -219,7 +219,7 @@ def frames(texts: Iterator[str]) -> list[dict]:
 
 
 def test_the_panel_is_filled_location_by_location(part: Changed) -> None:
-    first, last = frames(part.compare(STATE, {}, REQUEST))
+    first, last = frames(part.compare(STATE, REQUEST))
     assert [place["name"] for place in first["places"]] == ["R10"] and first["waiting"] == ["D03"]
     assert [place["name"] for place in last["places"]] == ["R10", "D03"] and last["waiting"] == []
 
@@ -228,18 +228,19 @@ def test_a_setting_of_two_own_pictures_is_told_without_photographs(
     part: Changed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = Upload("mine", torch.zeros(16), torch.zeros(3, 4, 4, dtype=torch.uint8), ())
+    mine = part.page.studio.pictures.add(REQUEST.session_hash, upload)
     monkeypatch.setattr(part.flips, "row", lambda setting: torch.zeros(1))
-    [told] = frames(part.compare(STATE | {"a": "own", "b": "own"}, {"a": upload, "b": upload}, REQUEST))
+    [told] = frames(part.compare(STATE | {"a": mine, "b": mine}, REQUEST))
     assert told["places"] == told["waiting"] == []
 
 
 def test_a_bad_wish_is_one_sentence_and_anything_else_is_noted(
     part: Changed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [told] = frames(part.compare(STATE | {"t": 7}, {}, REQUEST))
+    [told] = frames(part.compare(STATE | {"t": 7}, REQUEST))
     assert told == {"problem": "The blend weight must lie in 0..1 (0 is A, 1 is B), not 7."}
     monkeypatch.setattr(part.flips, "row", lambda setting: 1 / 0)
-    assert frames(part.compare(STATE, {}, REQUEST)) == [{"problem": WRONG}]
+    assert frames(part.compare(STATE, REQUEST)) == [{"problem": WRONG}]
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -253,12 +254,12 @@ def test_pictures_come_a_few_at_a_time(part: Changed) -> None:
 
 
 def test_comparing_and_drawing_end_when_the_session_wants_another_adapter(part: Changed) -> None:
-    wishes, other = part.page.wishes, SimpleNamespace(session_hash="another")
-    wishes.note({"stamp": 5.0}, REQUEST)
-    comparing = part.compare(STATE | {"stamp": 5.0}, {}, REQUEST)
+    wishes = part.page.wishes
+    wishes.begin(REQUEST.session_hash, 5.0)
+    comparing = part.compare(STATE | {"stamp": 5.0}, REQUEST)
     drawing = part.draw(gr.EventData(None, {"keys": [f"R10:{index}" for index in range(9)]}), REQUEST)
     assert next(comparing) and next(drawing)
-    wishes.note({"stamp": 9.0}, other)  # type: ignore[arg-type]
+    wishes.begin("another", 9.0)
     assert next(drawing)
-    wishes.note({"stamp": 9.0}, REQUEST)
+    wishes.begin(REQUEST.session_hash, 9.0)
     assert list(comparing) == list(drawing) == []

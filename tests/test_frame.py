@@ -11,11 +11,12 @@ import torch
 from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio.pictures import Pictures
+from wildpdiff.studio.sessions import MOST, Newest
 from wildpdiff.studio.setting import Result, Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.frame import Frame, header, wish_panel
 from wildpdiff.ui.page import WRONG, Page
-from wildpdiff.ui.sessions import Wishes
 
 REQUEST: Any = SimpleNamespace(session_hash="one")
 OTHER: Any = SimpleNamespace(session_hash="two")
@@ -33,12 +34,12 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 def frame_of(studio: Any) -> Frame:
     with gr.Blocks():
-        return Frame(Page(studio, wish_panel(), gr.State({})))
+        return Frame(Page(studio, wish_panel(), gr.State("")))
 
 
 def told(frame: Frame, wish: dict = WISH) -> list[dict[str, Any]]:
     """All frames of an answer, as the browser reads them."""
-    return [json.loads(text) for text, _, _ in frame.run(wish, {}, [], REQUEST)]
+    return [json.loads(text) for text, _, _ in frame.run(wish, [], REQUEST)]
 
 
 def test_a_run_ends_done_and_names_the_wish_that_it_answers(studio: Studio) -> None:
@@ -57,7 +58,7 @@ def test_a_bad_wish_fails_in_one_sentence(studio: Studio, change: dict, word: st
 
 def test_a_fault_of_the_program_gives_a_plain_sentence_without_a_trace() -> None:
     class Broken:
-        bundle = SimpleNamespace(seen=())
+        bundle, pictures = SimpleNamespace(seen=()), Pictures()
 
         def results(self, *_: object) -> Iterator[Any]:
             raise RuntimeError("/secret/path")
@@ -68,18 +69,18 @@ def test_a_fault_of_the_program_gives_a_plain_sentence_without_a_trace() -> None
 
 def test_a_running_answer_ends_when_its_session_wishes_for_something_else(studio: Studio) -> None:
     frame = frame_of(studio)
-    running = frame.run(WISH, {}, [], REQUEST)
+    running = frame.run(WISH, [], REQUEST)
     next(running)
-    frame.page.wishes.note(WISH | {"stamp": 9}, OTHER)
+    frame.note(WISH | {"stamp": 9}, OTHER)
     next(running)
-    frame.page.wishes.note(WISH | {"stamp": 9}, REQUEST)
+    frame.note(WISH | {"stamp": 9}, REQUEST)
     assert list(running) == []
 
 
 class Slow:
     """A studio whose frames come at given seconds; every session's numbers are empty."""
 
-    bundle = SimpleNamespace(seen=())
+    bundle, pictures = SimpleNamespace(seen=()), Pictures()
 
     def __init__(self, *seconds: float) -> None:
         self.seconds = seconds
@@ -107,36 +108,44 @@ def test_the_figures_come_once_and_after_the_numbers_of_a_and_b() -> None:
     frame = frame_of(Slow(0.1, 0.2, 0.5, 0.9, 1.3))
     frame.drawn = lambda setting, result, trail: trail.append(result.seconds) or {"map": {"at": result.seconds}}
     trail: list[float] = []
-    figures = [figures for _, figures, _ in frame.run(WISH, {}, trail, REQUEST)]
+    figures = [figures for _, figures, _ in frame.run(WISH, trail, REQUEST)]
     assert [isinstance(figure, str) for figure in figures] == [False, True, False, False]
     assert json.loads(figures[1]) == {"map": {"at": 0.5}} and trail == [0.5]
 
 
 def test_an_answer_is_not_overtaken_by_its_own_wish_or_an_older_one() -> None:
-    wishes = Wishes()
-    wishes.note({"stamp": 10.0}, REQUEST)
-    assert not wishes.overtaken(10.0, REQUEST) and wishes.overtaken(9.0, REQUEST)
-    wishes.note({"stamp": 8.0}, REQUEST)
-    assert not wishes.overtaken(10.0, REQUEST)
-    assert not wishes.overtaken(1.0, OTHER)
+    wishes = Newest()
+    wishes.begin("one", 10.0)
+    assert not wishes.over("one", 10.0) and wishes.over("one", 9.0)
+    assert wishes.begin("one", 8.0) == 10.0
+    assert not wishes.over("one", 10.0)
+    assert not wishes.over("two", 1.0)
 
 
-def test_wishes_of_very_many_sessions_are_forgotten() -> None:
-    wishes = Wishes()
-    for index in range(1500):
-        wishes.note({"stamp": 1.0}, SimpleNamespace(session_hash=str(index)))  # type: ignore[arg-type]
-    assert len(wishes.newest) == 1000 and "1499" in wishes.newest
+def test_a_new_run_ends_the_sessions_earlier_ones_and_nobody_elses() -> None:
+    runs = Newest()
+    first, other = runs.begin("one"), runs.begin("two")
+    assert not runs.over("one", first)
+    second = runs.begin("one")
+    assert runs.over("one", first) and not runs.over("one", second) and not runs.over("two", other)
 
 
-def test_a_hostile_wish_is_noted_without_harm() -> None:
-    wishes = Wishes()
+def test_runs_of_very_many_sessions_are_forgotten() -> None:
+    runs = Newest()
+    for index in range(MOST + 500):
+        runs.begin(str(index), 1.0)
+    assert len(runs.newest) == MOST and str(MOST + 499) in runs.newest and not runs.over("0", 1.0)
+
+
+def test_a_hostile_wish_is_noted_without_harm(studio: Studio) -> None:
+    frame = frame_of(studio)
     for wish in (None, [], "x", {"stamp": "soon"}, {"stamp": None}):
-        wishes.note(wish, REQUEST)  # type: ignore[arg-type]
-    assert wishes.newest == {"one": 0.0}
+        frame.note(wish, REQUEST)  # type: ignore[arg-type]
+    assert frame.page.wishes.newest == {"one": 0.0}
 
 
 def test_one_click_finds_a_zip_behind_the_button_and_nothing_is_left(studio: Studio, tmp_path: Any) -> None:
-    offered = frame_of(studio).offer(WISH, {})
+    offered = frame_of(studio).offer(WISH, REQUEST)
     button = next(offered)
     path = button.value["path"] if isinstance(button.value, dict) else button.value
     assert str(path).endswith(".zip")

@@ -255,17 +255,6 @@ def test_each_adapter_is_scored_once_and_the_present_one_first(studio: Studio) -
     assert names(Setting("R10", "R10", 0.3, steps=1))[:2] == ["A and B (R10)", "pretrained"]
 
 
-def test_a_new_turn_ends_the_sessions_earlier_ones_and_nobody_elses() -> None:
-    turns = trial.Turns()
-    first, other = turns.begin("one"), turns.begin("two")
-    assert not turns.over("one", first)
-    second = turns.begin("one")
-    assert turns.over("one", first) and not turns.over("one", second) and not turns.over("two", other)
-    for session in range(2_000):
-        turns.begin(str(session))
-    assert len(turns.newest) <= 1_000 and not turns.over("one", second)
-
-
 def request(session: str = "one") -> Any:
     return SimpleNamespace(session_hash=session)
 
@@ -312,11 +301,12 @@ def test_a_wrong_place_leaves_the_results_and_says_why(studio: Studio) -> None:
 
 def test_a_place_can_be_taken_as_a_background_of_ones_own(studio: Studio) -> None:
     invent, place = Invent(Page(studio, None, None)), surprise(WORLD, 4)  # type: ignore[arg-type]
-    shown, uploads = invent.used("b", values_of(place), {})
-    made = uploads["b"]
+    shown, session = invent.used("b", values_of(place), request())
+    made = studio.pictures.of(shown["used"]["place"]["name"])
+    assert session == request().session_hash
     assert shown["used"]["side"] == "b" and made.picture.shape == (3, 320, 320)
     assert torch.equal(made.embedding, studio.bundle.condition(invention.backgrounds(studio.bundle.world, place)))
-    assert studio.write(Setting("R10", "own", 1.0, steps=1, upload_b=made)).isfinite().all()
+    assert studio.write(Setting("R10", shown["used"]["place"]["name"], 1.0, steps=1)).isfinite().all()
 
 
 @pytest.fixture
@@ -346,7 +336,7 @@ def zipped(count: int) -> bytes:
 def test_a_zip_is_read_scored_and_gone_from_disk(studio: Studio, folder: Path) -> None:
     part = OwnPhotos(Page(studio, None, None))  # type: ignore[arg-type]
     wish = {"a": "R10", "b": "R12", "t": 0.5, "steps": 1}
-    frames = list(part.read(None, wish, {}, sent(folder, zipped(6)), request()))
+    frames = list(part.read(None, wish, sent(folder, zipped(6)), request()))
     assert list(folder.rglob("*")) == []
     images, said = frames[1][0], frames[1][1]
     assert len(images) == 6 and said["read"] == "6 photographs were read."
@@ -358,7 +348,7 @@ def test_a_zip_is_read_scored_and_gone_from_disk(studio: Studio, folder: Path) -
 
 def test_a_bad_zip_is_gone_from_disk_too_and_changes_only_the_sentence(studio: Studio, folder: Path) -> None:
     part = OwnPhotos(Page(studio, None, None))  # type: ignore[arg-type]
-    (frame,) = part.read(None, None, {}, sent(folder, b"no zip"), request())
+    (frame,) = part.read(None, None, sent(folder, b"no zip"), request())
     assert frame[1]["stage"] == "failed" and "not a zip" in frame[1]["read"]
     assert list(folder.rglob("*")) == []
 

@@ -293,7 +293,7 @@ def test_the_glossary_explains_fifteen_to_twenty_two_words_once_each() -> None:
 
 def test_the_tab_and_the_tour_can_be_laid_out_for_any_bundle(bare: Bundle) -> None:
     with gr.Blocks(analytics_enabled=False) as blocks:
-        page = Page(Studio(bare), gr.HTML(), gr.State({}))
+        page = Page(Studio(bare), gr.HTML(), gr.State(""))
         learn.Tour(page).build()
         learn.Learn(page).build()
     shown = " ".join(str(block.value) for block in blocks.blocks.values() if isinstance(block, gr.HTML))

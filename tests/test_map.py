@@ -15,12 +15,13 @@ from wildpdiff.similarity import compare, convolutions
 from wildpdiff.studio.layers import Factors, between, cosines, layer_names, stages
 from wildpdiff.studio.map import TRAIL, Journey, heat_figure, layer_figure, map_figure
 from wildpdiff.studio.places import KEPT, Places, Plane, Terrain
-from wildpdiff.studio.setting import Result, Setting, Upload
+from wildpdiff.studio.setting import Result, Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.chart import panel
 from wildpdiff.ui.map import Atlas, chosen
 from wildpdiff.ui.page import Page
 from wildpdiff.weightspace import project
+REQUEST = SimpleNamespace(session_hash="one")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def terrain(studio: Studio) -> Terrain:
 @pytest.fixture(scope="module")
 def atlas(studio: Studio) -> Atlas:
     with gr.Blocks() as blocks:
-        made = Atlas(Page(studio, panel("<div></div>", ""), gr.State({})))
+        made = Atlas(Page(studio, panel("<div></div>", ""), gr.State("")))
         made.build()
     made.blocks = blocks  # type: ignore[attr-defined]
     return made
@@ -196,11 +197,12 @@ def test_the_map_shows_stars_and_trail_in_every_view(terrain: Terrain) -> None:
     [
         (Setting("R10", "R10"), "A and B are the same location"),
         (Setting("R10", "D03"), "fine-tuned for D03"),
-        (Setting("own", "R10", upload_a=Upload("your picture", torch.zeros(1), torch.zeros(1), ())), "your picture"),
+        (Setting("own-1", "R10"), "your picture"),
     ],
 )
 def test_where_there_is_no_line_the_ruler_says_so(terrain: Terrain, setting: Setting, said: str) -> None:
-    made = map_figure(terrain, Journey(setting))["views"]
+    names = ("your picture", "R10") if setting.own else None
+    made = map_figure(terrain, Journey(setting, names=names))["views"]
     assert said in made["ruler"]["summary"] and made["ruler"]["data"] == []
     assert not [trace for trace in made["umap"]["data"] if trace["name"] == "A to B"]
 
@@ -277,9 +279,9 @@ def test_a_choice_is_a_kind_and_a_layer() -> None:
 
 def test_a_setting_opened_by_a_link_is_drawn_before_anything_is_written(atlas: Atlas) -> None:
     journey = Journey(Setting("R10", "R12"))
-    figures = atlas.open({}, journey, picked({"a": "Q08", "b": "S12", "t": 0.5, "m": "M"}))
+    figures = atlas.open(journey, picked({"a": "Q08", "b": "S12", "t": 0.5, "m": "M"}), REQUEST)
     assert "from Q08 to S12" in figures[0]["views"]["ruler"]["summary"] and journey.setting.regime == "M"
-    assert atlas.open({}, journey, picked({"a": "Q08", "m": "Z"})) == [gr.skip()] * 4
+    assert atlas.open(journey, picked({"a": "Q08", "m": "Z"}), REQUEST) == [gr.skip()] * 4
     assert journey.setting.regime == "M"
 
 

@@ -23,7 +23,6 @@ from wildpdiff.plots.probe import FLOOR, Curve, Dot, Stop, novelty_dots, weaker_
 from wildpdiff.studio.probe import (
     TABLE,
     Run,
-    Sessions,
     compared,
     curves_of,
     dots_of,
@@ -68,7 +67,7 @@ def part(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
     monkeypatch.setattr(probe_module, "TICK", -1.0)
     monkeypatch.setattr(probe_module, "FRAME", -1.0)
     with gr.Blocks():
-        made = Probe(Page(studio, gr.HTML(), gr.State({})))
+        made = Probe(Page(studio, gr.HTML(), gr.State("")))
         made.build()
     yield made
 
@@ -120,7 +119,7 @@ def test_an_event_with_anything_else_is_answered_with_a_sentence(part: Probe, da
     strange = SimpleNamespace(_data=data)
     assert not part.price(strange)["price"]["ok"]
     assert progress(next(part.run(strange, REQUEST)))["state"] == "failed"
-    assert "problem" in part.show_code({}, strange)
+    assert "problem" in part.show_code(strange, REQUEST)
 
 
 def test_a_run_grows_and_ends_with_every_record_and_its_figures(part: Probe, gathered: Gathered) -> None:
@@ -197,19 +196,6 @@ def test_an_error_of_ours_is_one_sentence_without_details(part: Probe, monkeypat
     monkeypatch.setattr(probe_module, "run", broken)
     *_, last = part.run(event(sweep=SPEC), REQUEST)
     assert progress(last)["state"] == "failed" and "secret" not in progress(last)["text"]
-
-
-def test_a_visitors_stop_ends_only_her_own_run() -> None:
-    sessions = Sessions()
-    one, other = sessions.begin("a"), sessions.begin("b")
-    sessions.halt("a")
-    sessions.halt("stranger")
-    assert not sessions.wanted("a", one) and sessions.wanted("b", other)
-    again = sessions.begin("a")
-    assert sessions.wanted("a", again) and not sessions.wanted("a", one)
-    for number in range(1200):
-        sessions.begin(f"visitor {number}")
-    assert len(sessions.newest) == 1000
 
 
 def test_two_runs_are_pinned_and_the_oldest_goes(part: Probe, gathered: Gathered) -> None:
@@ -337,7 +323,7 @@ def test_the_python_of_a_picture_of_ones_own_reads_it_from_a_file(
     Image.linear_gradient("L").resize((90, 70)).convert("RGB").save(stream, "PNG")
     monkeypatch.chdir(tmp_path)
     Path("your-picture-b.jpg").write_bytes(stream.getvalue())
-    setting = replace(SETTING, b="own", upload_b=studio.upload(stream.getvalue()))
+    setting = replace(SETTING, b=studio.pictures.add("me", studio.upload(stream.getvalue())))
     names, printed = ran(python_of(setting), tiny_bundle)
     assert torch.allclose(names["rows"], studio.write(setting), atol=1e-6)
     assert [line.split()[0] for line in printed.splitlines()] == ["R10"]
@@ -368,10 +354,10 @@ def test_the_command_lines_are_ones_that_the_program_knows(
 
 def test_the_code_of_a_state_is_shown_with_its_stamp(part: Probe) -> None:
     state = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 4, "n": 2, "steps": 2, "images": 4}
-    shown = part.show_code({}, event(state=state, stamp=9))
+    shown = part.show_code(event(state=state, stamp=9), REQUEST)
     folder = folder_of(part.page.studio.bundle.folder)
     assert shown == {"stamp": 9, "python": python_of(SETTING, folder), "command": command_of(SETTING)}
-    assert "no picture of your own" in part.show_code({}, event(state=state | {"a": "own"}, stamp=9))["problem"]
+    assert "picture of your own is not here" in part.show_code(event(state=state | {"a": "own"}, stamp=9), REQUEST)["problem"]
 
 
 def test_no_folder_of_the_server_stands_in_the_code() -> None:
@@ -381,7 +367,7 @@ def test_no_folder_of_the_server_stands_in_the_code() -> None:
 
 def test_every_listener_of_the_tab_is_private(studio: Studio) -> None:
     with gr.Blocks() as blocks:
-        Probe(Page(studio, gr.HTML(), gr.State({}))).build()
+        Probe(Page(studio, gr.HTML(), gr.State(""))).build()
     listeners: list[Any] = list(blocks.fns.values())
     assert len(listeners) == 6
     assert {listener.api_visibility for listener in listeners} == {"private"}

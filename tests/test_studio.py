@@ -144,7 +144,6 @@ def test_sample_i_is_the_adapter_of_seed_plus_i(studio: Studio) -> None:
         ({"seed": float("inf")}, "whole number"),
         ({"images": 0}, "photographs"),
         ({"images": 101}, "photographs"),
-        ({"a": "own"}, "picture of your own"),
     ],
 )
 def test_a_state_out_of_range_is_refused_in_one_sentence(change: dict, word: str) -> None:
@@ -171,7 +170,7 @@ def test_an_unknown_location_is_refused_in_one_sentence(studio: Studio, change: 
 
 def test_an_upload_takes_a_locations_place_and_is_not_measured(studio: Studio) -> None:
     upload = studio.upload(png())
-    result = last(studio, Setting.of(STATE | {"a": "own", "t": 0.0}, {"a": upload}))
+    result = last(studio, Setting.of(STATE | {"a": studio.pictures.add("me", upload), "t": 0.0}))
     assert set(result.live) == set(studio.bundle.seen)
     expected = studio.bundle.generator("H").generate(upload.embedding[None], steps=2, seed=3)
     assert torch.allclose(result.rows, expected, atol=1e-6)
@@ -243,8 +242,14 @@ def test_what_follows_an_answer_takes_its_rows_and_only_the_newest_answers_are_k
     assert again is not first and torch.equal(again, first)
 
 
-def test_nothing_of_an_own_picture_is_kept_with_the_answers(studio: Studio) -> None:
-    own = replace(SETTING, a="own", upload_a=studio.upload(png()))
-    rows = next(studio.results(own)).rows
-    again = studio.write(own)
-    assert again is not rows and torch.equal(again, rows)
+def test_what_was_written_for_a_picture_is_measured_not_written_again_and_forgotten_with_it(studio: Studio) -> None:
+    name = studio.pictures.add("me", studio.upload(png()))
+    alone, blended = (replace(SETTING, a=name, b=other, weight=0.0, images=2) for other in (name, "R12"))
+    rows = studio.write(alone)
+    first = next(studio.results(blended))
+    assert first.rows is rows and first.setting == blended
+    assert torch.equal(studio._written(blended, lambda: True)[0], rows), "at weight 0 B changes nothing"
+    studio.forget("me", name)
+    assert all(name not in key.own for key in studio._kept)
+    with pytest.raises(UserError, match="picture of your own is not here"):
+        studio.write(alone)

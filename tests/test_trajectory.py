@@ -22,7 +22,8 @@ from wildpdiff.plots.denoise import Curve, Mark
 from wildpdiff.plots.map import Scene, umap
 from wildpdiff.studio import trajectory as denoise
 from wildpdiff.studio import watch as messaging
-from wildpdiff.studio.setting import Setting, Upload
+from wildpdiff.studio.pictures import Upload
+from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.trajectory import BINS, Film, Statistics, bins, measured, path_frames, shown, walk
 from wildpdiff.studio.watch import LEVELS, NOT_LABELLED, messages, packed, regions, said
@@ -250,11 +251,12 @@ def test_an_unseen_location_is_measured_and_a_single_one_once(studio: Studio) ->
 
 def test_a_picture_of_ones_own_gets_no_accuracy_and_the_page_says_why(studio: Studio) -> None:
     own = Upload("mine", studio.bundle.embedding(SEEN[2]), torch.zeros(3, 8, 8, dtype=torch.uint8), ((SEEN[2], 1.0),))
-    alone = Setting("own", "own", steps=2, regime="M", upload_a=own, upload_b=own)
+    name = studio.pictures.add("me", own)
+    alone = Setting(name, name, steps=2, regime="M")
     *_, message = messages(studio, path_frames(studio, alone, photographs=COUNT))
     assert message["stage"] == "done" and not message["marks"] and NOT_LABELLED in message["said"]
     assert message["figures"]["accuracy"]["layout"]["annotations"][0]["text"] == NOT_LABELLED
-    mixed = replace(alone, b=SEEN[0], upload_b=None)
+    mixed = replace(alone, b=SEEN[0])
     *_, message = messages(studio, path_frames(studio, mixed, photographs=COUNT))
     assert message["places"] == [SEEN[0]] and message["marks"]
 
@@ -316,7 +318,7 @@ STATE = {"a": SEEN[0], "b": SEEN[1], "t": 0.4, "m": "M", "w": "ours", "seed": 3,
 @pytest.fixture
 def tab(studio: Studio) -> Watch:
     with gr.Blocks():
-        made = Watch(Page(studio, wish_panel(), gr.State({})))
+        made = Watch(Page(studio, wish_panel(), gr.State("")))
         made.build()
     return made
 
@@ -328,7 +330,7 @@ def event(session: str = "me", **data: Any) -> tuple[Any, Any]:
 def test_a_newer_run_of_the_same_visitor_ends_the_older_one_and_nobody_elses(tab: Watch) -> None:
     tab.note(*event(stamp=1.0))
     tab.note(*event("other", stamp=1.0))
-    mine, theirs = (tab.run({}, *event(who, stamp=1.0, state=STATE)) for who in ("me", "other"))
+    mine, theirs = (tab.run(*event(who, stamp=1.0, state=STATE)) for who in ("me", "other"))
     assert next(mine)["stage"] == next(theirs)["stage"] == "sampling"
     tab.note(*event(stamp=2.0))
     assert not list(mine)
@@ -337,6 +339,6 @@ def test_a_newer_run_of_the_same_visitor_ends_the_older_one_and_nobody_elses(tab
 
 @pytest.mark.parametrize("state", [None, [], {}, STATE | {"a": "nowhere"}, STATE | {"t": 7}, STATE | {"a": "own"}])
 def test_a_setting_that_cannot_be_answered_is_told_in_one_sentence(tab: Watch, state: Any) -> None:
-    (told,) = tab.run({}, *event(stamp=5.0, state=state))
+    (told,) = tab.run(*event(stamp=5.0, state=state))
     assert told["stage"] == "failed" and told["stamp"] == 5.0
     assert told["problem"].endswith(".") and "Traceback" not in told["problem"]

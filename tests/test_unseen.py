@@ -24,7 +24,8 @@ from wildpdiff.evaluate import predictions
 from wildpdiff.studio import upload as stranger_module
 from wildpdiff.studio.description import checked, tile
 from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
-from wildpdiff.studio.setting import OWN, Setting, Upload
+from wildpdiff.studio.pictures import OF_SESSION, SESSIONS, Pictures, Upload
+from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.upload import Strangers
 from wildpdiff.ui.page import WRONG, Page
@@ -45,7 +46,7 @@ def numbers(tiny_bundle: Path) -> Iterator[Strangers]:
 def part(numbers: Strangers, kind: str) -> Stranger:
     """The sub-section on a page of its own."""
     with gr.Blocks():
-        made = Stranger(Page(numbers.studio, gr.HTML(), gr.State({})), numbers, kind)
+        made = Stranger(Page(numbers.studio, gr.HTML(), gr.State("")), numbers, kind)
         made.build()
     return made
 
@@ -80,6 +81,10 @@ def event(**data: Any) -> Any:
 
 def sent(content: bytes, **more: Any) -> Any:
     return event(size=len(content), data=base64.b64encode(content).decode(), state=STATE, **more)
+
+
+def request(session: str = "me") -> Any:
+    return SimpleNamespace(session_hash=session)
 
 
 def values(frames: list[list[Any]]) -> list[dict[str, Any]]:
@@ -337,7 +342,7 @@ def test_a_bundle_without_results_says_what_the_paper_found_alone(numbers: Stran
 
 def test_no_listener_is_an_endpoint(numbers: Strangers) -> None:
     with gr.Blocks() as blocks:
-        page = Page(numbers.studio, gr.HTML(), gr.State({}))
+        page = Page(numbers.studio, gr.HTML(), gr.State(""))
         for kind in ("picture", "words"):
             Stranger(page, numbers, kind).build()
     assert len(blocks.fns) >= 9

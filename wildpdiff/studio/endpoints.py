@@ -129,6 +129,7 @@ class Answers:
             UserError: for any value of another kind or out of range.
         """
         setting = chosen(**values)
+        self.studio.pictures.check(setting.own, "")
         self.studio.check(setting)
         return setting
 

@@ -24,7 +24,8 @@ from ..worlds.savanna.plate import Plate, paint_plate
 from ..worlds.savanna.prior import AFFINITY
 from ..worlds.savanna.shot import draw_shot, render
 from ..worlds.savanna.world import SPECIES, SavannaWorld
-from .setting import Setting, Upload
+from .pictures import Upload
+from .setting import Setting
 from .studio import Studio
 from .trial import Arm, Score, compared, nearest, plain_row, scores, tuned
 

@@ -118,9 +118,9 @@ def own_arms(studio: Studio, setting: Setting, images: Images) -> list[Arm]:
 
 def _present(studio: Studio, setting: Setting) -> list[Arm]:
     """Adapters at the present weight, at A and at B, each once."""
-    (a, b), weight = setting.names, setting.weight
+    (a, b), weight = studio.names(setting), setting.weight
     named = {weight: f"blend at {weight:.2f}", 0.0: f"A ({a})", 1.0: f"B ({b})"}
-    if setting.a == setting.b and setting.upload_a is setting.upload_b:
+    if setting.a == setting.b:
         named = {0.0: f"A and B ({a})"}
     return [
         Arm(name, studio.write(replace(setting, weight=at, samples=1))[0]) for at, name in _present_first(named, weight)

@@ -37,6 +37,7 @@ class Journey:
 
     Attributes:
         setting: what the cards show.
+        names: what the page calls its A and B, where that is not their own names.
         spots: where its adapters lie; none before they are written.
         likeness: their mean cosines with the locations' mean rows, by kind `[1 + L, P]`, or None.
         earlier: adapters written before, oldest first.
@@ -52,6 +53,19 @@ class Journey:
     kind: str = "factors"
     layer: int = 0
     cloud: Sequence[Spot] = ()
+    names: tuple[str, str] | None = None
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What the page calls A and B."""
+        return self.names or (self.setting.a, self.setting.b)
+
+    @property
+    def name(self) -> str:
+        """What the trail calls the present setting's first adapter."""
+        (a, b), setting = self.ends, self.setting
+        way = "" if setting.way == "ours" else ", the paper's way"
+        return f"{a} → {b}, weight {setting.weight:.2f}{way}, {setting.regime}, seed {setting.seed}"
 
     def go(
         self,
@@ -59,22 +73,18 @@ class Journey:
         spots: Sequence[Spot] = (),
         likeness: dict[str, Tensor] | None = None,
         cloud: Sequence[Spot] = (),
+        names: tuple[str, str] | None = None,
     ) -> None:
         """Take up new adapters; the first of the former ones joins the trail, unless the wish is the same."""
-        if self.spots and name_of(self.setting) != name_of(setting):
-            left = Earlier(self.setting.regime, name_of(self.setting), self.spots[0])
-            self.earlier = [*self.earlier, left][-TRAIL:]
-        self.setting, self.spots, self.likeness, self.cloud = setting, tuple(spots), likeness, tuple(cloud)
+        left = [Earlier(self.setting.regime, self.name, spot) for spot in self.spots[:1]]
+        self.setting, self.names = setting, names
+        if left and left[0].name != self.name:
+            self.earlier = [*self.earlier, *left][-TRAIL:]
+        self.spots, self.likeness, self.cloud = tuple(spots), likeness, tuple(cloud)
 
     def trail(self) -> list[Earlier]:
         """Earlier adapters of the present regime; those of another one have no place among its rows."""
         return [each for each in self.earlier if each.regime == self.setting.regime]
-
-
-def name_of(setting: Setting) -> str:
-    """What the trail calls a setting's first adapter."""
-    (a, b), way = setting.names, "" if setting.way == "ours" else ", the paper's way"
-    return f"{a} → {b}, weight {setting.weight:.2f}{way}, {setting.regime}, seed {setting.seed}"
 
 
 def map_figure(terrain: Terrain, journey: Journey) -> Figure:
@@ -93,7 +103,7 @@ def map_figure(terrain: Terrain, journey: Journey) -> Figure:
 def ruler_figure(terrain: Terrain, journey: Journey) -> Figure:
     """The ruler from A to B, or the sentence that says why there is none."""
     setting = journey.setting
-    away = [name for name in setting.names if name not in terrain.locations]
+    away = [name for name in journey.ends if name not in terrain.locations]
     if away:
         where = " or ".join(dict.fromkeys(away))
         return absent(f"No adapter was fine-tuned for {where}; choose seen locations for A and B to measure along.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..bundle import Bundle
@@ -40,31 +40,6 @@ class Run:
         weights = _counted(len(sweep.weights), "weight")
         kinds = f"{', '.join(REGIMES[name] for name in sweep.regimes)}; {', '.join(WAYS[name] for name in sweep.ways)}"
         return f"{pairs} \u00b7 {weights} \u00b7 {kinds} \u00b7 {_counted(sweep.seeds, 'seed')} from {sweep.seed}"
-
-
-@dataclass
-class Sessions:
-    """Which run each session has under way; a run that is not the newest of its session ends."""
-
-    newest: dict[str, int] = field(default_factory=dict)
-
-    def begin(self, session: str) -> int:
-        """Note that a session begins a run; returns the run's number."""
-        number = self.newest.get(session, 0) + 1
-        self.newest.pop(session, None)
-        self.newest[session] = number
-        while len(self.newest) > 1000:
-            self.newest.pop(next(iter(self.newest)), None)
-        return number
-
-    def halt(self, session: str) -> None:
-        """Let a session's run end."""
-        if session in self.newest:
-            self.newest[session] += 1
-
-    def wanted(self, session: str, number: int) -> bool:
-        """Whether a run is still to go on."""
-        return self.newest.get(session) == number
 
 
 def seconds_words(seconds: float) -> str:

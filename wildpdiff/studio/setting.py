@@ -15,7 +15,7 @@ from ..evaluate import wilson
 
 Stage = Literal["written", "measuring", "done"]
 
-#: The page's name for a background of the user's own.
+#: How the id of a background of the user's own begins, see `pictures.Pictures`.
 OWN = "own"
 MAX_SAMPLES, MAX_STEPS = 16, 200
 #: Evaluation photographs of a location that can be asked for; the largest is what the stored curves were measured on.
@@ -24,23 +24,12 @@ REGIMES = ("L", "M", "H")
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A user's own background: its name on the page, its embedding `[E]`, the square that the model sees
-    (uint8 `[3, size, size]`), and the seen locations that look most like it with their similarity, best first."""
-
-    name: str
-    embedding: Tensor
-    picture: Tensor
-    nearest: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
 class Setting:
     """What the user chose.
 
     Attributes:
-        a: the first location.
-        b: the second location.
+        a: the first location, or the id of a background of the user's own.
+        b: the second one.
         weight: how far to go from A to B, 0..1.
         regime: similarity of the zoo that the generator learned from, L, M or H.
         way: `ours`, or `paper`, its plain form that never saw a blend (see `Bundle.generator`).
@@ -48,8 +37,6 @@ class Setting:
         samples: adapters.
         steps: of DDIM.
         images: evaluation photographs of A and of B.
-        upload_a: takes the place of A.
-        upload_b: takes the place of B.
     """
 
     a: str
@@ -61,8 +48,6 @@ class Setting:
     samples: int = 1
     steps: int = 50
     images: int = IMAGES[-1]
-    upload_a: Upload | None = None
-    upload_b: Upload | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 1:
@@ -81,14 +66,14 @@ class Setting:
             raise UserError(f"Between 1 and {IMAGES[-1]} photographs of a location can be named, not {self.images}.")
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], uploads: Mapping[str, Upload] | None = None) -> Setting:
-        """The page's state as a setting; `uploads` has the session's own backgrounds by side, a and b.
+    def of(cls, state: Mapping[str, Any]) -> Setting:
+        """The page's state as a setting.
 
         Raises:
             UserError: for any value that is missing, of another kind or out of range.
         """
         try:
-            a, b, own = str(state["a"]), str(state["b"]), uploads or {}
+            a, b = str(state["a"]), str(state["b"])
             return cls(
                 a,
                 b,
@@ -99,8 +84,6 @@ class Setting:
                 _whole(state, "n", 1),
                 _whole(state, "steps", 50),
                 _whole(state, "images", IMAGES[-1]),
-                _own(a, own.get("a"), "A"),
-                _own(b, own.get("b"), "B"),
             )
         except UserError:
             raise
@@ -108,15 +91,19 @@ class Setting:
             raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.") from error
 
     @property
-    def names(self) -> tuple[str, str]:
-        """What the page calls A and B."""
-        return (self.upload_a.name if self.upload_a else self.a), (self.upload_b.name if self.upload_b else self.b)
+    def own(self) -> tuple[str, ...]:
+        """The ids among A and B of backgrounds of the user's own, each once."""
+        return tuple(name for name in dict.fromkeys((self.a, self.b)) if is_own(name))
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The chosen locations whose species are known: no upload, none twice."""
-        named = [self.a] * (self.upload_a is None) + [self.b] * (self.upload_b is None)
-        return tuple(dict.fromkeys(named))
+        """The chosen locations whose species are known: no background of the user's own, none twice."""
+        return tuple(name for name in dict.fromkeys((self.a, self.b)) if not is_own(name))
+
+
+def is_own(name: str) -> bool:
+    """Whether a name of A or B is the id of a background of the user's own."""
+    return name.partition("-")[0] == OWN
 
 
 def _number(state: Mapping[str, Any], key: str) -> float:
@@ -131,14 +118,6 @@ def _whole(state: Mapping[str, Any], key: str, usual: int) -> int:
     if not math.isfinite(value) or value != int(value):
         raise UserError(f"'{key}' must be a whole number, not {value:g}.")
     return int(value)
-
-
-def _own(name: str, upload: Upload | None, side: str) -> Upload | None:
-    if name != OWN:
-        return None
-    if upload is None:
-        raise UserError(f"There is no picture of your own for {side}; choose one, or a named location.")
-    return upload
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .setting import OWN, Setting
+from .setting import Setting, is_own
 
 #: The folder that a freshly cloned project has.
 USUAL = "assets/savanna"
@@ -18,9 +18,8 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
         setting: with or without backgrounds of one's own, which the program reads from files.
         folder: of the bundle.
     """
-    own = {side: name for side, name in (("a", setting.a), ("b", setting.b)) if name == OWN}
-    names = ["Bundle", "accuracy"] + (["load_picture"] if own else [])
-    places = [name for name in dict.fromkeys((setting.a, setting.b)) if name != OWN]
+    names = ["Bundle", "accuracy"] + (["load_picture"] if setting.own else [])
+    places = list(setting.chosen)
     lines = [
         "from pathlib import Path",
         "",
@@ -48,7 +47,7 @@ def command_of(setting: Setting) -> str:
 
     The command line reads a picture of one's own alone, not blended with another place.
     """
-    if OWN in (setting.a, setting.b):
+    if setting.own:
         return "# The command line blends named locations only; for a picture of your own take the Python above."
     tail = f"--seed {setting.seed} --steps {setting.steps} --regime {setting.regime} --way {setting.way}"
     ends = f"--location {setting.a} --blend-with {setting.b} --weight {setting.weight:g}"
@@ -65,6 +64,6 @@ def folder_of(folder: Path) -> str:
 
 
 def _embedding(name: str, side: str) -> str:
-    if name != OWN:
+    if not is_own(name):
         return f'bundle.embedding("{name}")'
     return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"), size=256)[None])'

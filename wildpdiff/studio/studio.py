@@ -22,7 +22,8 @@ from ..generator import AdapterGenerator
 from ..picture import load_picture
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
-from .setting import IMAGES, Live, Result, Setting, Stage, Upload
+from .pictures import Pictures, Upload
+from .setting import IMAGES, OWN, Live, Result, Setting, Stage, is_own
 from .zero import Writer
 
 #: How many photographs are named at the first look: at the two chosen locations, and at each of the others.
@@ -38,10 +39,14 @@ SPARE = 4
 
 
 class Studio:
-    """Answers settings from one bundle, for any number of threads at once; it holds nothing of its users."""
+    """Answers settings from one bundle, for any number of threads at once.
+
+    Of its users it holds their own backgrounds and what was written for them, until their session ends (`forget`).
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        self.pictures = Pictures()
         self._images: dict[str, Images] = {}
         self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
         self._lock = threading.RLock()
@@ -80,7 +85,8 @@ class Studio:
             UserError: as `check`, at the first frame.
         """
         began = time.perf_counter()
-        written = self._written(setting, wanted)
+        # What was just written for a background of one's own is measured here, not written again.
+        written = (self._kept.get(_as_written(setting)) if setting.own else None) or self._written(setting, wanted)
         if written is None:
             return
         rows, note = written
@@ -116,6 +122,7 @@ class Studio:
         written = self._written(setting, lambda: True)
         if written is None:
             raise RuntimeError("the sampler stopped although it was wanted")
+        self._remember(setting, written)
         return written
 
     def cloud(self, setting: Setting) -> Tensor:
@@ -139,7 +146,7 @@ class Studio:
             UserError: as `check`.
         """
         self.check(setting)
-        return self._embedding(setting.a, setting.upload_a), self._embedding(setting.b, setting.upload_b)
+        return self._embedding(setting.a), self._embedding(setting.b)
 
     def _written(self, setting: Setting, wanted: Callable[[], bool]) -> tuple[Tensor, str] | None:
         """As `write`, with a sentence on how it was done; None if `wanted`, asked at every step, says no."""
@@ -175,9 +182,7 @@ class Studio:
         return generator.decode(latents).cpu()
 
     def _remember(self, setting: Setting, written: tuple[Tensor, str]) -> None:
-        """Keep rows and note of the newest answers for what follows, as the download; nothing of a visitor's own."""
-        if setting.upload_a or setting.upload_b:
-            return
+        """Keep rows and note of the newest answers for what follows, as the download."""
         with self._lock:
             self._kept[_as_written(setting)] = written
             while len(self._kept) > ANSWERS:
@@ -187,11 +192,10 @@ class Studio:
         """Refuse what this bundle cannot answer.
 
         Raises:
-            UserError: if a location or the regime is not in it.
+            UserError: if a location or the regime is not in it, or a background of the user's own is no longer here.
         """
-        for name, upload in ((setting.a, setting.upload_a), (setting.b, setting.upload_b)):
-            if upload is None:
-                self.bundle.embedding(name)
+        for name in (setting.a, setting.b):
+            self._embedding(name)
         if setting.regime not in self.bundle.regimes:
             raise UserError(f"This bundle has no regime {setting.regime}; choose of: {', '.join(self.bundle.regimes)}.")
 
@@ -210,6 +214,17 @@ class Studio:
         nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
         return Upload(name, embedding, picture, nearest)
 
+    def forget(self, session: str, name: str | None = None) -> None:
+        """Forget one of a session's backgrounds, or all, with what was written for them."""
+        gone = set(self.pictures.forget(session, name))
+        with self._lock:
+            self._kept = {key: value for key, value in self._kept.items() if not gone.intersection(key.own)}
+
+    def names(self, setting: Setting) -> tuple[str, str]:
+        """What the page calls A and B."""
+        a, b = (self.pictures.of(name).name if is_own(name) else name for name in (setting.a, setting.b))
+        return a, b
+
     def save(self, setting: Setting, folder: Path) -> Path:
         """Write a setting's first adapter as a zipped PEFT folder into `folder`.
 
@@ -219,11 +234,12 @@ class Studio:
         from ..lora import save_peft
 
         row = self.write(replace(setting, samples=1))[0]
-        (a, b), weight = setting.names, setting.weight
+        (a, b), weight = self.names(setting), setting.weight
+        ends = "-".join(OWN if is_own(name) else name for name in (setting.a, setting.b))
         card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
         card |= {"steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
         card |= {"generator": self._fingerprint(setting), "world": "procedural savanna"}
-        name = f"adapter-{setting.a}-{setting.b}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
+        name = f"adapter-{ends}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
         save_peft(self.bundle.backbone, row, folder / name, card=card)
         return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
 
@@ -284,11 +300,17 @@ class Studio:
         finally:
             self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
 
+    @torch.inference_mode()
+    def named(self, networks: Sequence[Folded], pixels: Tensor) -> Tensor:
+        """The classes `[N, M]` that each network names photographs, uint8 `[M, 3, H, W]`; int64, on the CPU."""
+        shown = prepared(pixels.to(self.bundle.device))
+        return torch.stack([network(shown).argmax(dim=1).cpu() for network in networks])
+
     def _fingerprint(self, setting: Setting) -> str:
         return self.generator(setting).fingerprint
 
-    def _embedding(self, name: str, upload: Upload | None) -> Tensor:
-        return upload.embedding if upload else self.bundle.embedding(name)
+    def _embedding(self, name: str) -> Tensor:
+        return self.pictures.of(name).embedding if is_own(name) else self.bundle.embedding(name)
 
     def _looks(self, setting: Setting) -> list[list[tuple[str, int]]]:
         """Which locations to measure in each frame, on how many images: A and B, the others, A and B again."""
@@ -300,20 +322,19 @@ class Studio:
         begin = [(name, first) for name in setting.chosen]
         return [frame for frame in (begin, *groups, *again) if frame]
 
-    @torch.inference_mode()
     def _look(self, networks: Sequence[Folded], name: str, count: int, before: Live | None) -> Live:
         """Measure each merged network on the first `count` images of a location, going on from what is known."""
         images, start = self.images(name, count), before.count if before else 0
-        pixels = prepared(images.pixels[start:count].to(self.bundle.device))
-        right = [int((network(pixels).argmax(dim=1).cpu() == images.labels[start:count]).sum()) for network in networks]
+        named = self.named(networks, images.pixels[start:count])
+        right = (named == images.labels[start:count]).sum(dim=1).tolist()
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
         total = max(start, count)
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
 
 
 def _as_written(setting: Setting) -> Setting:
-    """The setting without what its rows do not depend on."""
-    return replace(setting, images=IMAGES[-1])
+    """The setting without what its rows do not depend on: how many photographs are named, and B at weight 0."""
+    return replace(setting, images=IMAGES[-1], b=setting.a if setting.weight == 0 else setting.b)
 
 
 def _more(first: int, most: int) -> list[int]:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..backbone import prepared
 from ..errors import UserError
 from ..folded import Folded
 from ..generator import AdapterGenerator
@@ -273,14 +272,13 @@ def _measured(studio: Studio, film: Film, way: Way, wanted: Callable[[], bool]) 
             yield film
 
 
-@torch.inference_mode()
 def _counts(studio: Studio, network: Folded, row: Tensor | None, film: Film) -> dict[str, int]:
     """Photographs that a network names correctly with a raw row `[D]`, at each chosen location."""
-    device, count, found = studio.bundle.device, film.photographs, {}
+    count, found = film.photographs, dict[str, int]()
     if row is not None:
-        network.wear(row.to(device))
+        network.wear(row.to(studio.bundle.device))
     for name in film.setting.chosen:
         images = studio.images(name, count)
-        named = network(prepared(images.pixels[:count].to(device))).argmax(dim=1).cpu()
+        [named] = studio.named([network], images.pixels[:count])
         found[name] = int((named == images.labels[:count]).sum())
     return found

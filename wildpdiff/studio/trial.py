@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..backbone import prepared
 from ..evaluate import wilson
 from ..measure.statistics import difference
 from ..plots.invent import Gap, Share
@@ -95,35 +93,10 @@ def scores(studio: Studio, arms: Sequence[Arm], batches: Iterable[Images]) -> It
     score = Score.nothing([arm.name for arm in arms])
     with studio.wearing(torch.stack([arm.row for arm in arms])) as networks:
         for batch in batches:
-            pixels = prepared(batch.pixels.to(studio.bundle.device))
-            named = torch.stack([network(pixels).argmax(dim=1).cpu() for network in networks])
+            named = studio.named(networks, batch.pixels)
             labels = torch.cat([score.labels, batch.labels])
             score = Score(score.arms, torch.cat([score.named, named], dim=1), labels)
             yield score
-
-
-@dataclass
-class Turns:
-    """Which run of each session is the newest, so that an older one, or one that was stopped, ends by itself.
-
-    A run that is cancelled from outside can leave its button dead in the browser; one that ends does not.
-    """
-
-    newest: dict[str, int] = field(default_factory=dict)
-    counted: Iterator[int] = field(default_factory=count)
-
-    def begin(self, session: str) -> int:
-        """A new turn of a session, which ends all its earlier ones; of very many sessions the oldest are forgotten."""
-        turn = next(self.counted)
-        self.newest.pop(session, None)
-        self.newest[session] = turn
-        while len(self.newest) > 1000:
-            self.newest.pop(next(iter(self.newest)), None)
-        return turn
-
-    def over(self, session: str, turn: int) -> bool:
-        """Whether a newer turn of the session has begun."""
-        return self.newest.get(session, turn) != turn
 
 
 def plain_row(studio: Studio) -> Tensor:

@@ -18,17 +18,18 @@ from torch import Tensor
 from ..backbone import prepared
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import wilson
 from ..files import load_tensors
-from ..folded import Folded
 from ..ood import Gauge
 from ..weightspace import cosine
+from ..worlds.base import Images
 from ..worlds.savanna.caption import caption
 from .description import checked, tile
 from .ood import MEANING, compared, standing
+from .pictures import HOUSE, Upload
 from .results import picture_uri
-from .setting import OWN, Setting, Upload
+from .setting import Setting
 from .studio import Studio
+from .trial import Arm, Score, plain_row, scores
 from .words import spoken
 
 Json = dict[str, Any]
@@ -37,15 +38,13 @@ PHOTOGRAPHS = 64
 #: Species named for the picture itself, and rows of the table of species.
 BEST, ROWS = 3, 10
 NOISE = "noise"
-#: Rows of other conditions that are kept for comparison, 260 KB each.
-KEPT = 32
 #: How the three adapters are called in the answers.
 ARMS = ("pretrained", "generated", "noise")
 
 
 @dataclass(frozen=True)
 class Strangers:
-    """Answers for one studio, for any number of threads; it holds nothing of its users."""
+    """Answers for one studio, for any number of threads; what its users bring is in `Studio.pictures`."""
 
     studio: Studio
 
@@ -108,8 +107,13 @@ class Strangers:
         pixels = torch.randint(0, 256, (3, 256, 256), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
         return self.studio.upload(_png(pixels), "pure noise")
 
-    def words(self, text: str) -> tuple[Upload, list[str]]:
-        """A place described in words, and what there is to know about how they were read.
+    @cached_property
+    def noise_id(self) -> str:
+        """By which a setting names `noise`."""
+        return self.studio.pictures.add(HOUSE, self.noise)
+
+    def words(self, text: str) -> Upload:
+        """A place described in words.
 
         Raises:
             UserError: if there are no words, too many, or none that the bundle's CLIP ever read.
@@ -118,20 +122,26 @@ class Strangers:
         phrase = checked(text, condition.network)
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
-        return Upload("your words", embedding, tile(phrase.text), nearest), phrase.notes
+        return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes))
 
-    def looked(self, upload: Upload, gauge: Gauge, kind: str) -> Json:
+    def looked(self, name: str, gauge: Gauge, kind: str) -> Json:
         """What is known of a condition before its adapter is written.
 
         Args:
-            upload: the condition.
+            name: the condition's id.
             gauge: `gauge` for a picture, `word_gauge` for words.
             kind: what that gauge was calibrated on, `pictures` or `captions`.
+
+        Raises:
+            UserError: if it is no longer there.
         """
+        upload = self.studio.pictures.of(name)
         reading = gauge.read(upload.embedding)
         return {
             "stage": "looked",
             "name": upload.name,
+            "place": _place(name, upload),
+            "notes": list(upload.notes),
             "src": picture_uri(upload.picture, width=256),
             "distance": round(reading.distance, 4),
             "verdict": reading.verdict,
@@ -140,38 +150,32 @@ class Strangers:
             "nearest": [[name, round(similarity, 4)] for name, similarity in reading.nearest],
         }
 
-    def adapted(self, upload: Upload, setting: Setting, *, picture: bool) -> Iterator[Json]:
+    def adapted(self, alone: Setting, *, picture: bool) -> Iterator[Json]:
         """A condition's adapter in growing frames: what it is like, whether the condition mattered, what it says.
 
         Args:
-            upload: the condition, with its `nearest` location.
-            setting: regime, way, seed and steps; the rest is not looked at.
-            picture: whether the upload is a picture that can be named itself.
+            alone: the setting in which the condition's id is A and B, of one adapter.
+            picture: whether it is a picture that can be named itself.
 
         Raises:
             UserError: as `Studio.write`.
         """
-        began, near = time.perf_counter(), upload.nearest[0][0]
-        alone = replace(setting, a=OWN, b=OWN, weight=0.0, samples=1, upload_a=upload, upload_b=upload)
+        began, upload = time.perf_counter(), self.studio.pictures.of(alone.a)
+        near = upload.nearest[0][0]
         own = self.studio.write(alone)[0]
         frame = self._written(own, alone)
         yield frame
-        noise, known = self._control(NOISE, alone), self._control(near, alone)
+        noise, known = (self.studio.write(replace(alone, a=name, b=name))[0] for name in (self.noise_id, near))
         like_noise, like_near = cosine(own[None], torch.stack([noise, known]))[0].tolist()
         frame |= compared(like_noise, like_near, near)
         yield frame
-        with self.studio.wearing(torch.stack([torch.zeros_like(own), own, noise])) as networks:
-            itself = {arm: self._named(net, upload.picture) for arm, net in zip(ARMS[:2], networks, strict=False)}
-            place = self._at(networks, near)
+        rows = dict(zip(ARMS, (plain_row(self.studio), own, noise), strict=True))
+        itself = {arm: self._named(rows[arm], upload.picture) for arm in ARMS[:2]} if picture else None
+        images = self.studio.images(near, PHOTOGRAPHS)
+        shown = Images(images.pixels[:PHOTOGRAPHS], images.labels[:PHOTOGRAPHS])
+        [score] = scores(self.studio, [Arm(*arm) for arm in rows.items()], [shown])
         seconds = round(time.perf_counter() - began, 2)
-        yield frame | {"stage": "measured", "itself": itself if picture else None, "at": place, "seconds": seconds}
-
-    def place(self, upload: Upload) -> Json:
-        """An upload as the bar shows it when it stands for A or B."""
-        near = ", ".join(f"{name} {similarity:.2f}" for name, similarity in upload.nearest)
-        note = f"Looks most like {near} (cosine). No accuracy is claimed for a place without labelled photographs."
-        src = picture_uri(upload.picture, width=256)
-        return {"name": OWN, "short": "yours", "title": upload.name, "kind": "own", "src": src, "note": note}
+        yield frame | {"stage": "measured", "itself": itself, "at": self._at(score, near), "seconds": seconds}
 
     def _written(self, own: Tensor, alone: Setting) -> Json:
         """What a row `[D]` was written for, and how much it is like the known locations' mean rows."""
@@ -180,24 +184,6 @@ class Strangers:
         about = {"m": alone.regime, "w": alone.way, "seed": alone.seed, "steps": alone.steps}
         return about | {"stage": "written", "rows": [[name, round(value, 4)] for name, value in ranked]}
 
-    def _control(self, name: str, alone: Setting) -> Tensor:
-        """The row `[D]` that noise or a known location gives in the same setting, from the same noise of the sampler;
-        some are kept for the next call."""
-        key = (name, alone.regime, alone.way, alone.seed, alone.steps)
-        row = self._rows.get(key)
-        if row is None:
-            own = self.noise if name == NOISE else None
-            stand = OWN if own else name
-            row = self.studio.write(replace(alone, a=stand, b=stand, upload_a=own, upload_b=own))[0]
-            self._rows[key] = row
-            if len(self._rows) > KEPT:
-                self._rows.pop(next(iter(self._rows)), None)
-        return row
-
-    @cached_property
-    def _rows(self) -> dict[tuple[Any, ...], Tensor]:
-        return {}
-
     def _spoken(self, names: Sequence[str]) -> Tensor:
         return self.bundle.condition.text([self._caption(name) for name in names])
 
@@ -205,29 +191,25 @@ class Strangers:
         return caption(self.bundle.world.location(name))
 
     @torch.inference_mode()
-    def _named(self, network: Folded, picture: Tensor) -> list[list[Any]]:
-        """The likeliest species of one picture, uint8 `[3, H, W]`, with the network's confidence in each."""
+    def _named(self, row: Tensor, picture: Tensor) -> list[list[Any]]:
+        """The likeliest species of one picture, uint8 `[3, H, W]`, under a row `[D]`, with the confidence in each."""
         side = self.bundle.world.config.size
         small = F.interpolate(picture[None].float(), (side, side), mode="bicubic", antialias=True)
         pixels = small.round().clamp(0, 255).to(torch.uint8).to(self.bundle.device)
-        best = network(prepared(pixels))[0].softmax(dim=0).topk(BEST)
+        with self.studio.wearing(row[None]) as [network]:
+            best = network(prepared(pixels))[0].softmax(dim=0).topk(BEST)
         names = [spoken(self.bundle.world.species[index]) for index in best.indices.tolist()]
         return [[name, round(share, 4)] for name, share in zip(names, best.values.tolist(), strict=True)]
 
-    @torch.inference_mode()
-    def _at(self, networks: Sequence[Folded], location: str) -> Json:
-        """What each network says of photographs of a known location, whose species are known."""
-        images = self.studio.images(location, PHOTOGRAPHS)
-        labels = images.labels[:PHOTOGRAPHS]
-        pixels = prepared(images.pixels[:PHOTOGRAPHS].to(self.bundle.device))
-        said = [network(pixels).argmax(dim=1).cpu() for network in networks]
-        right = {arm: int((found == labels).sum()) for arm, found in zip(ARMS, said, strict=True)}
+    def _at(self, score: Score, location: str) -> Json:
+        """What the adapters say of photographs of a known location, whose species are known."""
+        shares = score.shares()
         return {
             "name": location,
-            "count": len(labels),
-            "right": right,
-            "interval": {arm: [round(end, 4) for end in wilson(count, len(labels))] for arm, count in right.items()},
-            "species": self._tally([labels, *said[:2]]),
+            "count": len(score.labels),
+            "right": {share.name: share.right for share in shares},
+            "interval": {share.name: [round(share.low, 4), round(share.high, 4)] for share in shares},
+            "species": self._tally([score.labels, *score.named[:2]]),
         }
 
     def _tally(self, named: Sequence[Tensor]) -> list[list[Any]]:
@@ -240,6 +222,13 @@ class Strangers:
         rows = [[spoken(species[label]), *(count[label] for count in counts)] for label in order[:ROWS]]
         rest = [sum(count[label] for label in order[ROWS:]) for count in counts]
         return [*rows, ["all others", *rest]] if any(rest) else rows
+
+
+def _place(name: str, upload: Upload) -> Json:
+    """A background as the bar names it when it stands for A or B."""
+    near = ", ".join(f"{location} {similarity:.2f}" for location, similarity in upload.nearest)
+    note = f"Looks most like {near} (cosine). No accuracy is claimed for a place without labelled photographs."
+    return {"name": name, "short": "yours", "title": upload.name, "kind": "own", "note": note}
 
 
 def _png(picture: Tensor) -> bytes:

@@ -10,12 +10,12 @@ import gradio as gr
 
 from ..errors import UserError
 from ..studio.changed import DRAWN, Change, Flip, Flips
-from ..studio.setting import IMAGES, Setting, Upload
+from ..studio.sessions import stamp_of
+from ..studio.setting import IMAGES, Setting
 from ..studio.words import spoken
 from ..worlds.base import EMPTY
 from .chart import as_text, panel
-from .page import PRIVATE, RUNS, Page, sentence, title
-from .sessions import stamp_of
+from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 HINT = (
     "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "
@@ -34,24 +34,6 @@ CHANGED = """
  <div class="changed-places"></div>
 </div>
 """
-SCRIPT = """
-const mount = () => {
-  if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
-  const show = () => { if (props.value) window.wpd.changed.show(JSON.parse(props.value)); };
-  window.wpd.changed.mount(element, () => trigger('compare'));
-  watch('value', show);
-  show();
-};
-mount();
-"""
-PICTURES = """
-const mount = () => {
-  if (!window.wpd || !window.wpd.changed) { setTimeout(mount, 20); return; }
-  window.wpd.changed.connect((keys) => trigger('draw', { keys }));
-  watch('value', () => { if (props.value) window.wpd.changed.receive(JSON.parse(props.value)); });
-};
-mount();
-"""
 #: Pictures of one frame.
 TOGETHER = 4
 Json = dict[str, Any]
@@ -68,22 +50,23 @@ class Changed:
         self.flips = Flips(self.page.studio)
         with gr.Column(elem_classes="card"):
             title("What changed", HINT)
-            self.view = panel(CHANGED, SCRIPT, elem_id="changed")
-            self.pictures = panel("<div></div>", PICTURES, elem_id="changed-pictures", visible="hidden")
-        wish, uploads = self.page.wish, self.page.uploads
-        self.view.compare(self.compare, [wish, uploads], [self.view], trigger_mode="always_last", **RUNS)
+            self.view = panel(CHANGED, "changed", elem_id="changed", events=("compare",))
+            self.pictures = panel(
+                "<div></div>", "pictures", elem_id="changed-pictures", events=("draw",), visible="hidden"
+            )
+        self.view.compare(self.compare, [self.page.wish], [self.view], trigger_mode="always_last", **RUNS)
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}
         self.pictures.draw(self.draw, None, [self.pictures], trigger_mode="multiple", **drawing)
 
-    def compare(self, wish: Mapping[str, Any], uploads: Mapping[str, Upload], request: gr.Request) -> Iterator[str]:
+    def compare(self, wish: Mapping[str, Any], request: gr.Request) -> Iterator[str]:
         """Frames for a wish's first adapter, one location after the other, until the session wants another; a sentence
         if that failed."""
         stamp = stamp_of(wish)
         try:
-            setting, changes = Setting.of(wish, uploads), list[Change]()
+            setting, changes = self.page.setting(wish, request), list[Change]()
             row = self.flips.row(setting)
             for location in setting.chosen:
-                if self.page.wishes.overtaken(stamp, request):
+                if self.page.wishes.over(session_of(request), stamp):
                     return
                 changes.append(self.flips.at(row, location, setting.images))
                 yield as_text(view(setting, changes))
@@ -95,11 +78,11 @@ class Changed:
     def draw(self, event: gr.EventData, request: gr.Request) -> Iterator[str]:
         """Pictures that the browser asks for, a few more in each frame, until the session wants another adapter; a
         sentence if that failed."""
-        stamp = self.page.wishes.last(request)
+        stamp = self.page.wishes.last(session_of(request))
         try:
             made, asked = dict[str, list[str]](), wanted(event._data, self.page.studio.locations)
             for start in range(0, len(asked), TOGETHER):
-                if self.page.wishes.overtaken(stamp, request):
+                if self.page.wishes.over(session_of(request), stamp):
                     return
                 some = asked[start : start + TOGETHER]
                 pictures = [self.flips.picture(*photograph) for photograph in some]

@@ -6,6 +6,7 @@ Gradio writes a `.pyi` beside a module that sub-classes components; that is why 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -25,10 +26,11 @@ CHART_HTML = """
 </figure>
 """
 
-CHART_JS = """
-const mount = () => (window.wpd && window.wpd.chart ? window.wpd.chart(element, props, watch) : setTimeout(mount, 20));
+#: Brings a component to life once the page's scripts are there, by the function of that name in their `panels`.
+MOUNT = """const panel = {{ element, props, trigger, watch }};
+const mount = () => (window.wpd ? window.wpd.mount('{name}', panel) : setTimeout(mount, 20));
 mount();
-"""
+// events: {events}"""
 
 
 class Chart(gr.HTML):
@@ -37,11 +39,17 @@ class Chart(gr.HTML):
     A figure may name where a point's location stands (`pick`: `x`, `xy` or `trace`): then hovering a point stresses
     its location on the whole page, and a click makes it B (with Shift: A; in a heat map, the row becomes A and the
     column B). A figure may hold several `views` by name, of which the page's state chooses one. In the browser
-    `wpd.charts[elem_id].show(figure)` draws a figure too, and the event `chart-pick` tells of every click.
+    `charts[elem_id].show(figure)` draws a figure too (see `js/chart.js`), and the event `chart-pick` tells of every
+    click.
     """
 
     def __init__(self, value: dict[str, Any] | None = None, *, elem_id: str | None = None, **given: Any) -> None:
-        given |= {"html_template": CHART_HTML, "js_on_load": CHART_JS, "apply_default_css": False, "name": elem_id}
+        given |= {
+            "html_template": CHART_HTML,
+            "js_on_load": MOUNT.format(name="chart", events=""),
+            "apply_default_css": False,
+            "name": elem_id,
+        }
         super().__init__(value, elem_id=elem_id, **given)
 
     def postprocess(self, value: Any) -> str | None:
@@ -62,16 +70,19 @@ def as_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def panel(template: str, script: str, value: Any = None, *, elem_id: str | None = None, **props: Any) -> gr.HTML:
+def panel(
+    template: str, name: str, value: Any = None, *, events: Sequence[str] = (), elem_id: str | None = None, **props: Any
+) -> gr.HTML:
     """A panel of the page's own.
 
     Args:
         template: HTML, with nothing of a visitor in it.
-        script: runs when the panel is there, with `element`, `props`, `trigger` and `watch`; an event that it triggers
-            by a quoted name is a listener of the panel by that name.
+        name: the page's function that brings it to life (see `MOUNT`); without one it stays as it is.
         value: what `props.value` begins with.
+        events: what the function triggers; each is a listener of the panel by that name.
         elem_id: id in the page.
-        props: further values for the script, and gradio's own options of `gr.HTML`.
+        props: further values for the function, and gradio's own options of `gr.HTML`.
     """
+    script = MOUNT.format(name=name, events=" ".join(f"'{event}'" for event in events)) if name else ""
     given: dict[str, Any] = {"html_template": template, "js_on_load": script, "apply_default_css": False} | props
     return gr.HTML(value, elem_id=elem_id, **given)

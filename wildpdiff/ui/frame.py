@@ -15,43 +15,21 @@ import gradio as gr
 from ..errors import UserError
 from ..plots.common import Figure
 from ..studio.results import answer, failure, table
-from ..studio.setting import Result, Setting, Upload
+from ..studio.sessions import stamp_of
+from ..studio.setting import Result, Setting
 from ..studio.stories import presets
 from ..studio.studio import Studio
 from .chart import as_text, panel
-from .page import LOG, PRIVATE, RUNS, Page, sentence
-from .sessions import stamp_of
+from .page import LOG, PRIVATE, RUNS, Page, sentence, session_of
 
 LEAD = (
     "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."
 )
-WISH = """
-const connect = () => {
-  if (!window.wpd || !window.wpd.connect) { setTimeout(connect, 20); return; }
-  window.wpd.connect({
-    ask: (state, running) => { props.value = state; if (running) trigger('note'); trigger('ask'); },
-    stop: (state) => { props.value = state; trigger('note'); },
-    offer: () => trigger('offer'),
-  });
-};
-connect();
-"""
-ANSWER = "watch('value', () => { if (props.value) window.wpd.receive(JSON.parse(props.value)); });"
-FIGURES = "watch('value', () => { if (props.value) window.wpd.show_figures(JSON.parse(props.value)); });"
 #: Seconds between two frames of the same answer, but for the first and the last: a browser on the same two cores needs
 #: about a third of them to draw one.
 SPACING = 0.25
 #: Seconds that writing may take before the page hears of it by itself.
 PATIENCE = 0.5
-STORE = """
-const open = () => {
-  if (!window.wpd || !window.wpd.open_table) { setTimeout(open, 20); return; }
-  window.wpd.mount_bar(element, trigger);
-  window.wpd.mount_result(element);
-  window.wpd.open_table(JSON.parse(props.table));
-};
-open();
-"""
 FRAME = """
 <div class="frame" data-ready="no">
  <nav class="preset-row" data-part="presets" aria-label="Five stories"><div id="presets"></div></nav>
@@ -94,7 +72,7 @@ FRAME = """
 
 def wish_panel() -> gr.HTML:
     """The hidden component that carries the page's state to Python."""
-    return panel("<div></div>", WISH, value=None, elem_id="wish", visible="hidden")
+    return panel("<div></div>", "wish", elem_id="wish", events=("note", "ask", "offer"), visible="hidden")
 
 
 @dataclass
@@ -114,34 +92,38 @@ class Frame:
         studio = self.page.studio
         gr.HTML(header(studio))
         stored = table(studio.bundle, presets(studio.bundle))
-        panel(FRAME, STORE, elem_id="frame", table=as_text(stored))
-        self.answer = panel("<div></div>", ANSWER, value=None, elem_id="answer", visible="hidden")
-        self.figures = panel("<div></div>", FIGURES, value=None, elem_id="figures", visible="hidden")
+        panel(FRAME, "frame", elem_id="frame", table=as_text(stored))
+        self.answer = panel("<div></div>", "answer", elem_id="answer", visible="hidden")
+        self.figures = panel("<div></div>", "figures", elem_id="figures", visible="hidden")
 
     def connect(self, download: gr.DownloadButton) -> None:
         """Answer wishes; call when the other parts stand."""
-        wish, uploads, trail = self.page.wish, self.page.uploads, self.trail or gr.State([])
+        wish, trail = self.page.wish, self.trail or gr.State([])
         quick: dict[str, Any] = PRIVATE | {"queue": False, "show_progress": "hidden", "trigger_mode": "multiple"}
-        wish.note(self.page.wishes.note, [wish], None, **quick)
+        wish.note(self.note, [wish], None, **quick)
         # Few outputs, of text: Gradio's page copies all that an event touches at every frame.
         outputs = [self.answer, self.figures, trail]
-        wish.ask(self.run, [wish, uploads, trail], outputs, trigger_mode="always_last", **RUNS)
+        wish.ask(self.run, [wish, trail], outputs, trigger_mode="always_last", **RUNS)
         saving: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "files"}
-        wish.offer(self.offer, [wish, uploads], [download], trigger_mode="always_last", **saving)
+        wish.offer(self.offer, [wish], [download], trigger_mode="always_last", **saving)
 
-    def run(
-        self, wish: dict[str, Any], uploads: dict[str, Upload], trail: Any, request: gr.Request
-    ) -> Iterator[tuple[Any, Any, Any]]:
+    def note(self, wish: dict[str, Any] | None, request: gr.Request) -> None:
+        """Remember a session's newest wish: answers to older ones end at once."""
+        self.page.wishes.begin(session_of(request), stamp_of(wish))
+
+    def run(self, wish: dict[str, Any], trail: Any, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         """Write and measure an adapter, frame by frame, until it is done or the session wants another."""
-        stamp, wishes, still = stamp_of(wish), self.page.wishes, (gr.skip(), gr.skip())
-        wishes.note(wish, request)
+        stamp, still = stamp_of(wish), (gr.skip(), gr.skip())
+        self.note(wish, request)
+
+        def overtaken() -> bool:
+            return self.page.wishes.over(session_of(request), stamp)
+
         try:
-            setting, seen = Setting.of(wish, uploads), self.page.studio.bundle.seen
+            setting, seen = self.page.setting(wish, request), self.page.studio.bundle.seen
             shown, last = False, 0.0
-            for index, result in enumerate(
-                self.page.studio.results(setting, lambda: not wishes.overtaken(stamp, request))
-            ):
-                if wishes.overtaken(stamp, request):
+            for index, result in enumerate(self.page.studio.results(setting, lambda: not overtaken())):
+                if overtaken():
                     return
                 # The bars of A and B come first: the other figures cost the browser more than the server.
                 draw = not shown and (index > 1 or result.stage == "done")
@@ -156,26 +138,25 @@ class Frame:
     def _drawn(self, setting: Setting, result: Result, trail: Any) -> tuple[str, Any]:
         return as_text(self.drawn(setting, result, trail)), trail
 
-    def offer(self, wish: dict[str, Any], uploads: dict[str, Upload]) -> Iterator[Any]:
+    def offer(self, wish: dict[str, Any], request: gr.Request) -> Iterator[Any]:
         """Put the newest adapter behind the button, so that one click fetches it.
 
         Gradio serves a copy of its own, so the original goes at once.
         """
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
         try:
-            setting = Setting.of(wish, uploads)
+            setting = self.page.setting(wish, request)
             saved = self.page.studio.save(setting, folder)
-            yield gr.DownloadButton(f"Download {_words(setting)} (PEFT)", value=str(saved), interactive=True)
+            yield gr.DownloadButton(f"Download {self._words(setting)} (PEFT)", value=str(saved), interactive=True)
         except UserError as error:
             LOG.warning("no file to download: %s", error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-
-def _words(setting: Setting) -> str:
-    """A setting in as few words as tell one file from another."""
-    a, b = setting.names
-    return a if a == b else f"{a} → {b}, {setting.weight:.2f}"
+    def _words(self, setting: Setting) -> str:
+        """A setting in as few words as tell one file from another."""
+        a, b = self.page.studio.names(setting)
+        return a if setting.a == setting.b else f"{a} → {b}, {setting.weight:.2f}"
 
 
 def _worth_a_frame(index: int, result: Result, last: float) -> bool:

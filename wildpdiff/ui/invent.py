@@ -30,11 +30,12 @@ from ..studio.invent import (
     values_of,
 )
 from ..studio.results import picture_uri
-from ..studio.setting import OWN, Setting, Upload
-from ..studio.trial import Turns, stopped
+from ..studio.sessions import Newest
+from ..studio.setting import Setting
+from ..studio.trial import stopped
 from ..studio.words import spoken
 from .chart import Chart, panel
-from .page import PRIVATE, RUNS, Page, sentence, title
+from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 SHOWN = 6
 SCENE = """
@@ -69,13 +70,6 @@ ARMS = (
     "this place. Shared: one adapter trained on all known locations together. Mean of all: the average of their "
     "adapters. Whiskers: 95% intervals; on the right a filled dot is a difference, an open one is not."
 )
-#: A panel's script waits for the page's own scripts, which have the function of that name.
-MOUNT = "const mount = () => window.wpd && wpd.%s ? wpd.%s({ element, props, trigger, watch }) : setTimeout(mount, 20);"
-
-
-def mounted(name: str, events: str = "") -> str:
-    """A panel's script: hand it to the page's function `name`; `events` quotes the events that it will trigger."""
-    return f"{MOUNT.replace('%s', name)}\nmount();\n// events: {events}"
 
 
 @dataclass
@@ -83,7 +77,7 @@ class Invent:
     """The section; `page` is shared by all parts."""
 
     page: Page
-    turns: Turns = field(default_factory=Turns)
+    turns: Newest = field(default_factory=Newest)
 
     def build(self) -> None:
         """Lay out the section and connect it."""
@@ -95,10 +89,10 @@ class Invent:
             )
             with gr.Row(elem_id="invent-top"):
                 with gr.Column(min_width=280, scale=5):
-                    self.scene = panel(SCENE, mounted("invent_scene"), elem_id="invent-scene")
+                    self.scene = panel(SCENE, "invent_scene", elem_id="invent-scene")
                     self._lay_actions()
                     first = _found("Nothing is measured yet.", "known", 0)
-                    self.found = panel(FOUND, mounted("invent_found"), first, elem_id="invent-found", used=None)
+                    self.found = panel(FOUND, "invent_found", first, elem_id="invent-found", used=None)
                 with gr.Column(min_width=280, scale=6):
                     self.knobs = self._knobs()
             self._lay_findings()
@@ -110,9 +104,10 @@ class Invent:
         starts = [{"name": name, "kind": kind, "values": values_of(like(world, name))} for name, kind in named]
         return panel(
             KNOBS,
-            mounted("invent_knobs", "'drag' 'rest' 'surprise'"),
+            "invent_knobs",
             values_of(like(world, bundle.seen[0])) | {"stamp": 0},
             elem_id="invent-knobs",
+            events=("drag", "rest", "surprise"),
             groups=factors.groups(),
             starts=starts,
             drawn=None,
@@ -133,7 +128,7 @@ class Invent:
                 with gr.Column(min_width=290):
                     self.gaps = Chart(elem_id="invent-gaps")
             gr.HTML(f'<p class="panel-hint">{ARMS}</p>')
-            self.photos = panel(PHOTOS, mounted("trial_photos"), [], elem_id="invent-photos")
+            self.photos = panel(PHOTOS, "trial_photos", [], elem_id="invent-photos")
 
     def _connect(self) -> None:
         drawing: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "trigger_mode": "always_last"}
@@ -146,8 +141,7 @@ class Invent:
         self.measure.click(self.run, inputs, outputs, **RUNS)
         self.stop.click(self.halt, None, None, queue=False, **PRIVATE)
         for side, button in zip("ab", self.use, strict=True):
-            using = [self.knobs, self.page.uploads]
-            button.click(partial(self.used, side), using, [self.found, self.page.uploads], **RUNS)
+            button.click(partial(self.used, side), [self.knobs], [self.found, self.page.owner], **RUNS)
 
     def draw_quick(self, values: dict[str, Any]) -> dict[str, Any]:
         """The scene while a slider moves: small."""
@@ -171,7 +165,7 @@ class Invent:
         request: gr.Request,
     ) -> Iterator[list[Any]]:
         """Write the place's adapter and measure it, frame by frame, until it is done or the session stops it."""
-        stamp, session = _stamp(values), str(request.session_hash)
+        stamp, session = _stamp(values), session_of(request)
         turn, text = self.turns.begin(session), ""
         yield [_found("The empty place is being photographed \u2026", "looking", stamp), *[gr.skip()] * 4, _stop(True)]
         try:
@@ -187,18 +181,18 @@ class Invent:
 
     def halt(self, request: gr.Request) -> None:
         """End the session's measurement at its next frame."""
-        self.turns.begin(str(request.session_hash))
+        self.turns.begin(session_of(request))
 
-    def used(self, side: str, values: dict[str, Any], uploads: dict[str, Upload]) -> list[Any]:
+    def used(self, side: str, values: dict[str, Any], request: gr.Request) -> list[Any]:
         """Put the place into the page's bar as A or B."""
         try:
-            made = upload(self.page.studio, place_of(values))
+            made, session = upload(self.page.studio, place_of(values)), session_of(request)
         except Exception as error:
             return [gr.update(value=_found(sentence(error), "failed", _stamp(values))), gr.skip()]
         note = "Invented in the tab Unseen; its true accuracy can be measured there."
-        shown: dict[str, Any] = {"name": OWN, "short": "invented", "title": made.name, "kind": "own", "note": note}
-        shown |= {"src": picture_uri(made.picture, width=256), "side": side, "at": time.time()}
-        return [gr.update(used=shown), uploads | {side: made}]
+        shown = {"name": self.page.studio.pictures.add(session, made), "short": "invented", "title": made.name}
+        shown |= {"kind": "own", "note": note, "src": picture_uri(made.picture, width=256)}
+        return [gr.update(used={"side": side, "place": shown, "at": time.time()}), session]
 
     def _setting(self, wish: dict[str, Any] | None) -> Setting:
         """Regime, way, seed and steps of the present state; A and B play no part here."""

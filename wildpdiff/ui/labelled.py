@@ -16,13 +16,13 @@ from ..errors import UserError
 from ..labelled import MAX_ARCHIVE, MAX_PHOTOS, open_archive
 from ..plots.invent import gap_dots, share_bars
 from ..studio.labelled import CAUTION, Photographs, mistakes, own_scores, reading, species_table, told
-from ..studio.setting import Setting, Upload
-from ..studio.trial import Score, Turns, stopped
+from ..studio.sessions import Newest
+from ..studio.setting import Setting
+from ..studio.trial import Score, stopped
 from ..studio.words import spoken
 from ..worlds.base import Images
 from .chart import Chart, panel
-from .invent import mounted
-from .page import PRIVATE, RUNS, Page, sentence, title
+from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 #: Seconds after which a visitor's photographs are forgotten: half an hour.
 KEPT = 1_800
@@ -51,7 +51,7 @@ class OwnPhotos:
     """The section; the photographs, as small squares, stay in the session and nowhere else."""
 
     page: Page
-    turns: Turns = field(default_factory=Turns)
+    turns: Newest = field(default_factory=Newest)
 
     def build(self) -> None:
         """Lay out the section and connect it."""
@@ -64,7 +64,7 @@ class OwnPhotos:
             species = [spoken(name) for name in self.page.studio.bundle.world.species]
             gr.HTML(f'<p class="own-caution">{CAUTION.format(classes=len(species))}</p>')
             self.drop = panel(
-                DROP, mounted("own_zip", "'arrived'"), None, elem_id="own-zip", most=MAX_ARCHIVE, species=species
+                DROP, "own_zip", elem_id="own-zip", events=("arrived",), most=MAX_ARCHIVE, species=species
             )
             self.kept = gr.State(None, time_to_live=KEPT)
             with gr.Row(visible=False, elem_id="own-actions") as self.actions:
@@ -77,13 +77,13 @@ class OwnPhotos:
                         self.bars = Chart(elem_id="own-bars")
                     with gr.Column(min_width=290):
                         self.gaps = Chart(elem_id="own-gaps")
-                self.details = panel(TABLE, mounted("own_table"), None, elem_id="own-table")
+                self.details = panel(TABLE, "own_table", elem_id="own-table")
         self._connect()
 
     def _connect(self) -> None:
         shown = [self.drop, self.results, self.bars, self.gaps, self.details]
         shown += [self.actions, self.again, self.stop, self.forget]
-        inputs = [self.kept, self.page.wish, self.page.uploads]
+        inputs = [self.kept, self.page.wish]
         self.drop.arrived(self.read, inputs, [self.kept, *shown], **RUNS)
         self.again.click(self.score, inputs, shown, **RUNS)
         self.stop.click(self.halt, None, None, queue=False, **PRIVATE)
@@ -93,12 +93,11 @@ class OwnPhotos:
         self,
         before: Images | None,
         wish: dict[str, Any] | None,
-        uploads: dict[str, Upload],
         event: gr.EventData,
         request: gr.Request,
     ) -> Iterator[list[Any]]:
         """Read an uploaded zip, delete it at once, and score it; a bad one changes nothing but the sentence."""
-        session = str(request.session_hash)
+        session = session_of(request)
         turn, found = self.turns.begin(session), None
         try:
             for found in self._photographs(taken(event._data)):
@@ -112,19 +111,17 @@ class OwnPhotos:
             return
         if found is not None:
             yield [found.images, _said(found.said, "reading"), *[gr.skip()] * 4, *_buttons("busy")]
-            yield from ([gr.skip(), *frame] for frame in self.score(found.images, wish, uploads, request))
+            yield from ([gr.skip(), *frame] for frame in self.score(found.images, wish, request))
 
-    def score(
-        self, images: Images | None, wish: dict[str, Any] | None, uploads: dict[str, Upload], request: gr.Request
-    ) -> Iterator[list[Any]]:
+    def score(self, images: Images | None, wish: dict[str, Any] | None, request: gr.Request) -> Iterator[list[Any]]:
         """Score the session's photographs, frame by frame."""
-        session = str(request.session_hash)
+        session = session_of(request)
         turn, text = self.turns.begin(session), ""
         if images is None:
             yield [_scored("There are no photographs; choose a zip.", "failed"), *_rest(None)]
             return
         try:
-            for score in own_scores(self.page.studio, self._setting(wish, uploads), images):
+            for score in own_scores(self.page.studio, self._setting(wish, request), images):
                 if self.turns.over(session, turn):
                     yield [_scored(stopped(text), "stopped"), *_rest(images)]
                     return
@@ -136,14 +133,13 @@ class OwnPhotos:
 
     def halt(self, request: gr.Request) -> None:
         """End the session's reading or scoring at its next frame."""
-        self.turns.begin(str(request.session_hash))
+        self.turns.begin(session_of(request))
 
-    def _setting(self, wish: dict[str, Any] | None, uploads: dict[str, Upload]) -> Setting:
+    def _setting(self, wish: dict[str, Any] | None, request: gr.Request) -> Setting:
         """The present state; before the page has wished for anything, the first location."""
         bundle = self.page.studio.bundle
-        return Setting.of(
-            {"a": bundle.seen[0], "b": bundle.seen[0], "t": 0.0, "m": bundle.regime} | (wish or {}), uploads
-        )
+        usual = {"a": bundle.seen[0], "b": bundle.seen[0], "t": 0.0, "m": bundle.regime}
+        return self.page.setting(usual | (wish or {}), request)
 
     def _photographs(self, data: bytes) -> Iterator[Photographs]:
         world = self.page.studio.bundle.world

@@ -24,7 +24,7 @@ steps</button> <button type="button" class="quiet" data-help>Keyboard and text s
 
 @dataclass
 class Learn:
-    """The tab; all of it is plain HTML, brought to life by `js/90-learn.js`."""
+    """The tab; all of it is plain HTML, brought to life by `js/learn.js`."""
 
     page: Page
 
@@ -50,7 +50,7 @@ class Tour:
     page: Page
 
     def build(self) -> None:
-        """Put the steps into the page as JSON, where `js/91-tour.js` finds them."""
+        """Put the steps into the page as JSON, where `js/tour.js` finds them."""
         steps = html.escape(json.dumps(tours(self.page.studio.bundle)))
         gr.HTML(f'<div id="tours" data-tours="{steps}"></div>', apply_default_css=False, visible="hidden")
 

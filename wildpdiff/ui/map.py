@@ -27,35 +27,8 @@ VIEWS = (
 )  # fmt: skip
 VIEW_HTML = """
 <fieldset class="segments" data-control="view"><legend>Show as</legend><div class="choices"></div></fieldset>
-<p class="panel-hint atlas-note" aria-live="polite"></p>
+<p class="panel-hint atlas-note view-note" aria-live="polite"></p>
 """
-VIEW_JS = """
-const box = element.querySelector('.choices'), note = element.querySelector('.atlas-note');
-const show = (view) => {
-  const shown = props.views.find(([name]) => name === view) || props.views[0];
-  for (const input of box.querySelectorAll('input')) input.checked = input.value === shown[0];
-  note.textContent = shown[2];
-};
-box.replaceChildren(...props.views.map(([name, text]) => {
-  const label = document.createElement('label'), input = document.createElement('input'), span = document.createElement('span');
-  Object.assign(input, { type: 'radio', name: 'atlas-view', value: name });
-  input.addEventListener('change', () => { if (window.wpd && window.wpd.set) window.wpd.set({ view: name }); });
-  span.textContent = text;
-  label.append(input, span);
-  return label;
-}));
-const join = () => {
-  if (!window.wpd || !window.wpd.on) { setTimeout(join, 100); return; }
-  window.wpd.on('state', (state) => show(state.view));
-  show(window.wpd.state.view);
-  window.wpd.ready(() => {
-    const state = window.wpd.state;
-    if (Object.keys(props.first).some((key) => props.first[key] !== state[key])) trigger('open', state);
-  });
-};
-show();
-join();
-"""  # noqa: E501
 HEAT_HTML = """
 <div class="atlas-choices">
  <fieldset class="segments"><legend>Compare</legend><div class="choices">
@@ -65,33 +38,6 @@ HEAT_HTML = """
  <label class="atlas-layer">In <select id="atlas-layer"></select></label>
 </div>
 <p class="panel-hint atlas-note" role="status"></p>
-"""
-HEAT_JS = """
-const select = element.querySelector('select'), note = element.querySelector('.atlas-note');
-const radios = [...element.querySelectorAll('input[type=radio]')];
-const option = (value, text) => Object.assign(document.createElement('option'), { value, textContent: text });
-const groups = {};
-select.append(option('0', 'the whole adapter'));
-props.layers.forEach(([stage, text], at) => {
-  if (!groups[stage]) {
-    groups[stage] = Object.assign(document.createElement('optgroup'), { label: stage });
-    select.append(groups[stage]);
-  }
-  groups[stage].append(option(String(at + 1), text));
-});
-const tell = () => { note.textContent = props.problem || props.notes[radios.find((radio) => radio.checked).value]; };
-const choose = () => {
-  tell();
-  trigger('choose', { kind: radios.find((radio) => radio.checked).value, layer: Number(select.value) });
-};
-for (const control of [select, ...radios]) control.addEventListener('change', choose);
-document.addEventListener('chart-pick', (event) => {
-  if (!event.target.closest('#layers') || !element.isConnected) return;
-  select.value = String(event.detail.index + 1);
-  choose();
-});
-watch('problem', tell);
-tell();
 """
 NOTES = {
     "factors": "Factors: the numbers of the row as they are.",
@@ -132,7 +78,7 @@ class Atlas:
             self.layers = Chart(self._blank["layers"], elem_id="layers")
         quick: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "queue": False}
         outputs = [self.map, self.heat, self.layers, self.trail]
-        self.view.open(self.open, [self.page.uploads, self.trail], outputs, **quick)
+        self.view.open(self.open, [self.trail], outputs, **quick)
         self.choices.choose(self.compare, [self.trail], [self.heat, self.layers, self.choices], **quick)
 
     def frame(self, setting: Setting, result: Result, trail: Journey) -> dict[str, Figure]:
@@ -143,15 +89,17 @@ class Atlas:
         """
         terrain = self.places.terrain(setting.regime)
         cloud = () if result.cloud is None else terrain.spots(result.cloud)
-        trail.go(setting, terrain.spots(result.rows), terrain.likeness(result.rows), cloud)
+        trail.go(
+            setting, terrain.spots(result.rows), terrain.likeness(result.rows), cloud, self.page.studio.names(setting)
+        )
         return self._figures(trail)
 
-    def open(self, uploads: dict[str, Any], trail: Journey, event: gr.EventData) -> list[Any]:
+    def open(self, trail: Journey, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Figures for a setting that was opened by a link, before anything is written for it."""
         try:
-            setting = Setting.of(event._data, uploads)
+            setting = self.page.setting(event._data, request)
             self.places.terrain(setting.regime)
-            trail.go(setting)
+            trail.go(setting, names=self.page.studio.names(setting))
             return [*self._figures(trail).values(), trail]
         except Exception as error:
             sentence(error)
@@ -169,14 +117,24 @@ class Atlas:
     def _lay_map(self) -> None:
         first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
         title("Where the weights land", MAP_HINT)
-        self.view = panel(VIEW_HTML, VIEW_JS, elem_id="view", views=[list(view) for view in VIEWS], first=first)
+        self.view = panel(
+            VIEW_HTML,
+            "views",
+            elem_id="view",
+            events=("open",),
+            group="atlas-view",
+            views=[list(view) for view in VIEWS],
+            first=first,
+        )
         self.map = Chart(self._blank["map"], elem_id="map")
 
     def _lay_heat(self) -> None:
         layout = self.page.studio.bundle.backbone.layout
         named = [list(pair) for pair in zip(stages(layout), layer_names(layout), strict=True)]
         title("How alike the weights are", "Cosine similarity of the locations' mean rows and of the one just written.")
-        self.choices = panel(HEAT_HTML, HEAT_JS, elem_id="alike", layers=named, notes=NOTES, problem="")
+        self.choices = panel(
+            HEAT_HTML, "alike", elem_id="alike", events=("choose",), layers=named, notes=NOTES, problem=""
+        )
         self.heat = Chart(self._blank["heat"], elem_id="heat")
 
     def _figures(self, trail: Journey) -> dict[str, Figure]:

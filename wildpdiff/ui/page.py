@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
 from ..errors import UserError
+from ..studio.sessions import Newest
+from ..studio.setting import Setting
 from ..studio.studio import Studio
-from .sessions import Wishes
 
 #: For every listener: none of them is an endpoint of the API.
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -30,14 +32,29 @@ class Page:
     Attributes:
         studio: answers settings.
         wish: the hidden component whose value is the present state, see `setting.Setting.of`.
-        uploads: the session's own backgrounds by side, `a` and `b`.
+        owner: the session that has backgrounds of its own; when Gradio ends it, they are forgotten.
         wishes: what each session wants now.
     """
 
     studio: Studio
     wish: gr.HTML
-    uploads: gr.State
-    wishes: Wishes = field(default_factory=Wishes)
+    owner: gr.State
+    wishes: Newest = field(default_factory=Newest)
+
+    def setting(self, state: Mapping[str, Any], request: gr.Request) -> Setting:
+        """The page's state as a setting, whose own backgrounds are the session's.
+
+        Raises:
+            UserError: as `Setting.of` and `Pictures.check`.
+        """
+        setting = Setting.of(state)
+        self.studio.pictures.check(setting.own, session_of(request))
+        return setting
+
+
+def session_of(request: gr.Request) -> str:
+    """A visitor's session, for as long as the page is open."""
+    return str(request.session_hash)
 
 
 def title(heading: str, hint: str = "") -> gr.HTML:

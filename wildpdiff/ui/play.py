@@ -20,14 +20,6 @@ SCENES = """
 SPREAD = """
 <label class="switch"><input type="checkbox"> <span>all three similarities side by side</span></label>
 """
-SPREAD_JS = """
-const box = element.querySelector('input');
-box.addEventListener('change', () => window.wpd.spread(box.checked));
-"""
-DRAW = """
-const draw = () => (window.wpd && window.wpd.draw_play ? window.wpd.draw_play() : setTimeout(draw, 20));
-draw();
-"""
 
 
 @dataclass
@@ -40,7 +32,7 @@ class Play:
         """Lay out the tab; call inside it."""
         with gr.Row(elem_id="hero", elem_classes="card"):
             with gr.Column(scale=1, min_width=150, elem_id="scene-column"):
-                panel(SCENES, DRAW, elem_id="scenes")
+                panel(SCENES, "scenes", elem_id="scenes")
             with gr.Column(scale=5, min_width=300):
                 title(
                     "Along the blend",
@@ -48,7 +40,7 @@ class Play:
                     "markers were measured live just now.",
                 )
                 self.curve = Chart(elem_id="curve")
-                panel(SPREAD, SPREAD_JS, elem_id="spread")
+                panel(SPREAD, "spread", elem_id="spread")
         with gr.Column(elem_classes="card"):
             title(
                 "Accuracy by location",

@@ -15,7 +15,6 @@ import gradio as gr
 from ..errors import UserError
 from ..studio.probe import (
     Run,
-    Sessions,
     compared,
     curves_of,
     dots_of,
@@ -25,20 +24,19 @@ from ..studio.probe import (
     seconds_words,
     table_of,
 )
-from ..studio.setting import Setting, Upload
+from ..studio.sessions import Newest
 from ..studio.snippet import command_of, folder_of, python_of
 from ..sweep import Cell, Gathered, Sweep, run
 from ..sweep.record import FORMATS
 from ..sweep.written import save
 from .chart import Chart, panel
-from .page import PRIVATE, Page, sentence, title
+from .page import PRIVATE, Page, sentence, session_of, title
 
 #: One sweep at a time for all visitors, beside the two places that the page's own answers share.
 SWEEPS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "sweep", "concurrency_limit": 1}
 QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "probe", "concurrency_limit": 4}
 #: Seconds between two frames of progress and, at least, between two of the table and the figures.
 TICK, FRAME = 0.4, 1.2
-MOUNT = "const mount = () => window.wpd && wpd.%s ? wpd.%s({ element, props, trigger, watch }) : setTimeout(mount, 20);"
 
 BUILDER = """
 <form class="probe-form" data-state="idle">
@@ -85,17 +83,12 @@ _NOTHING = [gr.skip()] * 9
 FIRST = {"columns": [], "rows": [], "images": 0, "steps": 0, "notes": []}
 
 
-def mounted(name: str, events: str = "") -> str:
-    """A panel's script: hand it to the page's function `name`; `events` quotes the events that it will trigger."""
-    return f"{MOUNT.replace('%s', name)}\nmount();\n// events: {events}"
-
-
 @dataclass
 class Probe:
     """The tab for questions of many adapters at once."""
 
     page: Page
-    sessions: Sessions = field(default_factory=Sessions)
+    runs: Newest = field(default_factory=Newest)
 
     def build(self) -> None:
         """Lay out the tab and connect it; call inside it."""
@@ -117,13 +110,13 @@ class Probe:
                     self.curve = Chart(curves_of([]), elem_id="probe-curve")
                 with gr.Column(min_width=290):
                     self.dots = Chart(dots_of([]), elem_id="probe-dots")
-            self.results = panel(RESULTS, mounted("probe_results"), FIRST, elem_id="probe-results")
+            self.results = panel(RESULTS, "probe_results", FIRST, elem_id="probe-results")
             with gr.Row(elem_id="probe-files"):
                 self.files = [self._file(form) for form in FORMATS]
         with gr.Column(elem_classes="card", elem_id="probe-compare"):
             title("Compare two runs", "Accuracy at the weaker location, run against run, on the same axes.")
             self.pinboard = panel(
-                PINBOARD, mounted("probe_pins", "'pin' 'unpin'"), _pin_value([]), elem_id="probe-pins", ready=False
+                PINBOARD, "probe_pins", _pin_value([]), elem_id="probe-pins", events=("pin", "unpin"), ready=False
             )
             with gr.Row():
                 self.sides = [self._side(place) for place in range(2)]
@@ -132,7 +125,7 @@ class Probe:
                 "Show code",
                 "The present state of the bar as a program: the same seed gives the same adapter.",
             )
-            self.code = panel(CODE, mounted("probe_code", "'code'"), None, elem_id="probe-code-panel")
+            self.code = panel(CODE, "probe_code", elem_id="probe-code-panel", events=("code",))
         self.latest, self.pins = gr.State(None), gr.State([])
         self._connect()
 
@@ -142,9 +135,9 @@ class Probe:
         places = [{"name": name, "index": index, "seen": name in seen} for index, name in enumerate((*seen, *unseen))]
         return panel(
             BUILDER,
-            mounted("probe_builder", "'price' 'begin' 'halt'"),
-            None,
+            "probe_builder",
             elem_id="probe-builder",
+            events=("price", "begin", "halt"),
             places=places,
             regimes=list(bundle.regimes),
             price=None,
@@ -178,7 +171,7 @@ class Probe:
         sides = [part for side in self.sides for part in side]
         self.pinboard.pin(self.pin, [self.latest, self.pins], [self.pins, self.pinboard, *sides], **QUICK)
         self.pinboard.unpin(self.unpin, [self.pins], [self.pins, self.pinboard, *sides], **QUICK)
-        self.code.code(self.show_code, [self.page.uploads], [self.code], trigger_mode="multiple", **QUICK)
+        self.code.code(self.show_code, None, [self.code], trigger_mode="multiple", **QUICK)
 
     def price(self, event: gr.EventData) -> Any:
         """What the sweep in the form costs, or what is wrong with it."""
@@ -192,12 +185,12 @@ class Probe:
 
     def halt(self, request: gr.Request) -> None:
         """End the session's run after the present adapter; what is there stays."""
-        self.sessions.halt(str(request.session_hash))
+        self.runs.begin(session_of(request))
 
     def run(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
         """Run a sweep, frame by frame, and put its files behind the buttons."""
-        session = str(request.session_hash)
-        number = self.sessions.begin(session)
+        session = session_of(request)
+        number = self.runs.begin(session)
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
         try:
             data = event._data if isinstance(event._data, dict) else {}
@@ -209,12 +202,12 @@ class Probe:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _frames(self, sweep: Sweep, session: str, number: int, folder: Path) -> Iterator[list[Any]]:
+    def _frames(self, sweep: Sweep, session: str, number: float, folder: Path) -> Iterator[list[Any]]:
         studio, gathered, began = self.page.studio, Gathered(), time.monotonic()
         told = drawn = 0.0
         shown, problem = 0, ""
         try:
-            for made in run(studio.bundle, sweep, lambda: self.sessions.wanted(session, number), studio.images):
+            for made in run(studio.bundle, sweep, lambda: not self.runs.over(session, number), studio.images):
                 gathered.add(made)
                 now, count = time.monotonic(), len(gathered.records)
                 fresh = now - drawn > FRAME and count - shown > shown // 20
@@ -271,12 +264,12 @@ class Probe:
             charts += [curves_of(pins[place].cells) if here else gr.skip(), gr.update(visible=here)]
         return [pins, _pin_value(pins), *charts]
 
-    def show_code(self, uploads: dict[str, Upload], event: gr.EventData) -> dict[str, Any]:
+    def show_code(self, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         """The present state as code."""
         data = event._data if isinstance(event._data, dict) else {}
         stamp = {"stamp": data.get("stamp")}
         try:
-            setting = Setting.of(data.get("state") or {}, uploads)
+            setting = self.page.setting(data.get("state") or {}, request)
             folder = folder_of(self.page.studio.bundle.folder)
             return stamp | {"python": python_of(setting, folder), "command": command_of(setting)}
         except Exception as error:

@@ -7,8 +7,8 @@ import os
 
 import gradio as gr
 
-from ..web import text_of
-from ..web.packed import PLOTLY_PATH
+from ..web import styles
+from ..web.packed import PLOTLY_PATH, modules
 
 #: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
 PLACES_LIGHT = (
@@ -84,15 +84,19 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Everything that the browser needs beside Gradio, from this server alone: plotly and scripts."""
+    """Everything that the browser needs beside Gradio, from this server alone: plotly and the page's modules.
+
+    All addresses are relative to the page's own, so that it may stand behind a proxy's sub-path.
+    """
     space = os.environ.get("SPACE_ID", "")
     meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
+    preloads = "".join(f'<link rel="modulepreload" href="{path}">' for path in modules())
     return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{PLOTLY_PATH}">
 <meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
-<script>{text_of("js")}</script>"""
+{preloads}<script type="module" src="{[*modules()][-1]}"></script>"""
 
 
 def css() -> str:
     """The style sheets, in the order of their names."""
     root = f":root {{ {_variables(LIGHT, PLACES_LIGHT)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
-    return root + text_of("css")
+    return root + styles()

@@ -6,25 +6,21 @@ import base64
 import binascii
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-import torch
 
 from ..errors import UserError
 from ..picture import MAX_BYTES
 from ..studio.description import LONGEST
 from ..studio.ood import findings, reading_skill, scale
-from ..studio.setting import OWN, Setting, Upload
+from ..studio.pictures import Upload
 from ..studio.upload import NOISE, Strangers
 from .chart import panel
-from .page import PRIVATE, RUNS, Page, sentence
+from .page import PRIVATE, RUNS, Page, sentence, session_of
 
 Json = dict[str, Any]
-Uploads = dict[str, Upload]
-#: A visitor's condition, and what was seen of it.
-Mine = tuple[Upload, Json]
 QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 
 PICTURE = """
@@ -83,18 +79,6 @@ BODY = """
  </div>
 </div>
 """
-SCRIPT = """
-const send = {
-  upload: (data) => trigger('upload', data), example: (data) => trigger('example', data),
-  describe: (data) => trigger('describe', data), write: (data) => trigger('write', data),
-  use: (data) => trigger('use', data), remove: (data) => trigger('remove', data),
-};
-const mount = () => {
-  if (window.wpd && window.wpd.mount_stranger) window.wpd.mount_stranger(element, props, watch, send);
-  else setTimeout(mount, 20);
-};
-mount();
-"""
 DAYLIGHT = (
     "Calibrated on daylight pictures without animals: at night, or with a large animal, even a known location's "
     "picture moves to the right."
@@ -108,26 +92,22 @@ class Stranger:
     page: Page
     numbers: Strangers
     kind: str
-    mine: gr.State = field(init=False)
-    shown: gr.HTML = field(init=False)
 
     def build(self) -> None:
         """Lay out and connect; call inside its tab."""
         words, bundle = self.kind == "words", self.numbers.bundle
         own, mine, footnote = (WORDS, "my words", reading_skill(bundle)) if words else (PICTURE, "my picture", DAYLIGHT)
-        self.mine = gr.State(None)
         self.shown = panel(
             BODY.format(own=own, mine=mine, footnote=footnote),
-            SCRIPT,
+            "upload",
             elem_id=f"stranger-{self.kind}",
+            events=("upload", "example", "describe", "write", "remove"),
             kind=self.kind,
             gauge=None if words else scale(self.numbers.gauge, bundle.unseen, "pictures"),
             findings={regime: findings(bundle, regime) for regime in bundle.regimes},
             examples=self._examples(),
             most=LONGEST if words else MAX_BYTES,
             problem=None,
-            used=None,
-            gone=None,
         )
         self._connect()
 
@@ -144,92 +124,68 @@ class Stranger:
 
     def _connect(self) -> None:
         runs = RUNS | {"trigger_mode": "always_last"}
-        read = self.shown.describe if self.kind == "words" else self.shown.upload
-        asked = [read(self.read, None, [self.shown, self.mine], **runs)]
-        asked.append(self.shown.write(self.again, [self.mine], [self.shown, self.mine], **runs))
-        if self.kind == "picture":
-            asked.append(self.shown.example(self.read, None, [self.shown, self.mine], **runs))
-        self.shown.use(self.use, [self.mine, self.page.uploads], [self.shown, self.page.uploads], **QUICK)
-        outputs = [self.shown, self.mine, self.page.uploads]
-        self.shown.remove(self.remove, [self.mine, self.page.uploads], outputs, cancels=asked, **QUICK)
+        outputs = [self.shown, self.page.owner]
+        brought = (self.shown.describe,) if self.kind == "words" else (self.shown.upload, self.shown.example)
+        asked = [event(self.read, None, outputs, **runs) for event in brought]
+        asked.append(self.shown.write(self.again, None, outputs, **runs))
+        self.shown.remove(self.remove, None, [self.shown], cancels=asked, **QUICK)
 
-    def read(self, event: gr.EventData) -> Iterator[list[Any]]:
+    def read(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
         """Read what the visitor brought, then write its adapter; a bad one changes nothing but a sentence."""
         try:
-            upload, notes = self._brought(event._data)
-            mine = (upload, self._looked(upload) | {"notes": notes})
-        except Exception as error:
-            yield [_problem(error), gr.skip()]
-            return
-        yield [gr.update(value=mine[1], problem=None), mine]
-        yield from self.again(mine, event)
-
-    def again(self, mine: Mine | None, event: gr.EventData) -> Iterator[list[Any]]:
-        """Write the adapter of what is there, for the present setting."""
-        try:
-            upload, looked = _there(mine)
-            setting = _setting(event._data.get("state"), self.numbers.bundle.regime, upload)
-            for frame in self.numbers.adapted(upload, setting, picture=self.kind == "picture"):
-                yield [gr.update(value=looked | frame, problem=None), gr.skip()]
+            session = session_of(request)
+            name = self.page.studio.pictures.add(session, self._brought(event._data))
+            yield [gr.update(value=self._looked(name), problem=None), session]
+            yield from self._frames(name, event, request)
         except Exception as error:
             yield [_problem(error), gr.skip()]
 
-    def use(self, mine: Mine | None, uploads: Uploads, event: gr.EventData) -> list[Any]:
-        """Put it into the bar as A or B."""
+    def again(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
+        """Write the adapter of what was brought, for the present setting."""
         try:
-            upload, side = _there(mine)[0], _side(event._data)
-        except UserError as error:
-            return [_problem(error), gr.skip()]
-        used = {"side": side, "place": self.numbers.place(upload), "at": time.time()}
-        return [gr.update(used=used, problem=None), uploads | {side: upload}]
+            yield from self._frames(str(event._data.get("name")), event, request)
+        except Exception as error:
+            yield [_problem(error), gr.skip()]
 
-    def remove(self, mine: Mine | None, uploads: Uploads) -> list[Any]:
-        """Forget it, here and in the bar."""
-        sides = [side for side, upload in uploads.items() if mine and torch.equal(upload.picture, mine[0].picture)]
-        kept = {side: upload for side, upload in uploads.items() if side not in sides}
-        return [gr.update(value=None, problem=None, gone={"sides": sides, "at": time.time()}), None, kept]
+    def remove(self, event: gr.EventData, request: gr.Request) -> Any:
+        """Forget it; the page has taken it out of the bar."""
+        self.page.studio.forget(session_of(request), str(event._data.get("name")))
+        return gr.update(value=None, problem=None)
 
-    def _looked(self, upload: Upload) -> Json:
+    def _frames(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
+        setting = self.page.setting(_alone(name, event._data.get("state"), self.numbers.bundle.regime), request)
+        looked = self._looked(name)
+        for frame in self.numbers.adapted(setting, picture=self.kind == "picture"):
+            yield [gr.update(value=looked | frame, problem=None), gr.skip()]
+
+    def _looked(self, name: str) -> Json:
         if self.kind == "picture":
-            return self.numbers.looked(upload, self.numbers.gauge, "pictures")
+            return self.numbers.looked(name, self.numbers.gauge, "pictures")
         gauge = self.numbers.word_gauge
         drawn = scale(gauge, self.numbers.strangers, "captions")
-        return self.numbers.looked(upload, gauge, "captions") | {"gauge": drawn}
+        return self.numbers.looked(name, gauge, "captions") | {"gauge": drawn}
 
-    def _brought(self, data: Mapping[str, Any]) -> tuple[Upload, list[str]]:
-        """What an event carries: a file's bytes, the name of an example, or words; and how the words were read.
+    def _brought(self, data: Mapping[str, Any]) -> Upload:
+        """What an event carries: a file's bytes, the name of an example, or words.
 
         Raises:
             UserError: if it cannot be used.
         """
         if self.kind == "words":
             return self.numbers.words(str(data.get("text", "")))
-        return self.numbers.example(str(data["name"])) if "name" in data else self.numbers.picture(_bytes(data)), []
+        return self.numbers.example(str(data["name"])) if "name" in data else self.numbers.picture(_bytes(data))
 
 
-def _setting(state: Any, regime: str, upload: Upload) -> Setting:
-    """The page's regime, way, seed and steps for an upload that stands alone.
+def _alone(name: str, state: Any, regime: str) -> Json:
+    """The page's state with one background as A and B, and of the rest regime, way, seed and steps alone.
 
     Raises:
-        UserError: for a value that is of another kind or out of range.
+        UserError: if there is no such state.
     """
     if not isinstance(state, Mapping | None):
         raise UserError("The setting is not whole; reload the page.")
     given = {key: value for key, value in (state or {}).items() if key in ("m", "w", "seed", "steps")}
-    return Setting.of({"m": regime, **given, "a": OWN, "b": OWN, "t": 0}, {"a": upload, "b": upload})
-
-
-def _there(mine: Mine | None) -> Mine:
-    if mine is None:
-        raise UserError("There is nothing here yet; bring a picture or words first.")
-    return mine
-
-
-def _side(data: Mapping[str, Any]) -> str:
-    side = str(data.get("side"))
-    if side not in ("a", "b"):
-        raise UserError("It can take the place of A or of B, of nothing else.")
-    return side
+    return {"m": regime, **given, "a": name, "b": name, "t": 0}
 
 
 def _bytes(data: Mapping[str, Any]) -> bytes:

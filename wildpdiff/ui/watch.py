@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from ..errors import UserError
-from ..studio.setting import Setting, Upload
+from ..studio.sessions import Newest, stamp_of
+from ..studio.setting import Setting
 from ..studio.trajectory import path_frames
 from ..studio.watch import messages
 from .chart import Chart, panel
-from .page import PRIVATE, RUNS, Page, sentence, title
-from .sessions import Wishes, stamp_of
+from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 LEAD = (
     "The place's picture says around which adapter to look; out of noise, step by step, becomes one of the many that "
@@ -54,15 +54,6 @@ LATENTS = """
 </div>
 """  # noqa: E501
 CAPTION = '<p class="watch-caption"><b>Accuracy</b> photographs of A and of B named correctly at each step</p>'
-SCRIPT = """
-const mount = () => {
-  if (!window.wpd || !window.wpd.mount_watch) { setTimeout(mount, 20); return; }
-  const note = (data) => trigger('note', data), run = (data) => trigger('run', data);
-  const receive = window.wpd.mount_watch(element, { note, run });
-  watch('value', () => receive(props.value));
-};
-mount();
-"""
 VIEWS = (
     ("umap", "UMAP", "A place on this map is approximate, the middle of the nearest fine-tuned rows' places: between "
      "two groups it means nothing, so the star jumps where the nearest ones change."),
@@ -71,14 +62,7 @@ VIEWS = (
 )  # fmt: skip
 VIEW = """
 <fieldset class="segments watch-view"><legend>Show as</legend><div class="choices"></div></fieldset>
-<p class="panel-hint watch-view-note"></p>
-"""
-VIEW_SCRIPT = """
-const mount = () => {
-  if (!window.wpd || !window.wpd.mount_watch_view) { setTimeout(mount, 20); return; }
-  window.wpd.mount_watch_view(element, props.views);
-};
-mount();
+<p class="panel-hint watch-view-note view-note"></p>
 """
 HINTS = {
     "accuracy": "Photographs named correctly with the adapter that the noisy latent decodes to; thin lines: with the "
@@ -98,13 +82,13 @@ class Watch:
     """The tab; everything that it shows of a run lies in the browser, so playing and scrubbing ask nothing."""
 
     page: Page
-    runs: Wishes = field(default_factory=Wishes)
+    runs: Newest = field(default_factory=Newest)
 
     def build(self) -> None:
         """Lay out the cards and connect them; call inside the tab."""
         with gr.Column(elem_classes="card"):
             title("Watch a network appear out of noise", LEAD)
-            self.film = panel(WATCH, SCRIPT, elem_id="watch")
+            self.film = panel(WATCH, "film", elem_id="watch", events=("note", "run"))
             with gr.Row(elem_classes=["watch-later", "watch-row"]):
                 with gr.Column(min_width=300):
                     panel(LATENTS, "", elem_id="watch-latents")
@@ -115,7 +99,7 @@ class Watch:
         with gr.Row(elem_classes=["watch-later", "watch-row"]):
             with gr.Column(min_width=300, elem_classes="card"):
                 title("The way on the map", HINTS["map"])
-                panel(VIEW, VIEW_SCRIPT, elem_id="watch-view", views=[list(view) for view in VIEWS])
+                panel(VIEW, "views", elem_id="watch-view", group="watch-view", views=[list(view) for view in VIEWS])
                 Chart(elem_id="watch-map")
             for heading, name in (("Layer by layer", "layers"), ("The weights", "spread")):
                 with gr.Column(min_width=300, elem_classes="card"):
@@ -123,32 +107,30 @@ class Watch:
                     Chart(elem_id=f"watch-{name}")
         quick: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "queue": False, "trigger_mode": "multiple"}
         self.film.note(self.note, None, None, **quick)
-        self.film.run(self.run, [self.page.uploads], [self.film], trigger_mode="multiple", **RUNS)
+        self.film.run(self.run, None, [self.film], trigger_mode="multiple", **RUNS)
 
     def note(self, request: gr.Request, event: gr.EventData) -> None:
         """Remember a session's newest run, or that it wants none: an older one ends at its next step."""
-        self.runs.note(event._data, request)
+        self.runs.begin(session_of(request), stamp_of(event._data))
 
-    def run(self, uploads: Mapping[str, Upload], request: gr.Request, event: gr.EventData) -> Iterator[dict[str, Any]]:
+    def run(self, request: gr.Request, event: gr.EventData) -> Iterator[dict[str, Any]]:
         """Walk and measure the way of a setting, frame by frame, until it is done or the session wants no more."""
         stamp = stamp_of(event._data)
         try:
-            films = path_frames(
-                self.page.studio, asked(event._data, uploads), lambda: not self.runs.overtaken(stamp, request)
-            )
+            setting = self._asked(event._data, request)
+            films = path_frames(self.page.studio, setting, lambda: not self.runs.over(session_of(request), stamp))
             for message in messages(self.page.studio, films):
                 yield message | {"stamp": stamp}
         except Exception as error:
             yield {"stage": "failed", "problem": sentence(error), "stamp": stamp}
 
+    def _asked(self, data: Mapping[str, Any], request: gr.Request) -> Setting:
+        """The setting of the page's state that the browser sends with a run.
 
-def asked(data: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Setting:
-    """The setting of the page's state that the browser sends with a run.
-
-    Raises:
-        UserError: as `Setting.of`, or if there is none.
-    """
-    state = data.get("state")
-    if not isinstance(state, dict):
-        raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.")
-    return Setting.of(state, uploads)
+        Raises:
+            UserError: as `Page.setting`, or if there is none.
+        """
+        state = data.get("state")
+        if not isinstance(state, dict):
+            raise UserError("The setting is not whole; it needs locations a and b and a blend weight t.")
+        return self.page.setting(state, request)
