@@ -11,6 +11,7 @@ import pytest
 from wildpdiff.studio import studio as studio_module
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.app import build, free_port, launch_options
+from wildpdiff.web.packed import MODULES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -62,6 +63,17 @@ def visiting(browser: Any, address: str, query: str = "?v=1&images=15", **option
     yield page
     context.close()
     assert not faults, faults
+
+
+def with_scripts(page: Any, address: str, html: str) -> None:
+    """Open an address that serves a page's HTML, and the page's own modules beside it; no server is needed."""
+    page.route(f"{address}**", lambda route: route.fulfill(body=html, content_type="text/html"))
+    for file in MODULES.glob("*.js"):
+        page.route(f"{address}js/{file.name}", lambda route, _, file=file: route.fulfill(path=file))
+
+
+#: The tag that starts the modules of such a page.
+SCRIPTS = '<script type="module" src="/js/main.js"></script>'
 
 
 def _refused(answer: Any) -> str:

@@ -64,6 +64,35 @@ def test_the_stored_number_stands_there_before_the_server_is_asked(page: Any) ->
     assert said.startswith("precomputed") and all(f"({count}/100)" in said for count in stored)
 
 
+def test_at_an_end_a_live_answer_says_the_stored_spread_and_the_curve_stays_one_panel(browser: Any) -> None:
+    with serving(BUNDLE, 7952) as address, visiting(browser, address, "?v=1&images=15&t=0&m=H") as page:
+        page.locator("#generate").click()
+        stored = page.evaluate("wpd.figures('H', wpd.state.a).spread.ours")
+        said = live(page, "R10 →", f"seeds differ {stored:.2f}× as much as fine-tuned adapters")
+        assert 0 < stored < 3 and said.count("seeds differ") == 1
+        page.wait_for_function("document.querySelector('#curve .chart-node').dataset.drawn === 'done'", timeout=WAIT)
+        assert page.evaluate("document.querySelector('#curve .chart-node').layout.shapes.length") == 1
+        page.evaluate("wpd.set({ t: 0.5 })")
+        assert "seeds differ" not in live(page, "0.50")
+
+
+def test_a_picture_is_handed_in_once_and_its_adapter_is_not_written_again(page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.evaluate("wpd.open('unseen')")
+    given = {"name": "mine.png", "mimeType": "image/png", "buffer": picture()}
+    page.locator("#stranger-picture input[type=file]").first.set_input_files(given, timeout=WAIT)
+    page.wait_for_selector("#stranger-picture .stranger[data-stage=measured]", timeout=WAIT)
+    assert len(asked) == 1, "all that is said of a picture comes in one stream"
+    page.locator("#stranger-picture [data-use=a]").click()
+    said = live(page, "your picture → R12, 0.00", "no accuracy is claimed")
+    assert len(asked) == 2 and "R12" in said
+    assert page.inner_text("#bar-a .end-kind").lower() == "your own" and "own" not in page.url
+    page.locator("#stranger-picture [data-remove]").click()
+    page.wait_for_function("wpd.state.a === 'R10' && wpd.own.length === 0", timeout=WAIT)
+    page.wait_for_selector("#stranger-picture .stranger[data-stage=empty]", timeout=WAIT)
+
+
 def test_a_late_answer_to_an_older_wish_is_not_shown(page: Any) -> None:
     page.evaluate("() => { wpd.set({ t: 0.2 }); wpd.set({ t: 0.4 }) }")
     live(page, "0.40")
@@ -284,8 +313,9 @@ def test_a_picture_and_words_of_ones_own_are_blended_with_each_other(page: Any) 
     for card, tab, side in (("picture", "Your picture", "b"), ("words", "Describe it", "a")):
         page.locator("#unseen-tabs [role=tab]", has_text=tab).click()
         page.locator(f"#stranger-{card} .stranger-examples button").first.click()
+        page.wait_for_selector(f"#stranger-{card} .stranger[data-stage=measured]", timeout=WAIT)
         page.locator(f"#stranger-{card} [data-use={side}]").click(timeout=WAIT)
-        page.wait_for_function(f"wpd.state.{side} === 'own'", timeout=WAIT)
+        page.wait_for_function(f"wpd.is_own(wpd.state.{side})", timeout=WAIT)
     page.evaluate("wpd.set({ t: 0.5 })")
     assert live(page, "your words → a picture of", ", 0.50", "no accuracy is claimed")
     assert page.locator("#blend").is_enabled()

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import CHROMIUM, chromium
+from served import CHROMIUM, SCRIPTS, chromium, with_scripts
 
-from wildpdiff import web
 from wildpdiff.plots.heat import alike_heat
 from wildpdiff.plots.map import Scene, pca, ruler, umap, views
-from wildpdiff.ui.chart import CHART_HTML, CHART_JS, Chart, panel
+from wildpdiff.ui.chart import CHART_HTML, MOUNT, Chart, panel
 from wildpdiff.web.packed import PLOTLY_FILE
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH; install one to test the page")
@@ -28,28 +27,28 @@ BARS = {
     "table": {"head": ["name", "value"], "rows": [["R10", "1"], ['a "b", c', "2"]]},
     "pick": "x",
 }
-BOXES = "".join(f'<div id="{name}">{CHART_HTML}</div>' for name in ("map", "heat", "bars"))
+BOXES = "".join(f'<div id="{name}">{CHART_HTML}</div>' for name in ("map", "heat", "columns"))
 PAGE = f"""<!doctype html><html lang="en"><head><title>charts</title><style>
 :root {{ --ink: #211f1a; --ink-soft: #625d52; --hairline: #e2ddd1; --panel: #fffefb; --accent: #b3480c;
 --accent-soft: #f1c8a6; --place-0: #332288; --place-1: #2b8cbe; --place-2: #44aa99; }}
 body.dark {{ --accent: #f08c42; --panel: #1f1d19; }}
 .chart {{ margin: 0; }} .chart-node {{ width: 600px; height: 360px; }}
-</style></head><body>{BOXES}</body></html>"""
-STORE = """() => {
-  const known = ['R10', 'R12', 'U11'], heard = { state: [], hover: [] };
-  const wpd = window.wpd = { state: { a: 'R10', b: 'R12', t: 0.5, m: 'H', view: 'umap' }, told: [] };
-  wpd.on = (kind, call) => heard[kind].push(call);
-  wpd.place = (name) => (known.includes(name) ? { name } : null);
-  wpd.hover = (name) => { wpd.told.push(name); heard.hover.forEach((call) => call(name)); };
-  wpd.set = (patch) => { Object.assign(wpd.state, patch); heard.state.forEach((call) => call(wpd.state)); };
+</style></head><body>{BOXES}{SCRIPTS}</body></html>"""
+ADDRESS = "http://wpd.test/"
+#: The page's table; what the charts tell of hovering is noted.
+TABLE = """() => {
+  window.told = [];
+  wpd.on('hover', (name) => told.push(name));
+  const places = ['R10', 'R12', 'U11'].map((name, index) => ({ name, title: name, kind: 'seen', index }));
+  wpd.open_table({ places, regime: 'H', regimes: ['H'], shapes: [], presets: [], known: {} });
+  wpd.set({ t: 0.5 });
 }"""
-MOUNT = """([name, value, script]) => {
+MADE = """([name, value, script]) => {
   const watched = {}, props = { name, value };
   new Function('element', 'props', 'trigger', 'watch', script)(
     document.getElementById(name), props, () => {}, (key, call) => { watched[key] = call; });
   (window.give = window.give || {})[name] = (next) => { props.value = next; watched.value(); };
 }"""
-CHART_FILE = Path(web.__file__).parent / "js" / "05-chart.js"
 NODE = "document.querySelector('#{} .chart-node')"
 WAIT = 60_000
 
@@ -62,18 +61,17 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """Three charts; the store comes after them, as it may."""
+    """Three charts as Gradio mounts them: their own scripts wait for the page's."""
     opened, faults = browser.new_page(viewport={"width": 900, "height": 1400}), []
     opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.set_content(PAGE)
+    with_scripts(opened, ADDRESS, PAGE)
+    opened.goto(ADDRESS)
     opened.add_script_tag(path=str(PLOTLY_FILE))
-    opened.add_script_tag(path=str(CHART_FILE))
-    for name, value in (("map", MAP), ("heat", HEAT), ("bars", BARS)):
-        opened.evaluate(MOUNT, [name, value, CHART_JS])
+    opened.evaluate(TABLE)
+    for name, value in (("map", MAP), ("heat", HEAT), ("columns", BARS)):
+        opened.evaluate(MADE, [name, value, MOUNT.format(name="chart", events="")])
     drawn = "[...document.querySelectorAll('.chart-node')].every((node) => node.dataset.drawn === 'yes')"
     opened.wait_for_function(drawn, timeout=WAIT)
-    opened.evaluate(STORE)
-    opened.wait_for_function("window.wpd.charts && Object.keys(window.wpd.charts).length === 3", timeout=WAIT)
     yield opened
     opened.close()
     assert faults == []
@@ -100,26 +98,26 @@ def move(page: Any, name: str, x: float | str, y: float | str) -> None:
 def test_a_hovered_point_stresses_its_location_in_every_chart_and_leaves_the_zoom(page: Any) -> None:
     page.evaluate(f"Plotly.relayout({NODE.format('map')}, {{ 'xaxis.range': [-1, 9], 'yaxis.range': [-1, 9] }})")
     move(page, "map", 5.0, 5.0)
-    page.wait_for_function("wpd.told.includes('R12')", timeout=WAIT)
+    page.wait_for_function("told.includes('R12')", timeout=WAIT)
     shown = opacities(page)
     assert shown["R12"] == shown["generated"] == 1 and shown["R10"] == shown["U11"] < 0.3
     assert page.evaluate(f"{NODE.format('map')}._fullLayout.xaxis.range") == [-1, 9]
     assert page.evaluate(f"{NODE.format('heat')}.layout.shapes.length") == 4
-    assert page.evaluate(f"{NODE.format('bars')}.data[0].marker.opacity") == [0.25, 1, 0.25]
-    move(page, "bars", "U11", 0.5)
-    page.wait_for_function("wpd.told.at(-1) === 'U11'", timeout=WAIT)
+    assert page.evaluate(f"{NODE.format('columns')}.data[0].marker.opacity") == [0.25, 1, 0.25]
+    move(page, "columns", "U11", 0.5)
+    page.wait_for_function("told.at(-1) === 'U11'", timeout=WAIT)
     assert opacities(page)["U11"] == 1 > opacities(page)["R12"]
     page.mouse.move(890, 5)
-    page.wait_for_function("wpd.told.at(-1) === null", timeout=WAIT)
+    page.wait_for_function("told.at(-1) === null", timeout=WAIT)
     assert set(opacities(page).values()) == {1} and page.evaluate(f"{NODE.format('heat')}.layout.shapes.length") == 0
-    assert page.evaluate(f"{NODE.format('bars')}.data[0].marker.opacity") == [1, 1, 1]
+    assert page.evaluate(f"{NODE.format('columns')}.data[0].marker.opacity") == [1, 1, 1]
 
 
 def click(page: Any, name: str, x: float | str, y: float | str, told: str) -> None:
     """Click on a point once the chart has told of the mouse there; before, plotly knows of no point under it."""
-    page.evaluate("wpd.told.length = 0")
+    page.evaluate("told.length = 0")
     move(page, name, x, y)
-    page.wait_for_function(f"wpd.told.at(-1) === '{told}'", timeout=WAIT)
+    page.wait_for_function(f"told.at(-1) === '{told}'", timeout=WAIT)
     page.wait_for_timeout(100)
     page.mouse.down(), page.mouse.up()
 
@@ -127,10 +125,10 @@ def click(page: Any, name: str, x: float | str, y: float | str, told: str) -> No
 @needs_browser
 @pytest.mark.browser
 def test_a_click_chooses_b_with_shift_a_and_a_cell_both(page: Any) -> None:
-    click(page, "bars", "U11", 0.5, "U11")
+    click(page, "columns", "U11", 0.5, "U11")
     page.wait_for_function("wpd.state.b === 'U11' && wpd.state.a === 'R10'", timeout=WAIT)
     page.keyboard.down("Shift")
-    click(page, "bars", "R12", 0.5, "R12")
+    click(page, "columns", "R12", 0.5, "R12")
     page.keyboard.up("Shift")
     page.wait_for_function("wpd.state.a === 'R12' && wpd.state.b === 'U11'", timeout=WAIT)
     click(page, "heat", "R10", "U11", "U11")
@@ -140,11 +138,11 @@ def test_a_click_chooses_b_with_shift_a_and_a_cell_both(page: Any) -> None:
 @needs_browser
 @pytest.mark.browser
 def test_a_chart_drawn_anew_under_the_mouse_is_no_longer_faded_when_the_mouse_leaves(page: Any) -> None:
-    move(page, "bars", "U11", 0.5)
-    shades = f"{NODE.format('bars')}.data[0].marker.opacity"
+    move(page, "columns", "U11", 0.5)
+    shades = f"{NODE.format('columns')}.data[0].marker.opacity"
     page.wait_for_function(f"String({shades}) === '0.25,0.25,1'", timeout=WAIT)
-    page.evaluate("figure => wpd.charts.bars.show({ ...figure, stage: 'again' })", BARS)
-    page.wait_for_function(f"{NODE.format('bars')}.dataset.drawn === 'again'", timeout=WAIT)
+    page.evaluate("figure => wpd.charts.columns.show({ ...figure, stage: 'again' })", BARS)
+    page.wait_for_function(f"{NODE.format('columns')}.dataset.drawn === 'again'", timeout=WAIT)
     page.mouse.move(5, 5)
     page.wait_for_function(f"[undefined, '1,1,1'].includes({shades} && String({shades}))", timeout=WAIT)
 
@@ -168,9 +166,9 @@ def test_the_pages_state_chooses_the_view_and_the_node_stays(page: Any) -> None:
 @needs_browser
 @pytest.mark.browser
 def test_a_chart_is_repainted_when_the_page_turns_dark(page: Any) -> None:
-    assert page.evaluate(f"{NODE.format('bars')}.data[0].marker.color") == "#b3480c"
+    assert page.evaluate(f"{NODE.format('columns')}.data[0].marker.color") == "#b3480c"
     page.evaluate("document.body.classList.add('dark')")
-    page.wait_for_function(f"{NODE.format('bars')}.data[0].marker.color === '#f08c42'", timeout=WAIT)
+    page.wait_for_function(f"{NODE.format('columns')}.data[0].marker.color === '#f08c42'", timeout=WAIT)
 
 
 @needs_browser
@@ -178,10 +176,10 @@ def test_a_chart_is_repainted_when_the_page_turns_dark(page: Any) -> None:
 def test_charts_are_saved_by_keyboard_as_pictures_and_as_a_table(page: Any, tmp_path: Path) -> None:
     saved = {}
     for kind in ("png", "svg", "csv"):
-        page.locator(f"#bars [data-save={kind}]").focus()
+        page.locator(f"#columns [data-save={kind}]").focus()
         with page.expect_download(timeout=WAIT) as caught:
             page.keyboard.press("Enter")
-        assert caught.value.suggested_filename == f"wildpdiff-bars-R10-R12-0.50-H.{kind}"
+        assert caught.value.suggested_filename == f"wildpdiff-columns-R10-R12-0.50-H.{kind}"
         caught.value.save_as(tmp_path / kind)
         saved[kind] = (tmp_path / kind).read_bytes()
     assert saved["png"].startswith(b"\x89PNG") and int.from_bytes(saved["png"][16:20], "big") == 1280
@@ -193,25 +191,20 @@ def test_charts_are_saved_by_keyboard_as_pictures_and_as_a_table(page: Any, tmp_
 @pytest.mark.browser
 def test_the_table_holds_text_not_markup(page: Any) -> None:
     hostile = BARS | {"table": {"head": ["name"], "rows": [["<img src=x onerror=alert(1)>R10"]]}}
-    page.evaluate("([figure]) => give.bars(figure)", [hostile])
-    page.locator("#bars summary").click()
-    page.wait_for_selector("#bars td", timeout=WAIT)
-    assert page.locator("#bars td").all_inner_texts() == ["R10"] and page.locator("#bars td img").count() == 0
+    page.evaluate("([figure]) => give.columns(figure)", [hostile])
+    page.locator("#columns summary").click()
+    page.wait_for_selector("#columns td", timeout=WAIT)
+    assert page.locator("#columns td").all_inner_texts() == ["R10"] and page.locator("#columns td img").count() == 0
 
 
 def test_a_chart_is_a_component_that_knows_its_name() -> None:
-    chart = Chart(BARS, elem_id="bars")
-    assert chart.props["name"] == "bars" and json.loads(chart.value) == BARS
+    chart = Chart(BARS, elem_id="columns")
+    assert chart.props["name"] == "columns" and json.loads(chart.value) == BARS
 
 
 def test_a_panel_passes_its_values_to_its_script_and_offers_the_events_that_it_triggers() -> None:
-    made = panel("<p></p>", "trigger('pick', 1)", 3, elem_id="mine", places=["R10"], visible="hidden")
+    made = panel("<p></p>", "mine", 3, events=("pick",), elem_id="mine", places=["R10"], visible="hidden")
     assert (made.value, made.elem_id, made.visible, made.props) == (3, "mine", "hidden", {"places": ["R10"]})
     assert callable(made.pick)
     with pytest.raises(AttributeError):
         made.other  # noqa: B018 - reading it is the test
-
-
-def test_no_script_of_the_chart_writes_markup() -> None:
-    script = CHART_FILE.read_text()
-    assert "innerHTML" not in script and "insertAdjacentHTML" not in script

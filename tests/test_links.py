@@ -1,18 +1,16 @@
-"""Links: what goes into an address comes out of it, and what a stranger writes into one does no harm; keys, tours."""
+"""Links, lessons, keys and tours on a small page in a real Chromium; links without one: `js/links.test.mjs`."""
 
 import html
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from served import CHROMIUM, chromium
+from served import CHROMIUM, SCRIPTS, chromium, with_scripts
 
 import wildpdiff
 
-SCRIPTS = Path(wildpdiff.__file__).parent / "web" / "js"
 CSS = Path(wildpdiff.__file__).parent / "web" / "css" / "90-learn.css"
 pytestmark = [
     pytest.mark.browser,
@@ -20,7 +18,6 @@ pytestmark = [
 ]
 ADDRESS = "http://wpd.test/"
 NAMES = ["R10", "R12", "U11", "S09", "D03"]
-CHOICES = {"a": NAMES, "b": NAMES, "m": ["L", "M", "H"], "w": ["ours", "paper"], "steps": [10, 25, 50, 100]}
 USUAL = {"a": "R10", "b": "R12", "t": 0.5, "m": "H", "w": "ours", "seed": 0, "n": 1, "steps": 50, "images": 100,
          "tab": "play", "view": "umap"}  # fmt: skip
 TABS = "".join(
@@ -51,30 +48,20 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def blank(browser: Any) -> Iterator[Any]:
-    """An empty page with nothing but the links' own script: parse and make need no page."""
-    page = browser.new_page()
-    page.add_script_tag(path=SCRIPTS / "20-links.js")
-    yield page
-    page.close()
-
-
 def open_page(browser: Any, query: str = "", *, meta: str = "") -> Any:
     """A small page with the store and the links, opened at an address with this query."""
     page = browser.new_page()
     page.set_default_timeout(10_000)
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.route("**/*", lambda route: route.fulfill(body=meta + PAGE, content_type="text/html"))
+    with_scripts(page, ADDRESS, meta + PAGE + SCRIPTS)
     page.goto(ADDRESS + query)
     page.add_style_tag(path=CSS)
-    for name in ("10-store", "20-links", "21-share", "25-keys", "90-learn", "91-tour"):
-        page.add_script_tag(path=SCRIPTS / f"{name}.js")
+    page.wait_for_function("window.wpd")
     places = [{"name": name, "kind": "seen", "index": place} for place, name in enumerate(NAMES)]
-    page.evaluate(
-        "table => wpd.open_table(table)", {"places": places, "regime": "H", "regimes": ["L", "M", "H"], "shapes": []}
-    )
+    presets = [{"name": f"{t}", "story": "", "state": {"t": t}} for t in (0.1, 0.2, 0.3)]
+    table = {"places": places, "regime": "H", "regimes": ["L", "M", "H"], "shapes": [], "presets": presets}
+    page.evaluate("table => wpd.open_table(table, location.search)", table)
     return page
 
 
@@ -84,86 +71,6 @@ def page(browser: Any) -> Iterator[Any]:
     yield opened
     opened.close()
     assert opened.faults == []
-
-
-def parse(page: Any, query: str) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate("([query, choices]) => wpd.links.parse(query, choices)", [query, CHOICES])
-    return found
-
-
-def make(page: Any, state: dict[str, Any], extras: dict[str, Any] | None = None) -> str:
-    return str(page.evaluate("([state, extras]) => wpd.links.make(state, extras)", [state, extras or {}]))
-
-
-def test_every_state_survives_the_way_into_a_link_and_back(blank: Any) -> None:
-    rng = random.Random(7)
-    for _ in range(60):
-        state = {
-            "a": rng.choice(NAMES), "b": rng.choice(NAMES), "t": rng.randrange(11) / 10, "m": rng.choice("LMH"),
-            "w": rng.choice(["ours", "paper"]), "seed": rng.randrange(2**31), "n": rng.randint(1, 16),
-            "steps": rng.choice([10, 25, 50, 100]), "images": rng.choice([15, 32, 64, 100]),
-            "tab": rng.choice(["play", "watch", "unseen", "probe", "learn"]),
-            "view": rng.choice(["umap", "pca", "ruler"]),
-        }  # fmt: skip
-        hide = rng.sample(["probe", "watch", "unseen", "learn", "seed", "more", "presets", "changed"], rng.randrange(9))
-        lock = rng.sample(["a", "b", "t", "m", "w"], rng.randrange(6))
-        extras = {
-            "hide": hide,
-            "lock": lock,
-            "tour": rng.choice([None, "valley"]),
-            "zoom": rng.choice([1, 1.15, 1.3, 2]),
-        }
-        found = parse(blank, make(blank, state, extras))
-        assert found == {"state": state, **extras, "unknown": []}
-
-
-def test_a_link_looks_as_it_is_documented(blank: Any) -> None:
-    usual = "?v=1&a=R10&b=R12&t=0.50&m=H&w=ours&seed=0&n=1&steps=50&images=100&tab=play&view=umap"
-    assert make(blank, USUAL) == usual
-    lesson = {"hide": ["probe", "seed"], "lock": ["m"], "tour": "valley", "zoom": 1.3}
-    assert make(blank, USUAL, lesson) == usual + "&hide=probe,seed&lock=m&tour=valley&zoom=1.3"
-
-
-def test_a_picture_of_ones_own_is_never_in_a_link_nor_read_from_one(blank: Any) -> None:
-    assert make(blank, USUAL | {"a": "own"}).startswith("?v=1&b=R12&t=0.50")
-    found = parse(blank, "?a=own&b=R12")
-    assert (found["state"], found["unknown"]) == ({"b": "R12"}, ["a=own"])
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["m=Z", "m=h", "t=abc", "t=-1", "t=1.01", "t=NaN", "t=1e0", "t=", "seed=-1", "seed=2147483648", "seed=1.5",
-     "seed=0x10", "n=0", "n=17", "steps=51", "images=99", "a=R99", "a=__proto__", "a=constructor", "tab=toString",
-     "view=3d", "w=theirs", "tour=alps", "zoom=0.5", "zoom=3", "zoom=", "hide=bar", "hide=__proto__", "lock=seed",
-     "lock=hasOwnProperty", "regime=L", "constructor=1"],
-)  # fmt: skip
-def test_what_is_not_known_falls_back_and_is_named(blank: Any, value: str) -> None:
-    found = parse(blank, f"?v=1&b=R12&{value}")
-    assert found["unknown"] == [value]
-    assert found["state"] == {"b": "R12"}
-    assert (found["hide"], found["lock"], found["tour"], found["zoom"]) == ([], [], None, 1)
-
-
-def test_of_a_list_the_known_names_count_once_each(blank: Any) -> None:
-    found = parse(blank, "?hide=probe,,bar,probe,seed&lock=t,x,m")
-    assert (found["hide"], found["lock"]) == (["probe", "seed"], ["t", "m"])
-    assert found["unknown"] == ["hide=bar", "lock=x"]
-
-
-def test_the_first_of_two_values_counts_and_the_other_is_named(blank: Any) -> None:
-    found = parse(blank, "?m=L&m=H")
-    assert (found["state"], found["unknown"]) == ({"m": "L"}, ["m=H"])
-
-
-def test_of_an_unknown_version_nothing_is_taken(blank: Any) -> None:
-    found = parse(blank, "?v=2&m=L&hide=probe&tour=valley")
-    assert found == {"state": {}, "hide": [], "lock": [], "tour": None, "zoom": 1, "unknown": ["v=2"]}
-    assert parse(blank, "?m=L")["state"] == {"m": "L"}
-
-
-def test_what_gradio_and_spaces_add_to_an_address_is_not_complained_of(blank: Any) -> None:
-    found = parse(blank, "?__theme=dark&__sign=abc&utm_source=x&view=api&logs=container")
-    assert (found["state"], found["unknown"]) == ({}, [])
 
 
 def test_a_hostile_link_is_cut_short_and_never_becomes_markup(browser: Any) -> None:
@@ -176,11 +83,6 @@ def test_a_hostile_link_is_cut_short_and_never_becomes_markup(browser: Any) -> N
     assert page.evaluate("wpd.state") == USUAL | {"t": 0}
     assert page.faults == []
     page.close()
-
-
-def test_many_unknown_settings_are_counted_not_listed(blank: Any) -> None:
-    told = blank.evaluate("wpd.links.complaint([...Array(9).keys()].map((place) => `x${place}=1`))")
-    assert told == "Some settings in this link are not known: x0=1, x1=1, x2=1, x3=1, x4=1, x5=1 and 3 more."
 
 
 def test_the_page_opens_as_the_link_says(browser: Any) -> None:
@@ -235,8 +137,8 @@ def test_what_a_lesson_locks_nothing_on_the_page_can_set(browser: Any) -> None:
 
 
 def test_the_dialog_makes_a_lesson_link(page: Any) -> None:
-    page.evaluate("wpd.set({t: 0.5}); wpd.links.dialog()")
-    assert page.input_value("#share-link") == ADDRESS + make(page, USUAL)
+    page.evaluate("wpd.set({t: 0.5}); wpd.share()")
+    assert page.input_value("#share-link") == page.evaluate("wpd.lesson.address()")
     page.click("#share-dialog summary")
     page.get_by_label("tab Probe").check()
     page.get_by_label("similarity").check()
@@ -253,7 +155,7 @@ def test_the_dialog_makes_a_lesson_link(page: Any) -> None:
 
 def test_without_permission_to_copy_the_link_is_selected(page: Any) -> None:
     page.evaluate("""Object.defineProperty(navigator, 'clipboard', {value: {writeText: () => Promise.reject()}});
-        document.execCommand = () => false; wpd.links.dialog()""")
+        document.execCommand = () => false; wpd.share()""")
     page.get_by_role("button", name="Copy").click()
     page.wait_for_function("document.querySelector('.said').textContent.startsWith('The link is selected')")
     field = page.evaluate(
@@ -264,27 +166,27 @@ def test_without_permission_to_copy_the_link_is_selected(page: Any) -> None:
 
 def test_on_a_space_the_link_is_that_of_its_public_page(browser: Any) -> None:
     page = open_page(browser, meta='<meta name="wpd-space" content="someone/wild-p-diff">')
-    made = page.evaluate("wpd.links.address()")
+    made = page.evaluate("wpd.lesson.address()")
     assert made.startswith("https://huggingface.co/spaces/someone/wild-p-diff?v=1&a=R10")
     page.evaluate("document.querySelector('meta[name=wpd-space]').content = 'x/../evil'")
-    assert page.evaluate("wpd.links.address()").startswith(ADDRESS + "?v=1")
+    assert page.evaluate("wpd.lesson.address()").startswith(ADDRESS + "?v=1")
     page.close()
 
 
 def test_single_keys_act_outside_of_fields_only(page: Any) -> None:
-    page.evaluate("""window.went = []; wpd.preset = (place) => went.push(place);
-        wpd.next_preset = (by) => went.push(by > 0);
+    page.evaluate("""window.went = [];
         document.getElementById('generate').onclick = () => went.push('g');
         document.getElementById('swap').onclick = () => went.push('s'); 0""")
-    for key in ("g", "s", "3", "[", "]", "Control+g", "6", "x"):
+    for key in ("g", "s", "Control+g", "6", "x"):
         page.keyboard.press(key)
     page.locator("#seed").press("g")
     page.locator("#blend").press("s")
-    assert page.evaluate("went") == ["g", "s", 2, False, True, "s"]
+    assert page.evaluate("went") == ["g", "s", "s"]
+    found = [(page.keyboard.press(key), page.evaluate("wpd.state.t"))[1] for key in ("3", "[", "]", "]")]
+    assert found == [0.3, 0.2, 0.3, 0.1]
 
 
 def test_the_help_lists_the_keys_and_turns_them_off_for_good(page: Any) -> None:
-    page.evaluate("window.went = []; wpd.preset = (place) => went.push(place); 0")
     page.keyboard.press("?")
     assert "swap A and B" in page.inner_text("#help-dialog")
     page.keyboard.press("2")
@@ -293,19 +195,11 @@ def test_the_help_lists_the_keys_and_turns_them_off_for_good(page: Any) -> None:
     page.wait_for_selector("#help-dialog", state="detached")
     for key in ("2", "?"):
         page.keyboard.press(key)
-    assert page.evaluate("went") == [] and page.locator("#help-dialog").count() == 0
+    assert page.evaluate("wpd.state.t") == 0 and page.locator("#help-dialog").count() == 0
     assert page.evaluate("localStorage.getItem('wpd-keys')") == "off"
     page.evaluate("wpd.keys.keep(true)")
     page.keyboard.press("2")
-    assert page.evaluate("went") == [1]
-
-
-def test_where_nothing_can_be_stored_the_keys_still_work(browser: Any) -> None:
-    page = browser.new_page()
-    page.add_script_tag(path=SCRIPTS / "25-keys.js")
-    assert page.evaluate("(() => { try { localStorage.length; return true } catch { return false } })()") is False
-    assert page.evaluate("[wpd.keys.on(), (wpd.keys.keep(false), wpd.keys.on())]") == [True, False]
-    page.close()
+    assert page.evaluate("wpd.state.t") == 0.2
 
 
 def test_a_link_can_begin_the_tour_and_it_goes_to_its_end_by_keyboard(browser: Any) -> None:

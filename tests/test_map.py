@@ -21,6 +21,7 @@ from wildpdiff.ui.chart import panel
 from wildpdiff.ui.map import Atlas, chosen
 from wildpdiff.ui.page import Page
 from wildpdiff.weightspace import project
+
 REQUEST = SimpleNamespace(session_hash="one")
 
 

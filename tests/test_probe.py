@@ -357,7 +357,10 @@ def test_the_code_of_a_state_is_shown_with_its_stamp(part: Probe) -> None:
     shown = part.show_code(event(state=state, stamp=9), REQUEST)
     folder = folder_of(part.page.studio.bundle.folder)
     assert shown == {"stamp": 9, "python": python_of(SETTING, folder), "command": command_of(SETTING)}
-    assert "picture of your own is not here" in part.show_code(event(state=state | {"a": "own"}, stamp=9), REQUEST)["problem"]
+    assert (
+        "picture of your own is not here"
+        in part.show_code(event(state=state | {"a": "own"}, stamp=9), REQUEST)["problem"]
+    )
 
 
 def test_no_folder_of_the_server_stands_in_the_code() -> None:

@@ -28,6 +28,7 @@ from wildpdiff.studio.pictures import OF_SESSION, SESSIONS, Pictures, Upload
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.upload import Strangers
+from wildpdiff.ui.app import build
 from wildpdiff.ui.page import WRONG, Page
 from wildpdiff.ui.upload import Stranger
 
@@ -87,6 +88,12 @@ def request(session: str = "me") -> Any:
     return SimpleNamespace(session_hash=session)
 
 
+def own(numbers: Strangers, upload: Upload, **given: Any) -> Setting:
+    """The setting of an upload alone."""
+    name = numbers.studio.pictures.add("me", upload)
+    return Setting(name, name, **{"steps": 2} | given)
+
+
 def values(frames: list[list[Any]]) -> list[dict[str, Any]]:
     """What each frame puts on the page."""
     return [frame[0]["value"] for frame in frames]
@@ -97,7 +104,7 @@ def sentence(frame: list[Any]) -> str:
 
 
 def test_a_picture_is_placed_first_and_its_adapter_follows(picture_part: Stranger) -> None:
-    frames = list(picture_part.read(sent(photograph())))
+    frames = list(picture_part.read(sent(photograph()), request()))
     shown = values(frames)
     assert [view["stage"] for view in shown] == ["looked", "written", "written", "measured"]
     for earlier, later in pairwise(shown):
@@ -114,9 +121,9 @@ def test_a_picture_is_placed_first_and_its_adapter_follows(picture_part: Strange
 
 def test_the_adapter_is_the_one_of_the_picture_alone(numbers: Strangers) -> None:
     upload = numbers.picture(photograph())
-    setting = Setting("R10", "R12", 0.7, seed=3, steps=2, samples=4)
-    *_, last = numbers.adapted(upload, setting, picture=True)
-    row = numbers.studio.write(Setting(OWN, OWN, seed=3, steps=2, upload_a=upload, upload_b=upload))[0]
+    alone = own(numbers, upload, seed=3)
+    *_, last = numbers.adapted(alone, picture=True)
+    row = numbers.studio.generator(alone).generate(upload.embedding[None], steps=2, seed=3)[0]
     near = last["at"]["name"]
     assert near == upload.nearest[0][0]
     images = numbers.studio.images(near, 6)
@@ -128,7 +135,7 @@ def test_the_adapter_is_the_one_of_the_picture_alone(numbers: Strangers) -> None
 
 
 def test_each_column_of_species_adds_up_to_all_photographs(numbers: Strangers) -> None:
-    *_, last = numbers.adapted(numbers.noise, Setting("R10", "R12", steps=2), picture=True)
+    *_, last = numbers.adapted(own(numbers, numbers.noise), picture=True)
     columns = list(zip(*last["at"]["species"], strict=True))[1:]
     assert [sum(column) for column in columns] == [last["at"]["count"]] * 3 == [6] * 3
     assert all(0 <= share <= 1 for said in last["itself"].values() for _, share in said)
@@ -141,18 +148,22 @@ def test_many_species_are_summed_up_in_the_last_row(numbers: Strangers) -> None:
 
 
 def test_noise_is_told_to_be_the_noise_itself(numbers: Strangers) -> None:
-    *_, last = numbers.adapted(numbers.example("noise"), Setting("R10", "R12", steps=2), picture=True)
+    *_, last = numbers.adapted(own(numbers, numbers.example("noise")), picture=True)
     assert last["like"][0] == ["pure noise", 1.0] and last["mattered"] == "This is the noise itself."
 
 
-def test_rows_kept_for_comparison_are_those_that_would_be_written_anew(numbers: Strangers) -> None:
-    alone = Setting(OWN, OWN, seed=7, steps=2, upload_a=numbers.noise, upload_b=numbers.noise)
-    written = numbers.studio.write(Setting("S09", "S09", seed=7, steps=2))[0]
-    assert torch.equal(numbers._control("S09", alone), written)
-    assert torch.equal(numbers._control("S09", alone), written)
-    for seed in range(stranger_module.KEPT + 3):
-        numbers._rows["filler", seed] = written
-    assert torch.equal(numbers._control("R10", alone), numbers.studio.write(Setting("R10", "R10", seed=7, steps=2))[0])
+def test_what_is_compared_with_is_written_once_in_a_setting(
+    numbers: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Setting] = []
+    real = Studio._written
+    monkeypatch.setattr(
+        Studio, "_written", lambda self, setting, wanted: written.append(setting) or real(self, setting, wanted)
+    )
+    first, second = (own(numbers, numbers.picture(photograph()), seed=7) for _ in range(2))
+    list(numbers.adapted(first, picture=True)), list(numbers.adapted(second, picture=True))
+    near = numbers.studio.pictures.of(first.a).nearest[0][0]
+    assert [setting.a for setting in written] == [first.a, numbers.noise_id, near, second.a]
 
 
 @pytest.mark.parametrize(
@@ -166,24 +177,24 @@ def test_rows_kept_for_comparison_are_those_that_would_be_written_anew(numbers: 
 def test_a_bad_file_gives_one_sentence_and_the_old_picture_stays(
     picture_part: Stranger, content: bytes, says: str
 ) -> None:
-    frames = list(picture_part.read(sent(content)))
+    frames = list(picture_part.read(sent(content), request()))
     assert len(frames) == 1
     assert says in sentence(frames[0]) and "/" not in sentence(frames[0])
     assert "value" not in frames[0][0] and frames[0][1] == gr.skip()
 
 
 def test_a_file_too_large_or_cut_short_is_refused(picture_part: Stranger) -> None:
-    assert "larger than 5 MB" in sentence(next(picture_part.read(event(size=5_000_001, data=""))))
+    assert "larger than 5 MB" in sentence(next(picture_part.read(event(size=5_000_001, data=""), request())))
     for data in ("***", "abc", 7, ["a"]):
-        assert "did not arrive whole" in sentence(next(picture_part.read(event(size=3, data=data))))
-    assert "did not arrive whole" in sentence(next(picture_part.read(event(size="many", data=""))))
+        assert "did not arrive whole" in sentence(next(picture_part.read(event(size=3, data=data), request())))
+    assert "did not arrive whole" in sentence(next(picture_part.read(event(size="many", data=""), request())))
 
 
 def test_an_unexpected_fault_is_noted_and_said_in_one_sentence(
     picture_part: Stranger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Strangers, "picture", lambda self, data: 1 / 0)
-    assert sentence(next(picture_part.read(sent(photograph())))) == WRONG
+    assert sentence(next(picture_part.read(sent(photograph()), request()))) == WRONG
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -196,45 +207,86 @@ def test_where_a_picture_was_taken_reaches_neither_disk_nor_page_nor_download(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(scratch))
-    frames = list(picture_part.read(sent(content)))
-    used = picture_part.use(frames[0][1], {}, event(side="a"))
+    frames = list(picture_part.read(sent(content), request()))
     assert not list(scratch.rglob("*"))
-    for src in (values(frames)[0]["src"], used[0]["used"]["place"]["src"]):
-        shown = base64.b64decode(src.partition(",")[2])
-        assert b"SecretCamera" not in shown and not Image.open(BytesIO(shown)).getexif()
-    upload = used[1]["a"]
-    assert set(vars(upload)) == {"name", "embedding", "picture", "nearest"}
-    saved = numbers.studio.save(Setting(OWN, "R10", steps=2, upload_a=upload), tmp_path)
-    assert b"SecretCamera" not in saved.read_bytes()
+    shown = base64.b64decode(values(frames)[0]["src"].partition(",")[2])
+    assert b"SecretCamera" not in shown and not Image.open(BytesIO(shown)).getexif()
+    name = values(frames)[0]["place"]["name"]
+    assert set(vars(numbers.studio.pictures.of(name))) == {"name", "embedding", "picture", "nearest", "notes"}
+    saved = numbers.studio.save(Setting(name, "R10", steps=2), tmp_path)
+    assert b"SecretCamera" not in saved.read_bytes() and name not in saved.name
 
 
-def test_use_puts_it_beside_what_was_there_and_remove_takes_only_that(picture_part: Stranger) -> None:
-    numbers = picture_part.numbers
-    first, second = numbers.picture(photograph()), numbers.example("noise")
-    mine = (first, numbers.looked(first, numbers.gauge, "pictures"))
-    before: dict[str, Upload] = {"b": second}
-    told, after = picture_part.use(mine, before, event(side="a"))
-    assert set(after) == {"a", "b"} and after["a"] is first and before == {"b": second}
-    assert told["used"]["side"] == "a" and told["used"]["place"]["name"] == OWN
-    told, nothing, left = picture_part.remove(mine, after)
-    assert told["value"] is None and nothing is None
-    assert left == {"b": second} and told["gone"]["sides"] == ["a"]
+def test_the_bar_names_it_by_its_id_and_remove_takes_only_that(picture_part: Stranger) -> None:
+    page = picture_part.page
+    first, second = (values(list(picture_part.read(sent(photograph()), request())))[0]["place"] for _ in range(2))
+    assert first["name"] != second["name"] and (first["title"], first["kind"]) == ("your picture", "own")
+    setting = page.setting(STATE | {"a": first["name"], "b": second["name"]}, request())
+    assert setting.own == (first["name"], second["name"]) and page.studio.names(setting) == ("your picture",) * 2
+    assert picture_part.remove(event(name=first["name"]), request())["value"] is None
+    assert page.setting(STATE | {"b": second["name"]}, request()).b == second["name"]
+    with pytest.raises(UserError, match="bring it again"):
+        page.setting(STATE | {"a": first["name"]}, request())
 
 
-def test_nothing_can_be_used_before_something_was_brought(picture_part: Stranger) -> None:
-    assert "nothing here yet" in sentence(picture_part.use(None, {}, event(side="a")))
-    assert "nothing here yet" in sentence(next(picture_part.again(None, event(state=STATE))))
-    upload = picture_part.numbers.noise
-    assert "A or of B" in sentence(picture_part.use((upload, {}), {}, event(side="../a")))
-    assert picture_part.remove(None, {"a": upload})[2] == {"a": upload}
+def test_no_session_can_use_or_remove_what_another_one_brought(picture_part: Stranger) -> None:
+    name = values(list(picture_part.read(sent(photograph()), request())))[0]["place"]["name"]
+    with pytest.raises(UserError, match="not here"):
+        picture_part.page.setting(STATE | {"a": name}, request("another"))
+    assert "not here" in sentence(next(picture_part.again(event(name=name, state=STATE), request("another"))))
+    picture_part.remove(event(name=name), request("another"))
+    assert picture_part.page.setting(STATE | {"a": name}, request()).a == name
+
+
+def test_few_are_kept_of_a_session_and_all_go_when_it_ends(numbers: Strangers) -> None:
+    pictures, upload = Pictures(), numbers.noise
+    first, *others = [pictures.add("me", upload) for _ in range(OF_SESSION)]
+    theirs = pictures.add("another", upload)
+    assert pictures.of(first) is upload, "it counts as used, so the next one is the oldest"
+    pictures.add("me", upload)
+    assert pictures.of(first) is upload
+    with pytest.raises(UserError, match="not here"):
+        pictures.of(others[0])
+    assert set(others[1:]) < set(pictures.forget("me"))
+    assert pictures.of(theirs) is upload and pictures.forget("me") == []
+
+
+def test_of_very_many_sessions_the_oldest_is_forgotten_but_never_the_houses_own(numbers: Strangers) -> None:
+    pictures = Pictures()
+    ids = [pictures.add(session, numbers.noise) for session in ("", *map(str, range(SESSIONS)))]
+    assert pictures.of(ids[0]) is numbers.noise
+    with pytest.raises(UserError, match="not here"):
+        pictures.of(ids[1])
+    assert pictures.of(ids[2]) is numbers.noise
+
+
+def test_when_gradio_ends_a_session_its_pictures_and_their_adapters_are_forgotten(
+    numbers: Strangers,
+) -> None:
+    studio = numbers.studio
+    alone = own(numbers, numbers.picture(photograph()))
+    studio.write(alone)
+    assert alone in studio._kept
+    states = [block for block in build(studio).blocks.values() if isinstance(block, gr.State)]
+    ended = [state.delete_callback for state in states if state.delete_callback == studio.forget]
+    ended[0]("me")
+    assert len(ended) == 1 and alone not in studio._kept
+    with pytest.raises(UserError):
+        studio.pictures.of(alone.a)
+
+
+def test_nothing_can_be_written_before_something_was_brought(picture_part: Stranger) -> None:
+    for name in (None, "own", "own-1", "../own", {"a": 1}):
+        assert "not here" in sentence(next(picture_part.again(event(name=name, state=STATE), request())))
+        assert picture_part.remove(event(name=name), request())["value"] is None
 
 
 @pytest.mark.parametrize(
     "state", [{"m": "Z"}, {"steps": 10**9}, {"seed": "x"}, {"w": "theirs"}, {"seed": float("nan")}, "text", 7]
 )
 def test_a_hostile_state_gives_a_sentence_and_no_adapter(picture_part: Stranger, state: Any) -> None:
-    mine = (picture_part.numbers.noise, {"stage": "looked"})
-    frames = list(picture_part.again(mine, event(state=state)))
+    name = picture_part.page.studio.pictures.add("me", picture_part.numbers.noise)
+    frames = list(picture_part.again(event(name=name, state=state), request()))
     assert len(frames) == 1 and sentence(frames[0]).endswith(".") and sentence(frames[0]) != WRONG
 
 
@@ -242,21 +294,23 @@ def test_without_a_state_the_bundles_own_regime_is_written(
     picture_part: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Setting] = []
-    monkeypatch.setattr(Strangers, "adapted", lambda self, upload, setting, picture: asked.append(setting) or iter(()))
-    assert list(picture_part.again((picture_part.numbers.noise, {}), event())) == []
+    monkeypatch.setattr(Strangers, "adapted", lambda self, alone, picture: asked.append(alone) or iter(()))
+    name = picture_part.page.studio.pictures.add("me", picture_part.numbers.noise)
+    assert list(picture_part.again(event(name=name), request())) == []
     assert (asked[0].regime, asked[0].way, asked[0].seed, asked[0].steps) == ("H", "ours", 0, 50)
 
 
 def test_the_examples_are_a_known_location_an_unseen_one_and_noise(numbers: Strangers, picture_part: Stranger) -> None:
     assert numbers.examples == ("R10", "D03", "noise")
-    frames = list(picture_part.read(event(name="R10", state=STATE)))
+    frames = list(picture_part.read(event(name="R10", state=STATE), request()))
     assert values(frames)[0]["name"] == "a picture of R10"
-    assert "no example of that name" in sentence(next(picture_part.read(event(name="../R10", state=STATE))))
+    assert "no example of that name" in sentence(next(picture_part.read(event(name="../R10", state=STATE), request())))
 
 
 def test_words_are_read_placed_and_written(word_part: Stranger) -> None:
-    frames = list(word_part.read(event(text="  dense   woodland, red soil ", state=STATE)))
-    shown, (upload, _) = values(frames), frames[0][1]
+    frames = list(word_part.read(event(text="  dense   woodland, red soil ", state=STATE), request()))
+    shown = values(frames)
+    upload = word_part.page.studio.pictures.of(shown[0]["place"]["name"])
     assert [view["stage"] for view in shown] == ["looked", "written", "written", "measured"]
     assert upload.picture.shape == (3, 256, 256) and upload.picture.dtype == torch.uint8
     assert len(shown[0]["gauge"]["known"]) == 10 and len(shown[0]["gauge"]["others"]) == 105
@@ -275,7 +329,7 @@ def test_words_are_read_placed_and_written(word_part: Stranger) -> None:
     ],
 )
 def test_bad_words_give_one_sentence(word_part: Stranger, text: str, says: str) -> None:
-    frames = list(word_part.read(event(text=text, state=STATE)))
+    frames = list(word_part.read(event(text=text, state=STATE), request()))
     assert len(frames) == 1 and says in sentence(frames[0]) and frames[0][1] == gr.skip()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -141,7 +140,7 @@ class Invent:
         self.measure.click(self.run, inputs, outputs, **RUNS)
         self.stop.click(self.halt, None, None, queue=False, **PRIVATE)
         for side, button in zip("ab", self.use, strict=True):
-            button.click(partial(self.used, side), [self.knobs], [self.found, self.page.owner], **RUNS)
+            button.click(self._using(side), [self.knobs], [self.found, self.page.owner], **RUNS)
 
     def draw_quick(self, values: dict[str, Any]) -> dict[str, Any]:
         """The scene while a slider moves: small."""
@@ -182,6 +181,14 @@ class Invent:
     def halt(self, request: gr.Request) -> None:
         """End the session's measurement at its next frame."""
         self.turns.begin(session_of(request))
+
+    def _using(self, side: str) -> Callable[[dict[str, Any], gr.Request], list[Any]]:
+        """A listener that puts the place into the bar as A or B."""
+
+        def used(values: dict[str, Any], request: gr.Request) -> list[Any]:
+            return self.used(side, values, request)
+
+        return used
 
     def used(self, side: str, values: dict[str, Any], request: gr.Request) -> list[Any]:
         """Put the place into the page's bar as A or B."""
