@@ -38,7 +38,8 @@ ADDRESS = "http://wpd.test/"
 #: The page's table; what the charts tell of hovering is noted.
 TABLE = """() => {
   window.told = [];
-  wpd.on('hover', (name) => told.push(name));
+  const store = Object.getPrototypeOf(wpd), { hover } = store;
+  store.hover = (name) => { told.push(name); hover(name); };
   const places = ['R10', 'R12', 'U11'].map((name, index) => ({ name, title: name, kind: 'seen', index }));
   wpd.open_table({ places, regime: 'H', regimes: ['H'], shapes: [], presets: [], known: {} });
   wpd.set({ t: 0.5 });

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import tempfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -401,3 +402,13 @@ def test_no_listener_is_an_endpoint(numbers: Strangers) -> None:
             Stranger(page, numbers, kind).build()
     assert len(blocks.fns) >= 9
     assert {fn.api_visibility for fn in blocks.fns.values()} <= {"private"}
+
+
+def test_the_walk_that_a_newcomer_reads_names_at_most_fifteen_functions_that_exist() -> None:
+    root = Path(__file__).parent.parent
+    walk = root.joinpath("CONTRIBUTING.md").read_text().split("## One walk: a picture of your own to its bar")[1]
+    steps = re.findall(r"^(\d+)\. `([\w/.]+)`: `(\w+)`", walk.split("\n## ")[0], re.M)
+    assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1)) and 10 < len(steps) <= 15
+    for _, path, name in steps:
+        defined = rf"^\s*(?:def|const|export const) {name}\b"
+        assert re.search(defined, (root / path).read_text(), re.M), (path, name)
