@@ -1,5 +1,6 @@
 """The lessons: short, true to the stored results, and every button sets what the page can show."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -297,8 +298,8 @@ def test_the_tab_and_the_tour_can_be_laid_out_for_any_bundle(bare: Bundle) -> No
         learn.Tour(page).build()
         learn.Learn(page).build()
     shown = " ".join(str(block.value) for block in blocks.blocks.values() if isinstance(block, gr.HTML))
-    given = [json.loads(text.replace("&quot;", '"')) for text in re.findall(r'data-try="([^"]*)"', shown)]
+    given = [json.loads(html.unescape(text)) for text in re.findall(r'data-try="([^"]*)"', shown)]
     assert len(given) == 12 and all(set(one) == {"state", "point", "tab"} for one in given)
     (told,) = re.findall(r'data-tours="([^"]*)"', shown)
-    assert len(json.loads(told.replace("&quot;", '"').replace("&#x27;", "'"))["valley"]) == 5
+    assert len(json.loads(html.unescape(told))["valley"]) == 5
     assert not blocks.fns, "the tab needs no listener"

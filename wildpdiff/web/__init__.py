@@ -1,9 +1,19 @@
-"""The scripts and style sheets of the page, in the folders beside this file."""
+"""The scripts, style sheets and templates of the page, in the folders beside this file."""
 
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+HERE = Path(__file__).parent
 
 
 def styles() -> str:
     """All style sheets, one after the other in the order of their names."""
-    files = sorted((Path(__file__).parent / "css").glob("*.css"))
-    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((HERE / "css").glob("*.css")))
+
+
+def template(name: str, **given: Any) -> Any:
+    """A template's macros, which escape what they are given; `given` are further names that they may use."""
+    loaded = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True).get_template(f"{name}.html")
+    return loaded.make_module(given)
