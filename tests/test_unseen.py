@@ -25,7 +25,7 @@ from wildpdiff.evaluate import predictions
 from wildpdiff.studio import upload as stranger_module
 from wildpdiff.studio.description import checked, tile
 from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
-from wildpdiff.studio.pictures import OF_SESSION, SESSIONS, Pictures, Upload
+from wildpdiff.studio.pictures import HOUSE, OF_SESSION, SESSIONS, Pictures, Upload
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.upload import Strangers
@@ -254,7 +254,7 @@ def test_few_are_kept_of_a_session_and_all_go_when_it_ends(numbers: Strangers) -
 
 def test_of_very_many_sessions_the_oldest_is_forgotten_but_never_the_houses_own(numbers: Strangers) -> None:
     pictures = Pictures()
-    ids = [pictures.add(session, numbers.noise) for session in ("", *map(str, range(SESSIONS)))]
+    ids = [pictures.add(session, numbers.noise) for session in (HOUSE, *map(str, range(SESSIONS)))]
     assert pictures.of(ids[0]) is numbers.noise
     with pytest.raises(UserError, match="not here"):
         pictures.of(ids[1])
@@ -269,11 +269,12 @@ def test_when_gradio_ends_a_session_its_pictures_and_their_adapters_are_forgotte
     studio.write(alone)
     assert alone in studio._kept
     states = [block for block in build(studio).blocks.values() if isinstance(block, gr.State)]
-    ended = [state.delete_callback for state in states if state.delete_callback == studio.forget]
-    ended[0]("me")
-    assert len(ended) == 1 and alone not in studio._kept
+    (owner,) = (state for state in states if state.delete_callback == studio.forget)
+    owner.delete_callback("me"), owner.delete_callback(owner.value)
+    assert alone not in studio._kept
     with pytest.raises(UserError):
         studio.pictures.of(alone.a)
+    assert studio.pictures.of(numbers.noise_id) is numbers.noise, "a session that brought nothing takes nothing along"
 
 
 def test_nothing_can_be_written_before_something_was_brought(picture_part: Stranger) -> None:

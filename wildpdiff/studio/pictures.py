@@ -15,7 +15,7 @@ from .setting import OWN
 #: Backgrounds of one session, and sessions that have any; those that were longest not used go first.
 OF_SESSION, SESSIONS = 8, 500
 #: The session of what the house itself keeps here, which never goes.
-HOUSE = ""
+HOUSE = "house"
 
 
 @dataclass(frozen=True)
