@@ -11,7 +11,7 @@ import pytest
 from wildpdiff.studio import studio as studio_module
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.app import build, free_port, launch_options
-from wildpdiff.web.packed import MODULES
+from wildpdiff.web.scripts import MODULES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wildpdiff.evaluate import wilson
-from wildpdiff.web.packed import MODULES, modules
+from wildpdiff.web.scripts import MODULES, bundle
 
 SUITES = sorted((Path(__file__).parent / "js").glob("*.test.mjs"))
 
@@ -42,7 +42,7 @@ def test_the_browsers_interval_is_the_one_of_python() -> None:
 
 
 def test_every_module_imports_only_what_its_neighbours_export_and_nothing_from_elsewhere() -> None:
-    texts = {file.name: file.read_text() for file in modules().values()}
+    texts = {file.name: file.read_text() for file in MODULES.glob("*.js")}
     exported = {name: set(re.findall(r"^export const (\w+)", text, re.M)) for name, text in texts.items()}
     for name, text in texts.items():
         sources = re.findall(r"^import (.+) from '(.+)';$", text, re.M)
@@ -54,13 +54,21 @@ def test_every_module_imports_only_what_its_neighbours_export_and_nothing_from_e
 
 def test_no_module_touches_the_page_before_it_is_started() -> None:
     """So all of them can be imported here, where there is no page; `main.js` alone starts them."""
-    script = "".join(f"await import('{file.as_uri()}');" for file in modules().values() if file.name != "main.js")
+    script = "".join(f"await import('{file.as_uri()}');" for file in MODULES.glob("*.js") if file.name != "main.js")
     done = subprocess.run([node(), "--input-type=module", "-e", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
 def test_no_script_writes_markup_but_for_the_marks_that_it_draws_itself() -> None:
-    for file in modules().values():
+    for file in MODULES.glob("*.js"):
         text = file.read_text()
         assert text.count("innerHTML") == (1 if file.name == "changed.js" else 0), file.name
         assert "insertAdjacentHTML" not in text and "document.write" not in text, file.name
+
+
+def test_the_page_gets_all_modules_as_one_script_that_imports_nothing() -> None:
+    script = bundle()
+    assert not re.search(r"^(import|export)\b", script, re.M) and "</script" not in script
+    assert all(f"modules.{file.stem} = (() => {{" in script for file in MODULES.glob("*.js"))
+    parsed = [node(), "-e", "new Function(require('fs').readFileSync(0, 'utf8'))"]
+    subprocess.run(parsed, input=script, check=True, capture_output=True, text=True, timeout=60)

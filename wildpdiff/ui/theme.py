@@ -8,7 +8,8 @@ import os
 import gradio as gr
 
 from ..web import styles
-from ..web.packed import PLOTLY_PATH, modules
+from ..web.packed import PLOTLY_PATH
+from ..web.scripts import bundle
 
 #: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
 PLACES_LIGHT = (
@@ -84,16 +85,12 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Everything that the browser needs beside Gradio, from this server alone: plotly and the page's modules.
-
-    All addresses are relative to the page's own, so that it may stand behind a proxy's sub-path.
-    """
+    """Everything that the browser needs beside Gradio, from this server alone: plotly and the page's scripts."""
     space = os.environ.get("SPACE_ID", "")
     meta = f'<meta name="wpd-space" content="{html.escape(space)}">' if space else ""
-    preloads = "".join(f'<link rel="modulepreload" href="{path}">' for path in modules())
     return f"""<link id="plotly-file" rel="preload" as="script" fetchpriority="low" href="{PLOTLY_PATH}">
 <meta name="description" content="A diffusion model writes the adapter of a wildlife classifier.">{meta}
-{preloads}<script type="module" src="{[*modules()][-1]}"></script>"""
+<script>{bundle()}</script>"""
 
 
 def css() -> str:
