@@ -269,7 +269,7 @@ def test_when_gradio_ends_a_session_its_pictures_and_their_adapters_are_forgotte
     studio.write(alone)
     assert alone in studio._kept
     states = [block for block in build(studio).blocks.values() if isinstance(block, gr.State)]
-    (owner,) = (state for state in states if state.delete_callback == studio.forget)
+    (owner,) = (state for state in states if state.value == "")
     owner.delete_callback("me"), owner.delete_callback(owner.value)
     assert alone not in studio._kept
     with pytest.raises(UserError):

@@ -41,7 +41,8 @@ TABS = (
 def build(studio: Studio) -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
-        page = Page(studio, wish_panel(), gr.State("", delete_callback=studio.forget))
+        # A function: of a method Gradio would copy the whole studio, 400 ms a page.
+        page = Page(studio, wish_panel(), gr.State("", delete_callback=lambda session: studio.forget(session)))
         frame, play = Frame(page), Play(page)
         frame.build()
         Tour(page).build()
