@@ -98,7 +98,8 @@ def test_a_table_is_printed_and_written_with_a_report_that_fetches_nothing(
 
     stored = json.loads((out / "table5.json").read_text())
     assert stored["samples"] == 8 and stored["quick"] is True and stored["stored"] is False
-    assert stored["bundle"] == Bundle.open(tiny_bundle).manifest["sum"]
+    parts = Bundle.open(tiny_bundle).fingerprints
+    assert stored["depends"] == {part: parts[part] for part in ("classifier", "world")}
     assert stored["command"].startswith("wildpdiff reproduce table5 --quick")
     assert set(stored["data"]["locations"]) == {*SEEN, *UNSEEN}
     figures = sorted(path.name for path in out.glob("table5-figure*.json"))
@@ -204,7 +205,7 @@ def test_results_of_another_bundle_are_not_overwritten(
     out: Path,
 ) -> None:
     run("reproduce", "table5", "--bundle", tiny_bundle, "--out", out)
-    stored = json.loads((out / "table5.json").read_text()) | {"bundle": "another"}
+    stored = json.loads((out / "table5.json").read_text()) | {"depends": {"world": "another"}}
     (tmp_path / "table5.json").write_text(json.dumps(stored))
     check_mistake(run("reproduce", "table5", "--bundle", tiny_bundle, "--out", tmp_path), "another bundle")
     assert json.loads((tmp_path / "table5.json").read_text()) == stored

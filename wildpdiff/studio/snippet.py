@@ -67,4 +67,4 @@ def folder_of(folder: Path) -> str:
 def _embedding(name: str, side: str) -> str:
     if name != OWN:
         return f'bundle.embedding("{name}")'
-    return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"), size=256)[None])'
+    return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"))[None])'
