@@ -81,7 +81,14 @@ def test_a_result_is_the_same_after_json() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [[], {}, RESULT.to_json() | {"format": 99}, {"format": 2, "name": "table2"}, RESULT.to_json() | {"depends": 5}, RESULT.to_json() | {"data": 5}],
+    [
+        [],
+        {},
+        RESULT.to_json() | {"format": 99},
+        {"format": 2, "name": "table2"},
+        RESULT.to_json() | {"depends": 5},
+        RESULT.to_json() | {"data": 5},
+    ],
 )
 def test_a_result_of_another_kind_is_named_in_one_sentence(document: Any) -> None:
     with pytest.raises(UserError, match=r"^'table2\.json' is [^.]*\.$"):
@@ -113,7 +120,14 @@ def test_a_measured_experiment_leaves_its_result_its_figure_and_the_report(lab: 
     drawn = json.loads((tmp_path / "out" / "table2-figure1.json").read_text())
     assert drawn["data"][0]["y"] == [0.875] and drawn["layout"]["title"]["text"] == "Mean"
     page = (tmp_path / "out" / "report.html").read_text()
-    for text in ("87.5", "table2 said.", "wildpdiff it", "A row of table2.", "measured by this command", "classifier a1"):
+    for text in (
+        "87.5",
+        "table2 said.",
+        "wildpdiff it",
+        "A row of table2.",
+        "measured by this command",
+        "classifier a1",
+    ):
         assert text in page
 
 

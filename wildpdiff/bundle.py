@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone
+from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
@@ -50,13 +51,13 @@ class Bundle:
     device: torch.device
 
     @classmethod
-    def open(cls, folder: Path, device: torch.device | str = "cpu") -> Bundle:
-        """Open a bundle and compare every file with its checksum.
+    def open(cls, folder: Path | None = None, device: torch.device | str = "cpu") -> Bundle:
+        """Open a bundle, or the one that comes along, and compare every file with its checksum.
 
         Raises:
             UserError: if a file is missing or damaged, or the bundle is of another version.
         """
-        folder = Path(folder)
+        folder = Path(folder or bundled())
         if not (folder / MANIFEST).exists():
             raise UserError(
                 f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."

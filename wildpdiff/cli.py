@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from .bundled import bundled
 from .errors import UserError
 
-DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "assets" / "savanna"
+DEFAULT_BUNDLE = bundled()
 
 app = typer.Typer(
     add_completion=False,

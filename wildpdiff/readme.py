@@ -63,7 +63,15 @@ def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
 
 def _made(manifest: dict[str, Any]) -> list[Row]:
     minutes = sum(manifest["seconds"].values()) / 60
-    return [("the bundle, from nothing", "", "", f"`wildpdiff train --recipe {manifest['recipe']['name']}`", f"{minutes:.0f}")]
+    return [
+        (
+            "the bundle, from nothing",
+            "",
+            "",
+            f"`wildpdiff train --recipe {manifest['recipe']['name']}`",
+            f"{minutes:.0f}",
+        )
+    ]
 
 
 def _unconditional(data: Data) -> Iterator[Row]:

@@ -7,11 +7,12 @@ import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import __version__
 from .bundle import Bundle, seal
 from .errors import UserError
 from .experiments.lab import Data, Experiment, Lab, Table
@@ -44,7 +45,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 #: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once.
 SAME = {"figure8": "figure3"}
-_PACKAGES = ("torch", "timm", "peft", "wildpdiff")
+_PACKAGES = ("torch", "timm", "peft")
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ def keep(bundle: Bundle, result: Result) -> None:
 
 def commit() -> str:
     """The commit of the checkout that the program runs from, else its version, else `unknown`."""
-    return _head(Path(__file__).resolve().parents[1] / ".git") or _version("wildpdiff")
+    return _head(Path(__file__).resolve().parents[1] / ".git") or f"version {__version__}"
 
 
 def _found(
@@ -248,7 +249,8 @@ def _result(experiment: Experiment, lab: Lab, data: Data, *, quick: bool, second
         seconds=round(seconds, 1),
         command=command,
         commit=commit(),
-        versions={name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        versions={name: version(name) for name in _PACKAGES}
+        | {"wildpdiff": __version__, "python": platform.python_version()},
         left_out=tuple(lab.left_out),
     )
 
@@ -339,10 +341,3 @@ def _branch(git: Path, name: str) -> str:
         if line.endswith(f" {name}"):
             return line.split()[0]
     return ""
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
