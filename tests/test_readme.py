@@ -104,4 +104,4 @@ def test_assets_keep_to_what_a_space_takes():
     assert sum(path.stat().st_size for path in files) <= 48 * 2**20
     assert max(path.stat().st_size for path in files) <= 10 * 2**20
     kinds = {path.suffix for path in (ROOT / "assets" / "savanna").rglob("*") if path.is_file()}
-    assert kinds <= {".safetensors", ".json"}
+    assert kinds <= {".safetensors", ".json", ".md"}
