@@ -85,7 +85,7 @@ def test_what_an_experiment_depends_on_is_a_part_or_stands_for_those_of_all_regi
         assert set(bundle.depends(EXPERIMENTS[name].depends)) == {"classifier", "world"}
 
 
-@pytest.mark.parametrize("name", ["table5", "slider", "fidelity", "figure6"])
+@pytest.mark.parametrize("name", ["table5", pytest.param("slider", marks=pytest.mark.slow)])
 def test_an_experiment_reads_no_part_that_it_does_not_name(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
     """The files of all other parts are missing, and still it measures its first cell."""
     whole, experiment = Bundle.open(tiny_bundle), EXPERIMENTS[name]

@@ -48,7 +48,7 @@ def test_every_verb_stands_in_the_justfile_and_contributing_names_it(verb: str) 
 
 
 def test_every_file_and_folder_that_contributing_names_exists() -> None:
-    named = set(re.findall(r"`((?:wildpdiff|tests|assets|\.ci|\.github)[\w./*-]*)`", text("CONTRIBUTING.md")))
+    named = set(re.findall(r"`((?:wildpdiff|tests|assets|\.ci|\.github)/[\w./*-]*)`", text("CONTRIBUTING.md")))
     assert len(named) > 8
     for name in named:
         assert list(ROOT.glob(name.rstrip("/"))), name
