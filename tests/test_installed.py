@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that the checkout stays as it was."""
-    copy, out = tmp_path_factory.mktemp("source") / "wildpdiff", tmp_path_factory.mktemp("wheel")
-    unwanted = shutil.ignore_patterns(
-        ".git", ".venv", ".ci-venv", ".*_cache", "__pycache__", "*.egg-info", "runs", "build"
-    )
-    shutil.copytree(ROOT, copy, ignore=unwanted)
+    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("wildpdiff", "assets/savanna"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
     subprocess.run(
         [*_pip("wheel"), "--no-build-isolation", "--wheel-dir", str(out), str(copy)], check=True, capture_output=True
     )
