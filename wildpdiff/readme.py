@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from .bundle import Bundle
 from .experiments.lab import Data
 from .measure.statistics import points
 from .paper import table1, table2, table3
 from .paper.figure7 import MEANING
-from .reproduce import Result
+from .reproduce import EXPERIMENTS, RESULTS, Result, stored_result
 
 Row = tuple[object, ...]
 #: Generated adapters a cell where no other number is asked for.
@@ -21,10 +22,13 @@ PAPER_COSINE = "0 / 0.5 / 0.98"
 PAPER_NOVELTY = "0.89"
 
 
-def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapping[str, Result]) -> str:
+def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
     """Markdown: ours, the paper's, the command that measures it, and minutes on two CPU cores.
 
     Three figures with strokes between them stand for the regimes L / M / H; brackets hold 95% intervals.
+
+    Raises:
+        UserError: if a result that the bundle stores was measured on other parts than the bundle's.
     """
     lines = ["| what | ours | paper | command | minutes |", "|---|---|---|---|---|"]
     parts = {
@@ -37,12 +41,12 @@ def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapp
         "figure6": _likeness,
         "table3": _unseen,
     }
-    rows = [*_made(manifest)]
+    rows = [*_made(bundle.manifest)]
     for name, part in parts.items():
-        if name not in results:
-            continue
-        rows += _commanded(results[name], part(results[name].data))
-    rows += _crossed(manifest)
+        if f"{RESULTS}/{name}.json" in bundle.manifest["files"]:
+            result = stored_result(bundle, EXPERIMENTS[name])
+            rows += _commanded(result, part(result.data))
+    rows += _crossed(bundle.manifest)
     rows += _speed(bench)
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
 
@@ -59,7 +63,15 @@ def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
 
 def _made(manifest: dict[str, Any]) -> list[Row]:
     minutes = sum(manifest["seconds"].values()) / 60
-    return [("the bundle, from nothing", "", "", f"`wildpdiff train --recipe {manifest['recipe']}`", f"{minutes:.0f}")]
+    return [
+        (
+            "the bundle, from nothing",
+            "",
+            "",
+            f"`wildpdiff train --recipe {manifest['recipe']['name']}`",
+            f"{minutes:.0f}",
+        )
+    ]
 
 
 def _unconditional(data: Data) -> Iterator[Row]:

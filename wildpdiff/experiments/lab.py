@@ -154,6 +154,12 @@ class Table:
     note: str = ""
 
 
+#: What an experiment of generated, fine-tuned and shared adapters reads.
+EVERYTHING = ("classifier", "condition", "world", "joint", "generator", "zoo", "curves")
+#: What one reads that writes no adapter with the bundle's generators, and knows none of its zoo.
+NO_GENERATOR = ("classifier", "world")
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One table or figure of the paper, measured on our world.
@@ -167,6 +173,7 @@ class Experiment:
         figures: the data as figures (`plots.charts`).
         says: sentences drawn from the numbers; a difference is called one only if its interval excludes zero.
         trains: whether it needs long training, so that the stored result is read unless told otherwise.
+        depends: the parts of a bundle that it reads (see `Bundle.depends`).
     """
 
     name: str
@@ -177,3 +184,4 @@ class Experiment:
     figures: Callable[[Data], list[Figure]]
     says: Callable[[Data], list[str]]
     trains: bool = False
+    depends: tuple[str, ...] = EVERYTHING

@@ -34,6 +34,8 @@ WEIGHTS = tuple(round(place / 10, 1) for place in range(11))
 IMAGES = 100
 #: The app's choices of how the middle is written, and the baseline beside them.
 WAYS = (*GENERATED, "weights")
+#: The parts of a bundle that the counts depend on.
+DEPENDS = ("classifier", "condition", "world", "generator", "curves")
 #: DDIM steps and seed of the generated adapters, as the app starts with.
 STEPS, SEED = 50, 0
 
@@ -127,9 +129,9 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
 
 
 def _digest(bundle: Bundle) -> str:
-    """Of all that the counts depend on; stored results, which the bundle's own checksum counts in, are not among it."""
-    files = {name: own for name, own in bundle.manifest["files"].items() if not name.startswith("results/")}
-    return hashlib.sha256(json.dumps([files, WEIGHTS, IMAGES, STEPS, SEED]).encode()).hexdigest()[:12]
+    """Of all that the counts depend on."""
+    parts = [bundle.depends(DEPENDS), WEIGHTS, IMAGES, STEPS, SEED]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def _weaker(data: Data, regime: str, way: str, *, held_out: bool) -> list[list[float]]:
@@ -220,5 +222,6 @@ CURVES = Experiment(
     figures=figures,
     says=says,
     trains=True,
+    depends=DEPENDS,
 )
 EXPERIMENTS = (CURVES,)

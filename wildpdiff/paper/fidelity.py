@@ -93,5 +93,6 @@ EXPERIMENTS = (
         tables,
         figures,
         says,
+        depends=("classifier", "condition", "generator", "zoo"),
     ),
 )

@@ -12,7 +12,7 @@ from ..adapter import AdapterLayout
 from ..backbone import deltas
 from ..build.jobs import held_out_pairs, pairs
 from ..evaluate import correct_products
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
 from ..measure.statistics import Estimate, estimate, over_units, points
 from ..plots import Figure
@@ -273,5 +273,6 @@ FIGURE6 = Experiment(
     tables=tables,
     figures=figures,
     says=says,
+    depends=(*NO_GENERATOR, "generator", "zoo"),  # rows are what the generator's codec makes of the zoo's latents
 )
 EXPERIMENTS = (FIGURE6,)

@@ -124,5 +124,6 @@ EXPERIMENTS = (
         tables,
         figures,
         says,
+        depends=("classifier", "condition", "generator"),
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..evaluate import predictions
 from ..experiments.baselines import ensemble
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
 from ..measure.statistics import Estimate, difference, estimate, over_units, points
 from ..plots import Figure
@@ -243,9 +243,9 @@ def _verdict(gap: Mapping[str, Any], first: str, second: str) -> str:
     return f"{first} adapters are {'better' if gap['mean'] > 0 else 'worse'} than {second} ({size})."
 
 
-def _experiment(name: str, title: str, question: str, parts: Sequence[Any]) -> Experiment:
+def _experiment(name: str, title: str, question: str, parts: Sequence[Any], depends: tuple[str, ...]) -> Experiment:
     measure, tables, figures, says = parts
-    return Experiment(name, title, question, measure, tables, figures, says, trains=True)
+    return Experiment(name, title, question, measure, tables, figures, says, trains=True, depends=depends)
 
 
 TABLE1 = _experiment(
@@ -253,12 +253,14 @@ TABLE1 = _experiment(
     "Table 1: generation without a condition",
     "Can the generator learn the adapters of one location, and is what it writes as good as what it learned from?",
     (measure_table1, tables_of_table1, figures_of_table1, says_of_table1),
+    (*NO_GENERATOR, "condition"),
 )
 FIGURE4 = _experiment(
     "figure4",
     "Figure 4: diversity of checkpoints",
     "How far apart are the checkpoints of one location, if one is saved every 1, 10 or 100 iterations?",
     (measure_figure4, tables_of_figure4, figures_of_figure4, says_of_figure4),
+    NO_GENERATOR,
 )
 FIGURE5 = _experiment(
     "figure5",
@@ -266,5 +268,6 @@ FIGURE5 = _experiment(
     "Does the generator repeat its training checkpoints, or write new adapters, distinct among themselves? "
     "And would a checkpoint with noise of that size do as well?",
     (measure_figure5, tables_of_figure5, figures_of_figure5, says_of_figure5),
+    (*NO_GENERATOR, "condition"),
 )
 EXPERIMENTS = (TABLE1, FIGURE4, FIGURE5)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..evaluate import predictions
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
 from ..measure.statistics import estimate, mean_of, points
 from ..plots import Figure
@@ -199,5 +199,6 @@ TABLE5 = Experiment(
     tables,
     figures,
     says,
+    depends=NO_GENERATOR,
 )
 EXPERIMENTS = (TABLE5,)

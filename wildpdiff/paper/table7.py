@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..experiments.parameter_kinds import KINDS, LORA, named_rightly, parameters
 from ..finetune import FinetuneRecipe
 from ..loop import Step
@@ -279,6 +279,7 @@ TABLE7 = Experiment(
     figures7,
     says7,
     trains=True,
+    depends=NO_GENERATOR,
 )
 TABLE8 = Experiment(
     "table8",
@@ -289,5 +290,6 @@ TABLE8 = Experiment(
     figures8,
     says8,
     trains=True,
+    depends=NO_GENERATOR,
 )
 EXPERIMENTS = (TABLE7, TABLE8)

@@ -9,7 +9,7 @@ import torch
 
 from ..evaluate import among, most_alike, overlap
 from ..experiments.baselines import noisy
-from ..experiments.lab import Data, Experiment, Lab
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab
 from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, over_units
 from ..normalize import Standardizer
@@ -193,5 +193,6 @@ ablations = Experiment(
     figures,
     says,
     trains=True,
+    depends=(*NO_GENERATOR, "condition", f"generator-{REGIME}"),
 )
 EXPERIMENTS = (ablations,)

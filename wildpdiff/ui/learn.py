@@ -14,7 +14,7 @@ from ..studio import paper_tables as beside
 from ..studio.glossary import GLOSSARY
 from ..studio.lessons import Card, Question, Try
 from ..studio.paper_tables import Comparison
-from ..studio.stored import Stored, absent
+from ..studio.stored import Stored
 from ..studio.tours import tours
 from .page import Page, title
 
@@ -63,8 +63,8 @@ def lesson_grid(bundle: Bundle) -> str:
 def tables(stored: Stored) -> str:
     """Tables 2 and 3; a sentence in place of one that is not stored."""
     seen, unseen = beside.seen(stored), beside.unseen(stored)
-    second = _switched(seen) if seen else _absent(absent("table2"))
-    third = _table(unseen[0]) if unseen else _absent(absent("table3"))
+    second = _switched(seen) if seen else _absent(stored.absent("table2"))
+    third = _table(unseen[0]) if unseen else _absent(stored.absent("table3"))
     return second + third
 
 
