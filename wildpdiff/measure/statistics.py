@@ -76,9 +76,18 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
 
 def points(value: Mapping[str, Any], *, signed: bool = False) -> str:
     """An estimate as text, in percent or points: `95.5 (94.8 to 96.1)`."""
-    form = "+.1f" if signed else ".1f"
-    mean, low, high = (format(100 * value[key], form).replace("-", "\u2212") for key in ("mean", "low", "high"))
+    return ranged(value, "+.1f" if signed else ".1f", scale=100)
+
+
+def ranged(value: Mapping[str, Any], form: str = ".3f", *, scale: float = 1) -> str:
+    """An estimate as text, in its own unit: `0.955 (0.948 to 0.961)`."""
+    mean, low, high = (number(scale * value[key], form) for key in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"
+
+
+def number(value: float, form: str) -> str:
+    """A number as text, with a true minus sign."""
+    return format(value, form).replace("-", "\u2212")
 
 
 def _variance(table: Tensor) -> Tensor:

@@ -187,8 +187,7 @@ def _panel(data: Data, regime: str) -> Figure:
         curves = [ways[way] for key, ways in data["curves"][regime].items() if key in _seen(data)]
         at = [both[1] for both in curves] + [list(reversed(both[0])) for both in curves]
         shares = [over_units([count / data["images"] for count in part]) for part in zip(*at, strict=True)]
-        low, mean, high = ([share[key] for share in shares] for key in ("low", "mean", "high"))
-        series.append(Series(way, data["weights"], mean, low, high))
+        series.append(Series.of(way, data["weights"], shares))
     return lines(f"Regime {regime}", series, x="share of the location", y="accuracy", percent=True)
 
 

@@ -14,18 +14,13 @@ from ..measure.statistics import Estimate, difference, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
+from . import NUMBERS
 from .blending import GENERATED, MEANING, WAYS, Blend, Pair, Plan, Tables, measured, short, usable_pairs
 from .figure7 import FIGURE7, FULL
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Generated adapters a blend, in full and in quick.
 COPIES, FEW = 8, 2
-#: What the paper reads from its Figure 2 (section 4.3).
-PAPER = {
-    "L": "fails: the curve sags",
-    "M": "fails: the curve sags",
-    "H": "moderate success; beats the ensemble on R10 with R12",
-}
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -123,7 +118,7 @@ def _gains_table(data: Data) -> Table:
             way,
             points(gain["over_weights"][way], signed=True) if way in gain["over_weights"] else "-",
             points(bend, signed=True),
-            PAPER[gain["regime"]] if way == "paper" else "-",
+            NUMBERS["figure2"][gain["regime"]] if way == "paper" else "-",
         )
         for gain in data["gains"]
         for way, bend in gain["bend"].items()
@@ -156,9 +151,7 @@ def _at(data: Data, regime: str, pair: Pair, place: int) -> Figure:
     series = []
     for way in ("ours", "paper", "weights"):
         cells = _curve(data, regime, way, *pair)
-        shares = [cell["at"][place] for cell in cells]
-        mean, low, high = ([share[key] for share in shares] for key in ("mean", "low", "high"))
-        series.append(Series(way, [cell["weight"] for cell in cells], mean, low, high))
+        series.append(Series.of(way, [cell["weight"] for cell in cells], [cell["at"][place] for cell in cells]))
     location = pair[place]
     constants = data["constants"][location] | {"own": data["own"][regime][location]}
     series += [

@@ -14,14 +14,15 @@ from ..build.jobs import held_out_pairs, pairs
 from ..evaluate import correct_products
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import Estimate, estimate, over_units, points
+from ..measure.statistics import Estimate, estimate, over_units, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, heat, lines
 from ..plots.grid import grid
 from ..similarity import align, compare, convolutions
+from . import NUMBERS
 
 #: Cosine of factors in the paper's Figure 6.
-PAPER = {"L": "about 0", "M": "about 0.5", "H": "about 0.98"}
+PAPER = {regime: f"about {cosine}" for regime, cosine in NUMBERS["figure6"].items()}
 #: Rows a location that are compared.
 ROWS = 8
 #: Pairs of locations whose midpoints are measured when the lab is to be quick.
@@ -215,10 +216,7 @@ def _percent(midpoints: Sequence[Mapping[str, Any]], way: str) -> str:
 
 
 def _range(value: Mapping[str, float] | None) -> str:
-    if value is None:
-        return "not measured"
-    mean, low, high = (f"{value[key]:.2f}".replace("-", "\u2212") for key in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
+    return "not measured" if value is None else ranged(value, ".2f")
 
 
 def _heat_maps(data: Data, what: str) -> Figure:

@@ -199,8 +199,7 @@ def _curve(data: Data, regime: str) -> Figure:
     series = []
     for way in ("ours", "paper", "weights"):
         shares = {share: over_units(values) for share, values in _shares(data, regime, way).items()}
-        mean, low, high = ([value[key] for value in shares.values()] for key in ("mean", "low", "high"))
-        series.append(Series(way, list(shares), mean, low, high))
+        series.append(Series.of(way, list(shares), shares.values()))
     note = "Bands: 95% over pairs."
     return lines(f"Regime {regime}", series, x="share of the location", y="accuracy", percent=True, note=note)
 

@@ -14,15 +14,10 @@ from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, bars
+from . import NUMBERS
 
-#: The paper's Table 3, percent: pretrained, then generated in L, M, H.
-PAPER = {
-    "D03": (96.63, 96.64, 96.36, 95.62),
-    "D04": (82.61, 82.49, 82.57, 81.43),
-    "E03": (70.18, 70.18, 69.49, 70.13),
-    "E01": (97.90, 97.74, 97.13, 96.21),
-    "F05": (85.81, 86.01, 86.13, 83.05),
-}
+#: Pretrained accuracy, then generated in L, M, H.
+PAPER = NUMBERS["table3"]
 #: Ways that need a regime, and those that do not.
 OF_REGIME = {
     "generated": "generated",
@@ -119,10 +114,7 @@ def figures(data: Data) -> list[Figure]:
     found = [(words, [data["shared"][name][way] for name in names]) for way, words in SHARED.items()]
     for regime, part in data["regimes"].items():
         found.append((f"generated, {regime}", [part["locations"][name]["generated"] for name in names]))
-    series = [
-        Series(words, names, [c["mean"] for c in cells], [c["low"] for c in cells], [c["high"] for c in cells])
-        for words, cells in found
-    ]
+    series = [Series.of(words, names, cells) for words, cells in found]
     return [bars("Accuracy at locations that nothing was trained on", names, series, y="accuracy", percent=True)]
 
 

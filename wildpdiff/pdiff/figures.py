@@ -40,9 +40,7 @@ def figures(data: Data) -> list[Figure]:
 
 
 def _series(name: str, cells: Mapping[str, Any], column: str) -> Series:
-    found = [cell[column] for cell in cells.values()]
-    ends = {end: [value[end] for value in found] for end in ("low", "high")}
-    return Series(name, list(cells), [value["mean"] for value in found], ends["low"], ends["high"])
+    return Series.of(name, list(cells), [cell[column] for cell in cells.values()])
 
 
 def _bars(title: str, cells: Mapping[str, Any], columns: Mapping[str, str]) -> Figure:

@@ -6,15 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..experiments.lab import Data, Table
-from ..measure.statistics import Estimate, points
+from ..measure.statistics import Estimate, number, points, ranged
+from . import NUMBERS
 
 #: What the noise was on, as the reader knows it.
 NAMES = {"neither": "neither", "input": "rows only", "latent": "latents only", "both": "both"}
-#: Average accuracies in percent of p-diff's Tables 3a, 3e and 9, and the ranges of highest overlap of its Table 8.
-P_DIFF_NOISE = {"neither": 76.7, "input": 76.7, "latent": 77.6, "both": 77.7}
-P_DIFF_COUNTS = {"10": 76.6, "50": 77.2, "200": 77.5, "300": 77.7, "400": 77.6}
-P_DIFF_STEPS = {"10": 70.5, "100": 77.6, "1000": 77.7}
-P_DIFF_LIKENESS = {"fine_tuned": "0.93 to 0.98", "generated": "0.85 to 0.87"}
 
 
 def tables(data: Data) -> list[Table]:
@@ -72,7 +68,7 @@ def _noise_table(data: Data) -> Table:
         ("noise on", "codec only, %", "generated, %", "against both, points", "spread"),
         [
             (NAMES[name], points(cell["codec"]), points(cell["generated"]), _points(cell["against_both"]),
-             _number(cell["spread"]), f"{P_DIFF_NOISE[name]:.1f}")
+             _number(cell["spread"]), _figure("table3a", name))
             for name, cell in data["mean"]["noise"].items()
         ],
         f"{_note(data)} Spread: mean distance of two generated adapters, as a multiple of that of two fine-tuned ones. "
@@ -86,7 +82,7 @@ def _checkpoints_table(data: Data) -> Table:
         ("checkpoints", "generated, %", "against all, points", "nearest checkpoint", "of checkpoints themselves"),
         [
             (count, points(cell["generated"]), _points(cell["against_all"]), _number(cell["nearest"]),
-             _number(cell["known_nearest"]), _figure(P_DIFF_COUNTS, count))
+             _number(cell["known_nearest"]), _figure("table3e", count))
             for count, cell in data["mean"]["checkpoints"].items()
         ],
         f"{_note(data)} Distances in multiples of the mean distance of two fine-tuned adapters of a location: from a "
@@ -102,7 +98,7 @@ def _steps_table(data: Data) -> Table:
         ("steps", "generated, %", f"against {last(cells)}, points", "seconds an adapter", "distance"),
         [
             (count, points(cell["generated"]), _points(cell["against_finest"]), _number(cell["seconds"]),
-             _number(cell["distance"]), _figure(P_DIFF_STEPS, count))
+             _number(cell["distance"]), _figure("table9", count))
             for count, cell in cells.items()
         ],
         f"{_note(data)} Distance to the adapter of {last(cells)} steps from the same noise, in multiples of the mean "
@@ -117,7 +113,7 @@ def _likeness_table(data: Data) -> Table:
         ("adapters", "accuracy, %", "among themselves", "with fine-tuned", "highest with a fine-tuned one"),
         [
             (called(kind), points(cell["accuracy"]), _number(cell["among"]), _number(cell["to_fine_tuned"]),
-             _number(cell["highest"]), P_DIFF_LIKENESS.get(kind, "\u2013"))
+             _number(cell["highest"]), _figure("table8", kind))
             for kind, cell in data["mean"]["likeness"].items()
         ],
         "Intersection over union of the wrongly named photographs of two adapters of a location; interval over "
@@ -173,9 +169,10 @@ def _missing(data: Data) -> str:
 
 
 def _noise_says(cells: Mapping[str, Any]) -> list[str]:
+    found = NUMBERS["table3a"]
     return [
         f"Noise on {NAMES[name]}, generated adapters: {_compared(cell['against_both'], 'noise on both')}; p-diff found "
-        f"{_plain(P_DIFF_NOISE[name] - P_DIFF_NOISE['both'], 1)} points."
+        f"{number(found[name] - found['both'], '+.1f')} points."
         for name, cell in cells.items()
         if name != "both"
     ]
@@ -203,14 +200,10 @@ def _compared(value: Estimate, other: str) -> str:
 
 def _beside(value: Estimate, less: str, more: str) -> str:
     """How a mean over locations differs from that of fine-tuned adapters among themselves."""
-    text = f"{_plain(value['mean'], 2)} ({_plain(value['low'], 2)} to {_plain(value['high'], 2)})"
+    text = ranged(value, "+.2f")
     if not value["real"]:
         return f"no difference from fine-tuned ones among themselves is shown ({text})"
     return f"{more if value['mean'] > 0 else less} than among fine-tuned ones, by {text}"
-
-
-def _plain(number: float, digits: int) -> str:
-    return f"{number:+.{digits}f}".replace("-", "\u2212")
 
 
 def _points(value: Estimate) -> str:
@@ -218,8 +211,9 @@ def _points(value: Estimate) -> str:
 
 
 def _number(value: Estimate) -> str:
-    return f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
+    return ranged(value, ".2f")
 
 
-def _figure(known: Mapping[str, float], name: str) -> str:
-    return f"{known[name]:.1f}" if name in known else "\u2013"
+def _figure(table: str, name: str) -> str:
+    """p-diff's own figure, where it has one."""
+    return str(NUMBERS[table].get(name, "\u2013"))

@@ -5,8 +5,9 @@ Colours are hex values for white paper; `DARK` says what stands for each on dark
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from . import SHAPES
 
@@ -55,6 +56,15 @@ class Series:
     high: Sequence[float] = ()
     dashed: bool = False
     place: int | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, x: Sequence[X], estimates: Iterable[Mapping[str, Any]], *, place: int | None = None
+    ) -> Series:
+        """Estimates with their intervals (`mean`, `low`, `high`), one an x."""
+        ends = [[estimate[key] for key in ("mean", "low", "high")] for estimate in estimates]
+        mean, low, high = map(list, zip(*ends, strict=True))
+        return cls(name, x, mean, low, high, place=place)
 
 
 @dataclass(frozen=True)
