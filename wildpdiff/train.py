@@ -210,7 +210,7 @@ def train_over_codec(
 
 
 def without_spread(latents: Tensor, index: Tensor, count: int) -> list[int]:
-    """The conditions, of `count`, whose latents `[N, C, L]` are all alike, or that have only one."""
+    """The conditions, of `count`, whose latents `[N, C, L]` are all equal, or that have only one."""
     found = []
     for place in range(count):
         own = latents[index.to(latents.device) == place].flatten(1)

@@ -27,7 +27,7 @@ class Chapter:
         name: of the experiment, also the chapter's anchor.
         title: of the chapter.
         question: what it asks.
-        says: its findings, in sentences.
+        findings: its findings, in sentences.
         tables: the numbers.
         figures: see `charts`.
         made: how it was made, as (what, text) pairs for the foot.
@@ -37,7 +37,7 @@ class Chapter:
     name: str
     title: str
     question: str
-    says: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     made: tuple[tuple[str, str], ...] = ()
@@ -47,13 +47,11 @@ class Chapter:
 def html(chapters: Sequence[Chapter], *, title: str = TITLE) -> str:
     """The whole page, with the script that draws the figures in it; it asks no server for anything."""
     from jinja2 import Environment, FileSystemLoader
-    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     pages = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pages.filters |= {"embedded": lambda value: Markup(embedded(value)), "parted": _parted}
-    pages.globals |= {"numeric_columns": _numeric_columns, "plain": plain, "plotly": lambda: Markup(get_plotlyjs())}
-    pages.globals["file"] = lambda name: Markup((_HERE / name).read_text(encoding="utf-8"))
+    pages.filters |= {"embedded": embedded, "parted": _parted}
+    pages.globals |= {"numeric_columns": _numeric_columns, "plain": plain, "plotly": get_plotlyjs, "file": _file}
     return pages.get_template("report.html.jinja").render(chapters=chapters, title=title, dark=DARK).lstrip()
 
 
@@ -63,13 +61,17 @@ def plain(figure: Figure, *keys: str) -> Figure:
 
 
 def embedded(value: Any) -> str:
-    """JSON that may stand inside a script element: no text in it can close the element."""
+    """JSON safe inside a script element: no text in it can close the element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def _file(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
 def _parted(text: str) -> tuple[str, str]:
-    """A cell's value and the interval in brackets behind it, which stays in one piece and may stand below."""
+    """A cell's value and the interval in brackets behind it, which is not broken and may wrap below."""
     value, bracket, rest = text.partition(" (")
     return (value, f"({rest}") if bracket and _NUMBER.match(text) else (text, "")
 

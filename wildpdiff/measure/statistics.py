@@ -85,6 +85,12 @@ def ranged(value: Mapping[str, Any], form: str = ".3f", *, scale: float = 1) -> 
     return f"{mean} ({low} to {high})"
 
 
+def size(value: Mapping[str, Any]) -> str:
+    """How large a difference is, whatever its sign, in points: `1.2 (0.8 to 1.6)`."""
+    low, high = sorted((abs(value["low"]), abs(value["high"])))
+    return points({"mean": abs(value["mean"]), "low": low, "high": high})
+
+
 def number(value: float, form: str) -> str:
     """A number as text, with a true minus sign."""
     return format(value, form).replace("-", "\u2212")

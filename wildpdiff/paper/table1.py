@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..evaluate import predictions
@@ -13,7 +13,7 @@ from ..measure.statistics import difference, estimate, over_units, points, range
 from ..plots import Figure
 from ..plots.charts import Series, lines, scatter
 from ..similarity import diversity, novelty
-from . import NUMBERS
+from . import NUMBERS, QUESTIONS
 from .alone import INTERVALS, REGIME, candidates, generated, generator_of, grown, location_of, ready, rows_of
 
 #: Pretrained accuracy, and fine-tuned and generated accuracy by interval.
@@ -62,7 +62,7 @@ def measure_figure5(lab: Lab) -> Iterator[tuple[Step, Data]]:
         known, rows = rows_of(lab, interval), candidates(lab, interval)
         right = {}
         for done, (kind, own) in enumerate(rows.items(), 1):
-            right[kind] = lab.right(own, location_of(lab))
+            right[kind] = lab.correct(own, location_of(lab))
             measured = novelty(own, known, is_known=kind == "held_out")
             found[kind] = measured | {
                 "accuracy": estimate(right[kind]),
@@ -178,7 +178,7 @@ def figures_of_figure5(data: Data) -> list[Figure]:
     ]
 
 
-def says_of_table1(data: Data) -> list[str]:
+def findings_of_table1(data: Data) -> list[str]:
     """Whether generated adapters differ from fine-tuned ones in accuracy."""
     return [
         f"Interval {name}: {_verdict(cell['gap'], 'generated', 'fine-tuned')}"
@@ -186,7 +186,7 @@ def says_of_table1(data: Data) -> list[str]:
     ]
 
 
-def says_of_figure4(data: Data) -> list[str]:
+def findings_of_figure4(data: Data) -> list[str]:
     """How far each interval leads away."""
     ends = [(name, found["from_first"][-1], min(found["smallest"])) for name, found in data["intervals"].items()]
     return [
@@ -196,7 +196,7 @@ def says_of_figure4(data: Data) -> list[str]:
     ]
 
 
-def says_of_figure5(data: Data) -> list[str]:
+def findings_of_figure5(data: Data) -> list[str]:
     """How new generated adapters are, whether they are distinct, and whether noise would do."""
     sentences = []
     for name, found in data["intervals"].items():
@@ -225,7 +225,7 @@ def _accuracies(lab: Lab, interval: int) -> Data:
         "generated": generated(lab, generator),
         "ensemble": ensemble(rows_of(lab, interval))[None],
     }
-    right = {name: lab.right(own, location) for name, own in rows.items()}
+    right = {name: lab.correct(own, location) for name, own in rows.items()}
     gap = difference(right["generated"], right["fine_tuned"])
     return {name: estimate(table) for name, table in right.items()} | {"gap": gap}
 
@@ -237,28 +237,12 @@ def _verdict(gap: Mapping[str, Any], first: str, second: str) -> str:
     return f"{first} adapters are {'better' if gap['mean'] > 0 else 'worse'} than {second} ({size})."
 
 
-def _experiment(name: str, title: str, question: str, parts: Sequence[Any]) -> Experiment:
-    measure, tables, figures, says = parts
-    return Experiment(name, title, question, measure, tables, figures, says, trains=True)
-
-
-TABLE1 = _experiment(
-    "table1",
-    "Table 1: generation without a condition",
-    "Can the generator learn the adapters of one location, and is what it writes as good as what it learned from?",
-    (measure_table1, tables_of_table1, figures_of_table1, says_of_table1),
+_PARTS = {
+    "table1": (measure_table1, tables_of_table1, figures_of_table1, findings_of_table1),
+    "figure4": (measure_figure4, tables_of_figure4, figures_of_figure4, findings_of_figure4),
+    "figure5": (measure_figure5, tables_of_figure5, figures_of_figure5, findings_of_figure5),
+}
+EXPERIMENTS = tuple(
+    Experiment(name, *QUESTIONS[name], measure, tables, figures, findings, trains=True)
+    for name, (measure, tables, figures, findings) in _PARTS.items()
 )
-FIGURE4 = _experiment(
-    "figure4",
-    "Figure 4: diversity of checkpoints",
-    "How far apart are the checkpoints of one location, if one is saved every 1, 10 or 100 iterations?",
-    (measure_figure4, tables_of_figure4, figures_of_figure4, says_of_figure4),
-)
-FIGURE5 = _experiment(
-    "figure5",
-    "Figure 5: novelty of generated adapters",
-    "Does the generator repeat its training checkpoints, or write new adapters, distinct among themselves? "
-    "And would a checkpoint with noise of that size do as well?",
-    (measure_figure5, tables_of_figure5, figures_of_figure5, says_of_figure5),
-)
-EXPERIMENTS = (TABLE1, FIGURE4, FIGURE5)

@@ -12,12 +12,12 @@ from ..evaluate import among, overlap
 from ..experiments.baselines import codec_prior, ensemble, gaussian_in_pca, nearest_location, noisy, softmax_merge
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import difference, estimate, mean_of, number, points
+from ..measure.statistics import difference, estimate, mean_of, number, points, size
 from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..plots.grid import grid
 from ..weightspace import nearest
-from . import NUMBERS, column_means
+from . import NUMBERS, QUESTIONS, column_means
 
 #: Rows of a location that are measured as fine-tuned, out of all that were saved.
 TUNED = 12
@@ -51,12 +51,12 @@ GAPS = {
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Every way at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
+    """Every method at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
     data: Data = {"samples": lab.samples, "regimes": {}}
     plans = [(regime, location) for regime in lab.regimes for location in lab.locations(regime)]
     shared = {regime: _Shared(lab, regime) for regime in lab.regimes}
     for place, (regime, location) in enumerate(plans):
-        tables = {way: lab.right(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
+        tables = {way: lab.correct(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
         tables["pretrained"] = _pretrained(lab, location)
         part = data["regimes"].setdefault(regime, {"locations": {}})
         part["locations"][location] = {way: estimate(tables[way]) for way in WAYS} | {
@@ -83,7 +83,7 @@ class _Shared:
 
 
 def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
-    """Raw rows `[N, D]` of every way but `pretrained`, for one seen location."""
+    """Raw rows `[N, D]` of every method but `pretrained`, for one seen location."""
     regime, generator = shared.regime, shared.generator
     tuned = lab.rows(regime, location, at_most=TUNED)
     every = lab.rows(regime, location)
@@ -108,7 +108,7 @@ def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
 
 
 def _nearest_other(shared: _Shared, condition: Tensor, others: list[int]) -> Tensor:
-    """The mean row `[1, D]` of the location most alike among the others; of the only one, its own."""
+    """The mean row `[1, D]` of the most similar other location; of the only one, its own."""
     if not others:
         return shared.means[:1]
     return shared.means[others][nearest_location(condition, shared.known[others])][None]
@@ -116,7 +116,7 @@ def _nearest_other(shared: _Shared, condition: Tensor, others: list[int]) -> Ten
 
 def _pretrained(lab: Lab, location: str) -> Tensor:
     """The network without an adapter: a row of zeros adds nothing."""
-    return lab.right(torch.zeros(1, lab.bundle.backbone.layout.dim), location)
+    return lab.correct(torch.zeros(1, lab.bundle.backbone.layout.dim), location)
 
 
 def _means(locations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def figures(data: Data) -> list[Figure]:
     return [grid("Accuracy at the seen locations", drawn, note="Bars: 95% intervals over adapters and images.")]
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the numbers show, regime by regime."""
     return [sentence for regime, part in data["regimes"].items() for sentence in _sentences(regime, part["mean"])]
 
@@ -191,7 +191,7 @@ def _sentences(regime: str, mean: Data) -> Iterator[str]:
     gap = mean["gap"]
     if gap["real"]:
         word = "better" if gap["mean"] > 0 else "worse"
-        yield f"In regime {regime} generated adapters are {word} than fine-tuned ones by {_size(gap)} points."
+        yield f"In regime {regime} generated adapters are {word} than fine-tuned ones by {size(gap)} points."
     else:
         shown = points(gap, signed=True)
         yield f"In regime {regime} no difference between generated and fine-tuned adapters is shown: {shown} points."
@@ -201,23 +201,7 @@ def _sentences(regime: str, mean: Data) -> Iterator[str]:
         yield f"To the plain mean of each location's rows no difference is shown ({regime}): {shown} points."
     else:
         word = "better" if over["mean"] > 0 else "worse"
-        yield f"Generated adapters are {word} than the mean of each location's rows ({regime}) by {_size(over)} points."
+        yield f"Generated adapters are {word} than the mean of each location's rows ({regime}) by {size(over)} points."
 
 
-def _size(gap: Data) -> str:
-    low, high = sorted((abs(100 * gap["low"]), abs(100 * gap["high"])))
-    return f"{abs(100 * gap['mean']):.1f} ({low:.1f} to {high:.1f})"
-
-
-EXPERIMENTS = (
-    Experiment(
-        "table2",
-        "Table 2: do generated adapters do what fine-tuned ones do?",
-        "A generator that has seen adapters of ten locations writes new ones for each, told only what the place looks "
-        "like. Are they as good there as adapters that were fine-tuned on its photographs?",
-        measure,
-        tables,
-        figures,
-        says,
-    ),
-)
+EXPERIMENTS = (Experiment("table2", *QUESTIONS["table2"], measure, tables, figures, findings),)

@@ -17,7 +17,7 @@ from ..plots.charts import Series, bars, heat
 from ..worlds.base import EMPTY
 from ..worlds.savanna.location import rng_of
 from ..worlds.savanna.world import SavannaWorld
-from . import NUMBERS, column_means
+from . import NUMBERS, QUESTIONS, column_means
 
 #: Photographs with and without the empty ones, of them to train and to evaluate on.
 PAPER = NUMBERS["table5"]
@@ -160,7 +160,7 @@ def figures(data: Data) -> list[Figure]:
     ]  # fmt: skip
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the counts and the classifier's accuracies show."""
     own = data["locations"].values()
     empty = [1 - part["with_animal"] / part["photographs"] for part in own]
@@ -189,14 +189,4 @@ def _paper_empty() -> str:
     return f"{min(shares):.0f}% to {max(shares):.0f}%"
 
 
-TABLE5 = Experiment(
-    "table5",
-    "Tables 4 and 5: the photographs",
-    "How many photographs does each location have, what do they show, and how well does a classifier do there that was "
-    "trained elsewhere?",
-    measure,
-    tables,
-    figures,
-    says,
-)
-EXPERIMENTS = (TABLE5,)
+EXPERIMENTS = (Experiment("table5", *QUESTIONS["table5"], measure, tables, figures, findings),)

@@ -226,7 +226,7 @@ def figures8(data: Data) -> list[Figure]:
     return [bars("All parameters against LoRA", names, series, y="accuracy", percent=True)]
 
 
-def says7(data: Data) -> list[str]:
+def findings7(data: Data) -> list[str]:
     """What the numbers of Table 7 show."""
     kinds = data["kinds"]
     share = 100 * kinds[LORA]["parameters"] / kinds["all"]["parameters"]
@@ -245,7 +245,7 @@ def says7(data: Data) -> list[str]:
     return [*sentences, _compared("Batch norm alone", "the pretrained classifier", kinds["bn"]["gain"])]
 
 
-def says8(data: Data) -> list[str]:
+def findings8(data: Data) -> list[str]:
     """What the numbers of Table 8 show."""
     sentence = _compared("Over all locations, all parameters", "LoRA", data["mean"]["difference"])
     real = [name for name, own in data["locations"].items() if own["difference"]["real"]]
@@ -272,7 +272,7 @@ TABLE7 = Experiment(
     measure_table7,
     tables7,
     figures7,
-    says7,
+    findings7,
     trains=True,
 )
 TABLE8 = Experiment(
@@ -282,7 +282,7 @@ TABLE8 = Experiment(
     measure_table8,
     tables8,
     figures8,
-    says8,
+    findings8,
     trains=True,
 )
 EXPERIMENTS = (TABLE7, TABLE8)

@@ -12,7 +12,7 @@ from .tables import NAMES, called, last
 
 
 def figures(data: Data) -> list[Figure]:
-    """Bars of noise, checkpoints and guidance, lines of steps and path, points of likeness."""
+    """Bars of noise, checkpoints and guidance, lines of steps and path, points of prediction overlap."""
     mean = data["mean"]
     return [
         _bars("Noise while the codec trains", {NAMES[name]: cell for name, cell in mean["noise"].items()},

@@ -1,4 +1,4 @@
-"""Figures of the way from noise to an adapter: accuracy by step, the spread of the weights, layers, the way on a map.
+"""Figures of a sampling trajectory: accuracy by step, the histogram of the weights, layers, the trajectory on a map.
 
 Each has traces that the page fills for the step it shows; they are drawn here for the last one. The names of those
 traces, and of the step's line, are constants below.
@@ -63,7 +63,7 @@ class Curve:
 
 
 def accuracy(curves: Sequence[Curve], steps: int, *, note: str = "") -> Figure:
-    """Accuracy along the way at A and at B: of the noisy latents' rows, of the guesses' rows, and pretrained.
+    """Accuracy along the trajectory at A and at B: of the noisy latents' rows, of the estimates' rows, and pretrained.
 
     Args:
         curves: what was measured so far.
@@ -84,7 +84,7 @@ def accuracy(curves: Sequence[Curve], steps: int, *, note: str = "") -> Figure:
     shown["shapes"] = [{"type": "line", "name": CURSOR, "layer": "below"} | ends]
     measured = any(curve.marks for curve in curves)
     shown["annotations"] = [] if measured else [common.centred(note, 14)]
-    summary = _told(curves) if measured else f"Accuracy along the way. {note}"
+    summary = _summary(curves) if measured else f"Accuracy along the way. {note}"
     narrow = {"legend": {"x": 0, "xanchor": "left", "font": {"size": 11, "color": SOFT}}}
     return {"data": data, "layout": shown, "narrow": narrow, "summary": summary, "table": _table(curves)}
 
@@ -147,8 +147,8 @@ def strengths(layers: Sequence[str], stages: Sequence[str], norms: Sequence[Sequ
     }
 
 
-def way_on(base: Figure, steps: Sequence[int], points: Sequence[Point], others: Sequence[Point] = ()) -> Figure:
-    """A view of the map (`plots.map`) with the way drawn on it; the base stays as it is.
+def trajectory_on(base: Figure, steps: Sequence[int], points: Sequence[Point], others: Sequence[Point] = ()) -> Figure:
+    """A view of the map (`plots.map`) with the trajectory drawn on it; the base is not changed.
 
     Args:
         base: the view, with nothing generated in it.
@@ -218,7 +218,7 @@ def _lowest(curves: Sequence[Curve]) -> float:
     return max(0.0, int(10 * lowest / whole - 0.5) / 10)
 
 
-def _told(curves: Sequence[Curve]) -> str:
+def _summary(curves: Sequence[Curve]) -> str:
     ends = [
         f"at {curve.location} from {curve.marks[0].right} to {curve.marks[-1].right} of {curve.count} photographs, "
         f"pretrained {curve.pretrained}"

@@ -1,4 +1,4 @@
-"""How alike adapters are: the heat map of locations, and cosines by layer."""
+"""Similarity of adapters: the heat map of locations, and cosines by layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEW = "new"
 VALUES = "values"
 
 
-def alike_heat(
+def similarity_heat(
     locations: Sequence[str],
     alike: Sequence[Sequence[float]],
     generated: Sequence[float] = (),
@@ -35,7 +35,7 @@ def alike_heat(
     low = _lowest([value for line in values for value in line if value is not None])
     names = [*locations, f"<b>{NEW}</b>"]
     shown = _square()
-    near = _most_alike(locations, generated)
+    near = _most_similar(locations, generated)
     rows = [[name, *(_number(value) for value in line)] for name, line in zip([*locations, NEW], values, strict=True)]
     return {
         "data": [_heat(names, values, low), _numbers_in_cells(names, values, low)],
@@ -150,7 +150,7 @@ def _lowest(values: Sequence[float]) -> float:
     return max(-1.0, min(math.floor(min(values) * 20) / 20, 0.95))
 
 
-def _most_alike(locations: Sequence[str], generated: Sequence[float]) -> str:
+def _most_similar(locations: Sequence[str], generated: Sequence[float]) -> str:
     if not generated:
         return ""
     best, name = max(zip(generated, locations, strict=True))

@@ -1,4 +1,4 @@
-"""Figures of a trial: how often each of several adapters is right on the same photographs, and by how much they differ.
+"""Figures of a trial: accuracy of several adapters on the same photographs, and their differences.
 
 Both figures list the adapters from top to bottom in the same rows, so that they can stand side by side.
 """
@@ -131,7 +131,7 @@ def _signed(value: float) -> str:
 
 
 def _rows(names: Sequence[str]) -> Figure:
-    """A layout with one row a name, the first on top; names stand beside their rows as wide as they are."""
+    """A layout with one row a name, the first on top, names at the left."""
     shown = layout(showlegend=False, hovermode="closest")
     shown["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "type": "category", "categoryarray": list(names)}
     shown["yaxis"] |= {"automargin": True, "fixedrange": True, "showgrid": False, "ticks": ""}
@@ -147,7 +147,7 @@ def _whiskers(ends: Sequence[tuple[float, float, float]]) -> Figure:
 
 
 def _texts(ends: Sequence[tuple[str, float, str]]) -> Figure:
-    """What stands right of each row's whisker."""
+    """The text at the right of each row's whisker."""
     looks: Figure = {"textposition": "middle right", "textfont": {"size": 12.5, "color": INK}, "cliponaxis": False}
     texts = [f"  {text}" for _, _, text in ends]
     xs, ys = [end for _, end, _ in ends], [name for name, _, _ in ends]

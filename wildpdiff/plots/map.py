@@ -93,7 +93,7 @@ def ruler(scene: Scene, weight: float) -> Figure:
 
 
 def absent(text: str) -> Figure:
-    """A view that cannot be drawn, with the sentence that says why."""
+    """A view that cannot be drawn, with the reason in a sentence."""
     shown = layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     for axis in ("xaxis", "yaxis"):
         shown[axis] |= {"visible": False, "range": [0, 1], "fixedrange": True}
@@ -180,7 +180,7 @@ def _label(name: str, points: list[Point], stressed: bool) -> Figure:
 
 
 def _reading(text: str) -> Figure:
-    """What the ruler says of the newest adapter, in the corner, where it hides nothing."""
+    """The newest adapter's coordinates on the ruler, in the corner, where they hide nothing."""
     corner: Figure = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
     return corner | {"text": text, "showarrow": False, "font": {"size": 13, "color": ACCENT}}
 

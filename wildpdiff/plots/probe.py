@@ -29,7 +29,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Curve:
-    """The stops of one regime and way, by weight."""
+    """The stops of one regime and method, by weight."""
 
     regime: str
     way: str
@@ -48,12 +48,12 @@ class Dot:
 
 
 def named(regime: str, way: str) -> str:
-    """What a legend calls a regime and way."""
+    """The legend's name of a regime and method."""
     return f"{REGIMES.get(regime, regime)} similarity, {WAYS.get(way, way)}"
 
 
 def weaker_curves(curves: Sequence[Curve], *, stage: str = "yes") -> Figure:
-    """Accuracy at the weaker location of each pair along the blend, one line a regime and way.
+    """Accuracy at the weaker location of each pair along the blend, one line a regime and method.
 
     Lines stand a little beside each other so that their whiskers can be told apart; the axes are always the same.
     """
@@ -67,7 +67,7 @@ def weaker_curves(curves: Sequence[Curve], *, stage: str = "yes") -> Figure:
     shown["yaxis"] |= {"range": [0, 1.03], "tickformat": ".0%", "zeroline": False, "fixedrange": True}
     shown["yaxis"] |= {"title": axis_title("accuracy at the weaker location"), "automargin": True}
     rows = [[named(curve.regime, curve.way), *_texts(stop)] for curve in curves for stop in curve.stops]
-    ends = "; ".join(_told(curve) for curve in curves) or "nothing yet"
+    ends = "; ".join(_summary(curve) for curve in curves) or "nothing yet"
     head = ["similarity, blending", "weight", "weaker location", "95% interval", "pairs"]
     return {
         "data": data,
@@ -80,7 +80,7 @@ def weaker_curves(curves: Sequence[Curve], *, stage: str = "yes") -> Figure:
 
 
 def novelty_dots(dots: Sequence[Dot], *, stage: str = "yes") -> Figure:
-    """Novelty against diversity, one marker a cell; without a cell of several seeds it says what is missing."""
+    """Novelty against diversity, one marker a cell; without a cell of several seeds a note instead."""
     groups = dict.fromkeys((dot.regime, dot.way) for dot in dots)
     data = [_dots(group, [dot for dot in dots if (dot.regime, dot.way) == group]) for group in groups]
     shown = layout(
@@ -155,6 +155,6 @@ def _texts(stop: Stop) -> list[str]:
     return [f"{stop.weight:g}", f"{stop.mean:.1%}", f"{stop.low:.1%} to {stop.high:.1%}", str(stop.pairs)]
 
 
-def _told(curve: Curve) -> str:
+def _summary(curve: Curve) -> str:
     shares = ", ".join(f"{stop.mean:.0%} at {stop.weight:g}" for stop in curve.stops)
     return f"{named(curve.regime, curve.way)}: {shares}"

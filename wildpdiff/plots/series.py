@@ -1,4 +1,4 @@
-"""Numbers to be drawn together, and what tells them apart: colours, markers, dashes.
+"""Series of numbers and their styles: colours, markers, dashes.
 
 Colours are hex values for white paper; `DARK` says what stands for each on dark ground.
 """
@@ -69,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Style:
-    """What a series is drawn with: its colour, and what tells it apart without one (marker, dash, pattern of bars)."""
+    """Style of a series: its colour, and marker, dash and pattern of bars for those who cannot see it."""
 
     colour: str
     symbol: str
@@ -83,7 +83,7 @@ def colour(place: int | None) -> str:
 
 
 def styled(series: Sequence[Series]) -> list[tuple[Series, Style]]:
-    """Each series with its looks; those of no location take the neutral colours in turn."""
+    """Each series with its style; those of no location take the neutral colours in turn."""
     plain = dashed = 0
     pairs = []
     for one in series:
