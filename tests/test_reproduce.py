@@ -198,7 +198,7 @@ def test_one_experiment_that_fails_does_not_stop_the_others(lab: Lab, tmp_path: 
     run([experiment("table2"), failing, experiment("figure2")], lab, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "figure2 said." in page and "table3 said." not in page
-    assert "could not be measured. Location &#x27;R10&#x27; has no usable rows." in page
+    assert "could not be measured. Location &#39;R10&#39; has no usable rows." in page
 
 
 def test_a_failing_experiment_alone_is_raised(lab: Lab, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ app = typer.Typer(
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: L, M or H.")]
+RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: low (L), medium (M) or high (H).")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 
 

@@ -171,7 +171,7 @@ def chapter(experiment: Experiment, result: Result) -> Chapter:
         return empty
     try:
         tables, figures = tuple(experiment.tables(data)), tuple(experiment.figures(data))
-        return replace(empty, says=tuple(experiment.says(data)), tables=tables, figures=figures)
+        return replace(empty, findings=tuple(experiment.findings(data)), tables=tables, figures=figures)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UserError(
             f"The result of {experiment.name} does not fit this version of the program; measure it anew."
@@ -181,7 +181,7 @@ def chapter(experiment: Experiment, result: Result) -> Chapter:
 def summary(experiment: Experiment, result: Result) -> str:
     """A result's findings and tables as plain text."""
     told = chapter(experiment, result)
-    parts = ["\n".join(text for text in (told.title, told.problem, *told.says) if text)]
+    parts = ["\n".join(text for text in (told.title, told.problem, *told.findings) if text)]
     return "\n\n".join([*parts, *(_plain_table(table) for table in told.tables)])
 
 
