@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.worlds.savanna.world import SPECIES
+
+settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
+settings.load_profile("calm")
 
 
 @pytest.fixture(scope="session")

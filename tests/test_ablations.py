@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
-from torch import Tensor
 
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import most_alike, overlap
-from wildpdiff.experiments.lab import Lab
 from wildpdiff.files import save_tensors
 from wildpdiff.loop import Step
 from wildpdiff.measure.statistics import estimate
@@ -31,33 +30,25 @@ SEEN = ("D09", "R10")
 IMAGES = 24
 
 
-@dataclass(frozen=True)
-class ToyLab(Lab):
-    """A lab whose adapters are right about an image if they point its way."""
-
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        directions = torch.randn(rows.shape[1], IMAGES, generator=torch.Generator().manual_seed(SEEN.index(location)))
-        return rows @ directions > 0
-
-
-def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 3) -> ToyLab:
+def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 3) -> RuledLab:
     """Two locations with a few rows each, and a bundle with an untrained generator."""
     rng = torch.Generator().manual_seed(3)
     means, views = torch.randn(3, 6, generator=rng), torch.randn(3, 4, 6, generator=rng)
-    save_tensors(folder / "bundle" / "conditions.safetensors", {"mean": means, "views": views})
+    save_tensors(folder / "bundle" / "conditions.safetensors", {"mean": means, "views": views}, {"condition": "toy"})
     zoo = Zoo(folder / ("run/work/zoo-H-5" if whole else "bundle/zoo-H"), LAYOUT, regime="H")
     for location in SEEN:
         zoo.add(location, torch.randn(50, generator=rng) + 0.3 * torch.randn(rows, 50, generator=rng), torch.ones(rows))
     generator = small_generator(1)
-    bundle: Any = SimpleNamespace(
+    bundle = fake_bundle(
+        SEEN,
+        ("H",),
         folder=folder / "bundle",
-        seen=SEEN,
         backbone=SimpleNamespace(layout=LAYOUT),
         generator=lambda regime, way="ours": generator,
         embedding=lambda location: means[SEEN.index(location)],
     )
     recipe: Any = SimpleNamespace(plain=GeneratorRecipe(5, 4, 1e-3, 6, 4), finetune=SimpleNamespace(interval=5), seed=0)
-    return ToyLab(bundle, recipe, folder / "run", samples=samples)
+    return RuledLab(bundle, recipe, folder / "run", samples=samples, rule=planes(SEEN, IMAGES, seed=0))
 
 
 def train_here(wanted: Any, *, workers: int) -> Any:
@@ -137,7 +128,7 @@ def test_without_a_whole_zoo_or_a_training_folder_it_is_refused(tmp_path: Path) 
         variants(toy_lab(tmp_path, whole=False))
     lab = toy_lab(tmp_path / "other")
     with pytest.raises(UserError, match="--run"):
-        variants(ToyLab(lab.bundle, lab.recipe, None))
+        variants(replace(lab, run=None))
 
 
 def test_a_location_with_a_damaged_file_is_left_out(tmp_path: Path) -> None:
@@ -195,7 +186,7 @@ def test_the_path_ends_at_what_generate_gives(tmp_path: Path) -> None:
     found = ablations.path(place)
     rows = lab.bundle.generator("H").generate(lab.bundle.embedding("R10").expand(2, -1), steps=50, seed=0)
     assert list(found) == [str(step) for step in ablations.PATH_AT]
-    assert found["50"]["accuracy"] == estimate(lab.right(rows, "R10"))
+    assert found["50"]["accuracy"] == estimate(lab.correct(rows, "R10"))
     assert found["50"]["distance"] == 0 < found["1"]["distance"]
 
 
@@ -239,7 +230,7 @@ def test_every_ablation_has_a_table_with_full_rows_and_a_figure(data: dict[str, 
 
 
 def test_a_smaller_zoo_is_said_plainly(data: dict[str, Any]) -> None:
-    said = " ".join(ablation_report.says(data))
+    said = " ".join(ablation_report.findings(data))
     assert "has 12 checkpoints a location: 50 and 100 and 300 need the full recipe" in said
 
 

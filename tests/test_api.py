@@ -275,7 +275,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
     "too many adapters": ("generate", BLEND | {"samples": 17}, "1 and 16 adapters"),
     "too many photographs": ("evaluate", BLEND | {"images": 101}, "1 to 100"),
     "a picture of your own": ("generate", BLEND | {"a": "own"}, "named location"),
-    "no curves": ("precomputed", {"a": "R10", "b": "R12"}, "stores no curves"),
+    "no curves": ("precomputed", {"a": "R10", "b": "R12"}, "does not store curves"),
     "an unseen location compared": ("similarity", {"a": "R10", "b": "D03"}, "No adapter was fine-tuned at 'D03'"),
     "no such layer": ("similarity", {"a": "R10", "b": "R12", "layer": 45}, "0 to 44"),
     "no such view": ("map", {"view": "globe"}, "umap, pca, ruler"),

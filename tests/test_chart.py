@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from served import CHROMIUM, SCRIPTS, chromium, with_scripts
 
-from wildpdiff.plots.heat import alike_heat
+from wildpdiff.plots.heat import similarity_heat
 from wildpdiff.plots.map import Scene, pca, ruler, umap, views
 from wildpdiff.ui.chart import CHART_HTML, MOUNT, Chart, panel
 from wildpdiff.web.packed import PLOTLY_FILE
@@ -19,7 +19,7 @@ NAMES = ["R10", "R12", "U11"]
 POINTS, INDEX = [(0.0, 0.0), (1.0, 0.5), (5.0, 5.0), (6.0, 5.0), (2.0, 7.0), (3.0, 8.0)], [0, 0, 1, 1, 2, 2]
 SCENE = Scene(NAMES, POINTS, INDEX, [(2.0, 2.0)], ends=NAMES[:2])
 MAP = views(umap(SCENE), pca(SCENE, (0.5, 0.2)), ruler(SCENE, 0.5))
-HEAT = alike_heat(NAMES, [[1, 0.2, 0.3], [0.2, 1, 0.4], [0.3, 0.4, 1]], [0.5, 0.6, 0.7])
+HEAT = similarity_heat(NAMES, [[1, 0.2, 0.3], [0.2, 1, 0.4], [0.3, 0.4, 1]], [0.5, 0.6, 0.7])
 BARS = {
     "data": [{"type": "bar", "x": NAMES, "y": [1, 2, 3], "marker": {"color": "var(--accent)"}}],
     "layout": {"xaxis": {"type": "category"}},

@@ -13,39 +13,24 @@ from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
-from wildpdiff.build import recipes
 from wildpdiff.build.grow import Job, do
-from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle
-from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.loop import Step
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
-
-BRIEF = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
-RECIPE = replace(
-    SMOKE,
-    name="savanna",
-    world=SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1),
-    seen=SEEN,
-    unseen=UNSEEN,
-    shared=BRIEF,
-    finetune=BRIEF,
-)
 
 SOURCES = ("src", "srcset", "data", "poster", "action", "background")
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny bundle's recipe at toy size, and trainings in this process."""
+    """Trainings in this process."""
 
     def grow(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, **how: Any) -> Iterator[Step]:
         for place, job in enumerate(jobs, start=1):
             do(job, Backbone.load(backbone), SavannaWorld(world))
             yield Step(place, len(jobs), float("nan"))
 
-    monkeypatch.setitem(recipes.RECIPES, "savanna", RECIPE)
     monkeypatch.setattr(zoos, "grow", grow)
     monkeypatch.setattr(zoos, "_seconds", lambda *of: (60.0, 0.0, 0.5))
 
@@ -98,7 +83,8 @@ def test_a_table_is_printed_and_written_with_a_report_that_fetches_nothing(
 
     stored = json.loads((out / "table5.json").read_text())
     assert stored["samples"] == 8 and stored["quick"] is True and stored["stored"] is False
-    assert stored["bundle"] == Bundle.open(tiny_bundle).manifest["sum"]
+    parts = Bundle.open(tiny_bundle).fingerprints
+    assert stored["depends"] == {part: parts[part] for part in ("classifier", "world")}
     assert stored["command"].startswith("wildpdiff reproduce table5 --quick")
     assert set(stored["data"]["locations"]) == {*SEEN, *UNSEEN}
     figures = sorted(path.name for path in out.glob("table5-figure*.json"))
@@ -204,7 +190,7 @@ def test_results_of_another_bundle_are_not_overwritten(
     out: Path,
 ) -> None:
     run("reproduce", "table5", "--bundle", tiny_bundle, "--out", out)
-    stored = json.loads((out / "table5.json").read_text()) | {"bundle": "another"}
+    stored = json.loads((out / "table5.json").read_text()) | {"depends": {"world": "another"}}
     (tmp_path / "table5.json").write_text(json.dumps(stored))
     check_mistake(run("reproduce", "table5", "--bundle", tiny_bundle, "--out", tmp_path), "another bundle")
     assert json.loads((tmp_path / "table5.json").read_text()) == stored

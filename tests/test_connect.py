@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from wildpdiff.backbone import Backbone, initial_row, prepared
-from wildpdiff.connect import ConnectRecipe, connect, curve, pair_shares
+from wildpdiff.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.errors import UserError
 from wildpdiff.folded import Folded
 from wildpdiff.worlds.base import Images
 
-RECIPE = ConnectRecipe(steps=4, batch_size=4, learning_rate=1e-2)
+RECIPE = ConnectRecipe(steps=4, batch_size=4, learning_rate=1e-2, most_lost=2.0)
 #: Just beyond the first checkpoint, which comes after a hundred steps.
-LONG = ConnectRecipe(steps=103, batch_size=2, learning_rate=3e-3)
+LONG = ConnectRecipe(steps=103, batch_size=2, learning_rate=3e-3, most_lost=2.0)
 
 
 def points(count: int, seed: int, dim: int = 7) -> Tensor:
@@ -112,7 +112,7 @@ def test_a_step_is_one_of_adamw_by_hand(
         return pair_shares(count, a, b, t)
 
     monkeypatch.setattr("wildpdiff.connect.pair_shares", watched)
-    recipe = ConnectRecipe(steps=1, batch_size=4, learning_rate=1e-3)
+    recipe = ConnectRecipe(steps=1, batch_size=4, learning_rate=1e-3, most_lost=2.0)
     ((step, hubs),) = connect(backbone, anchors[:2], alike, [(0, 1)], recipe, seed=1)
     t = float(drawn[0])
     row = ((1 - t) * anchors[0] + t * anchors[1]).requires_grad_()
@@ -129,7 +129,7 @@ def test_a_step_is_one_of_adamw_by_hand(
 def test_training_lowers_the_loss_in_the_middle_of_the_curve(
     backbone: Backbone, anchors: Tensor, images: list[Images]
 ) -> None:
-    recipe = ConnectRecipe(steps=25, batch_size=12, learning_rate=1e-2)
+    recipe = ConnectRecipe(steps=25, batch_size=12, learning_rate=1e-2, most_lost=2.0)
     *_, (_, hubs) = connect(backbone, anchors[:2], images[:2], [(0, 1)], recipe, seed=1)
     folded, shares = Folded(backbone), torch.tensor([[0.5, 0.5]])
     both, labels = (torch.cat([getattr(one, name) for one in images[:2]]) for name in ("pixels", "labels"))
@@ -242,3 +242,29 @@ def test_without_a_pair_or_photographs_of_every_location_there_is_nothing_to_con
     for pairs, given in (([], images), ([(0, 1)], images[:2])):
         with pytest.raises(UserError, match="at least one pair"):
             next(connect(backbone, anchors, given, pairs, RECIPE, seed=1))
+
+
+def test_cosine_lost_is_that_of_the_middle_against_the_straight_lines_by_hand() -> None:
+    anchors = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    hubs = anchors + torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
+    lost = cosine_lost(anchors, hubs)
+    # The middle of the first two is (.5, .5, 1): cosine to either end .5 / sqrt(1.5), the straight line's is sqrt(.5).
+    assert lost[0, 1] == pytest.approx(0.5**0.5 - 0.5 / 1.5**0.5, abs=1e-6)
+    assert torch.equal(lost, lost.T)
+    assert not cosine_lost(anchors, anchors).any()
+
+
+def test_lifted_hubs_keep_every_middle_as_near_to_its_ends_as_asked_and_move_along_their_anchors_alone() -> None:
+    anchors, wild = torch.eye(6)[:4] * 3, points(4, 2, dim=6).float() * 0.8
+    assert cosine_lost(anchors, anchors + wild).max() > 0.1
+    hubs = lifted(anchors, anchors + wild, 0.1)
+    assert cosine_lost(anchors, hubs).max() <= 0.1
+    moved = hubs - anchors - wild
+    assert torch.allclose(moved, moved[0, 0] / anchors[0, 0] * anchors, atol=1e-5)
+    assert torch.equal(lifted(anchors, hubs, 0.1), hubs)
+
+
+def test_hubs_of_opposite_anchors_are_lifted_to_an_end() -> None:
+    anchors = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    hubs = anchors + torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    assert torch.allclose(lifted(anchors, hubs, -1.0), hubs + 2 * anchors, atol=1e-5)

@@ -73,7 +73,7 @@ def test_the_findings_are_json_and_can_be_told(data: dict[str, Any]) -> None:
     found = json.loads(json.dumps(data, allow_nan=False))
     (table,) = CURVES.tables(found)
     assert table.rows and all(len(row) == len(table.head) for row in table.rows)
-    assert len(CURVES.says(found)) == 3 * 3 and CURVES.figures(found)
+    assert len(CURVES.findings(found)) == 3 * 3 and CURVES.figures(found)
 
 
 def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The sampler and the training loss."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -32,8 +34,8 @@ class Recorder:
         return torch.full((count, 2), -9.0)
 
 
-@pytest.mark.parametrize("steps", [1, 10, 50, 1000])
-def test_the_sampler_equals_diffusers(steps: int) -> None:
+def ddim_of_diffusers(steps: int) -> Any:
+    """The same linear schedule and trailing timesteps as diffusers has them."""
     diffusers = pytest.importorskip("diffusers")
     scheduler = diffusers.DDIMScheduler(
         num_train_timesteps=1000,
@@ -46,6 +48,12 @@ def test_the_sampler_equals_diffusers(steps: int) -> None:
         timestep_spacing="trailing",
     )
     scheduler.set_timesteps(steps)
+    return scheduler
+
+
+@pytest.mark.parametrize("steps", [1, 10, 50, 1000])
+def test_the_sampler_equals_diffusers(steps: int) -> None:
+    scheduler = ddim_of_diffusers(steps)
     noise = torch.randn(4, 1, 3, generator=torch.Generator().manual_seed(3))
     noisy = noise
     for t in scheduler.timesteps:

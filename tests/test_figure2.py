@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from laboratory import RuledLab, fake_bundle
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.jobs import held_out_pairs, pairs
+from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.paper import blending
 from wildpdiff.paper.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
@@ -46,54 +48,42 @@ class FakeGenerator:
         return (latents.flatten(1) * 2 * self.middle).clamp(0, 1)
 
 
-@dataclass
-class FakeLab:
-    samples: int = 8
-    seed: int = 0
-    lost: tuple[str, ...] = ()
-    asked: list[int] = field(default_factory=list)
+def laboratory(samples: int = 8, *, lost: tuple[str, ...] = ()) -> RuledLab:
+    """Six locations, of which some have lost their rows; the products of any two adapters are right equally often."""
+    generators = {
+        (way, r): FakeGenerator(v) for way, found in (("ours", OURS), ("paper", PAPER)) for r, v in found.items()
+    }
 
-    def __post_init__(self) -> None:
-        self.generators = {("ours", r): FakeGenerator(v) for r, v in OURS.items()}
-        self.generators |= {("paper", r): FakeGenerator(v) for r, v in PAPER.items()}
-        layout = AdapterLayout(("c.lora_A", "c.lora_B"), ((1, 3, 1, 1), (3, 1, 1, 1)))
-        self.bundle = SimpleNamespace(
-            seen=SEEN,
-            regimes=("L", "H"),
-            joint=torch.full((6,), JOINT),
-            backbone=SimpleNamespace(layout=layout),
-            generator=lambda regime, way="ours": self.generators[way, regime],
-            embedding=lambda name: torch.eye(6)[SEEN.index(name)],
-            curves=lambda regime: (OWN * torch.eye(6), HUB * torch.eye(6)),
-        )
+    def embedding(name: str) -> Tensor:
+        return torch.eye(6)[SEEN.index(name)]
 
-    def locations(self, regime: str) -> tuple[str, ...]:
-        return tuple(name for name in SEEN if name not in self.lost)
+    def rows(regime: str, name: str) -> Tensor:
+        return OWN * embedding(name).expand(0 if name in lost else 3, -1)
 
-    def means(self, regime: str) -> Tensor:
-        return torch.stack([self.rows(regime, name)[0] for name in self.locations(regime)])
+    def products(added: list, location: str) -> Tensor:
+        assert all(set(product) == {"c"} for product in added)
+        return (torch.arange(IMAGES) < PRODUCT * IMAGES).expand(len(added), -1)
 
-    def rows(self, regime: str, location: str, *, at_most: int | None = None, interval: int | None = None) -> Tensor:
-        return torch.stack([OWN * self.bundle.embedding(location)] * 3)[:at_most]
-
-    def images(self, location: str) -> SimpleNamespace:
-        return SimpleNamespace(pixels=location, labels=torch.zeros(IMAGES))
-
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        self.asked.append(len(rows))
+    def rule(rows: Tensor, location: str) -> Tensor:
+        bundle.asked.append(len(rows))
         return torch.arange(IMAGES) < (rows[:, SEEN.index(location), None] * IMAGES).round()
 
+    layout = AdapterLayout(("c.lora_A", "c.lora_B"), ((1, 3, 1, 1), (3, 1, 1, 1)))
+    bundle = fake_bundle(
+        SEEN,
+        ("L", "H"),
+        rows,
+        joint=torch.full((6,), JOINT),
+        backbone=SimpleNamespace(layout=layout),
+        generator=lambda regime, way="ours": generators[way, regime],
+        embedding=embedding,
+        curves=lambda regime: (OWN * torch.eye(6), HUB * torch.eye(6)),
+        asked=[],
+    )
+    return RuledLab(bundle, SMOKE, samples=samples, rule=rule, product_rule=products)
 
-@pytest.fixture(autouse=True)
-def _products(monkeypatch: pytest.MonkeyPatch) -> None:
-    def correct_products(backbone: object, products: list, pixels: str, labels: Tensor) -> Tensor:
-        assert all(set(product) == {"c"} for product in products)
-        return (torch.arange(IMAGES) < PRODUCT * IMAGES).expand(len(products), -1)
 
-    monkeypatch.setattr(blending, "correct_products", correct_products)
-
-
-def whole(experiment: object, lab: FakeLab) -> dict:
+def whole(experiment: object, lab: RuledLab) -> dict:
     steps = []
     for step, found in experiment.measure(lab):
         steps.append(step)
@@ -111,20 +101,20 @@ def test_both_experiments_are_listed() -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("lab", [FakeLab(samples=2), FakeLab(samples=100), FakeLab(lost=("A", "D"))])
-def test_every_state_on_the_way_can_be_told(experiment: object, lab: FakeLab) -> None:
+@pytest.mark.parametrize("lab", [laboratory(samples=2), laboratory(samples=100), laboratory(lost=("A", "D"))])
+def test_every_state_on_the_way_can_be_told(experiment: object, lab: RuledLab) -> None:
     data: dict = {}
     for _, found in experiment.measure(lab):
         data = json.loads(json.dumps(found))
     tables = experiment.tables(data)
     assert tables and all(len(row) == len(table.head) for table in tables for row in table.rows)
     assert all(isinstance(cell, str) for table in tables for row in table.rows for cell in row)
-    assert all(sentence.endswith(".") for sentence in experiment.says(data))
+    assert all(sentence.endswith(".") for sentence in experiment.findings(data))
     assert experiment.figures(data) and json.dumps(experiment.figures(data))
 
 
 def test_quick_looks_at_the_held_out_pairs_alone_and_full_at_all() -> None:
-    quick, full = whole(FIGURE7, FakeLab(samples=8)), whole(FIGURE7, FakeLab(samples=100))
+    quick, full = whole(FIGURE7, laboratory(samples=8)), whole(FIGURE7, laboratory(samples=100))
     held_out = {tuple(pair) for pair in held_out_pairs(SEEN)}
     assert {tuple(cell["pair"]) for cell in quick["cells"]} == held_out
     assert {cell["weight"] for cell in quick["cells"]} == {0.5}
@@ -136,7 +126,7 @@ def test_quick_looks_at_the_held_out_pairs_alone_and_full_at_all() -> None:
 
 
 def test_the_midpoints_are_those_of_the_rule() -> None:
-    data = whole(FIGURE7, FakeLab(samples=100))
+    data = whole(FIGURE7, laboratory(samples=100))
     for regime in ("L", "H"):
         shares = part(data, regime, "held out")["weaker"]
         expected = {
@@ -157,7 +147,7 @@ def test_the_midpoints_are_those_of_the_rule() -> None:
 
 
 def test_ours_is_held_against_the_best_baseline_of_each_regime() -> None:
-    data = whole(FIGURE7, FakeLab(samples=100))
+    data = whole(FIGURE7, laboratory(samples=100))
     low, high = part(data, "L", "held out"), part(data, "H", "training")
     assert (low["best"], high["best"]) == ("weights", "paper")
     assert low["ours_minus"]["weights"]["mean"] == pytest.approx(OURS["L"] - OWN / 2)
@@ -178,31 +168,31 @@ def test_the_weaker_location_counts_and_not_the_mean() -> None:
 
 
 def test_a_lost_location_takes_only_its_pairs_along() -> None:
-    data = whole(FIGURE7, FakeLab(samples=100, lost=("C",)))
+    data = whole(FIGURE7, laboratory(samples=100, lost=("C",)))
     assert {tuple(cell["pair"]) for cell in data["cells"]} == {pair for pair in pairs(SEEN) if "C" not in pair}
 
 
 def test_two_locations_at_least_are_needed() -> None:
     with pytest.raises(UserError, match="two seen locations"):
-        next(FIGURE7.measure(FakeLab(lost=SEEN[1:])))
+        next(FIGURE7.measure(laboratory(lost=SEEN[1:])))
 
 
 def test_what_concerns_a_location_is_measured_in_one_call() -> None:
-    lab = FakeLab(samples=8)
+    lab = laboratory(samples=8)
     whole(FIGURE7, lab)
     ways = len([way for way in blending.WAYS if way != "products"])
-    assert len(lab.asked) == len(SEEN) * (1 + 2 * (1 + ways))  # constants, then by regime own rows and each way
+    assert len(lab.bundle.asked) == len(SEEN) * (1 + 2 * (1 + ways))  # constants, then by regime own rows and each way
 
 
 def test_copies_of_a_blend_start_from_different_noise() -> None:
-    lab = FakeLab(samples=100)
+    lab = laboratory(samples=100)
     whole(FIGURE7, lab)
     blends = len(pairs(SEEN)) * (2 + 1 + 1)
-    assert lab.generators["ours", "L"].seeds == list(range(0, blends, 32))
+    assert lab.bundle.generator("L").seeds == list(range(0, blends, 32))
 
 
 def test_the_curves_are_those_of_the_first_location_with_two_others() -> None:
-    lab = FakeLab(samples=100)
+    lab = laboratory(samples=100)
     assert chosen_pairs(lab) == [("A", "B"), ("A", "D")]  # neighbour and opposite, both held out
     data = whole(FIGURE2, lab)
     curve = {cell["weight"]: cell for cell in data["cells"] if (cell["regime"], cell["way"]) == ("H", "weights")}
@@ -213,16 +203,16 @@ def test_the_curves_are_those_of_the_first_location_with_two_others() -> None:
 
 
 def test_quick_curves_are_of_one_pair() -> None:
-    data = whole(FIGURE2, FakeLab(samples=8))
+    data = whole(FIGURE2, laboratory(samples=8))
     assert {tuple(cell["pair"]) for cell in data["cells"]} == {("A", "B")}
 
 
 def test_gains_over_the_ensemble_are_told_with_their_sign() -> None:
-    data = whole(FIGURE2, FakeLab(samples=8))
+    data = whole(FIGURE2, laboratory(samples=8))
     gains = {gain["regime"]: gain["over_weights"] for gain in data["gains"]}
     assert gains["L"]["ours"]["mean"] == pytest.approx(OURS["L"] - OWN / 2)
     assert gains["L"]["paper"]["mean"] == pytest.approx(PAPER["L"] - OWN / 2)
-    said = " ".join(FIGURE2.says(data))
+    said = " ".join(FIGURE2.findings(data))
     assert "ours lies above the weighted ensemble by +25.0" in said
     assert "paper lies below the weighted ensemble by \u221225.0" in said
     assert "paper shows no difference from the weighted ensemble" in said  # H: 19 against 18 of 40 at both

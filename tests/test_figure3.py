@@ -108,7 +108,7 @@ def test_tables_figures_and_sentences_have_every_start(data: Data) -> None:
         assert {len(row) for row in table.rows} == {len(table.head)}
     assert (len(first.rows), len(second.rows)) == (4, 3)
     assert len(figure3.figures(data)) == 2
-    assert len(figure3.says(data)) == 4
+    assert len(figure3.findings(data)) == 4
 
 
 def test_a_curve_is_the_mean_of_blocks() -> None:

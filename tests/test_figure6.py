@@ -1,19 +1,20 @@
 """Figure 6: likeness across locations, and what aligning does to midpoints."""
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from laboratory import fake_bundle
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import Backbone, initial_row
 from wildpdiff.build.jobs import held_out_pairs
+from wildpdiff.build.recipes import SMOKE
+from wildpdiff.experiments.lab import Lab
 from wildpdiff.paper import figure6
-from wildpdiff.paper.figure6 import chosen_pairs, gain, largest_of, likeness
-from wildpdiff.worlds.base import Images
+from wildpdiff.paper.figure6 import chosen_pairs, gain, largest_of, similarities
 
 LAYOUT = AdapterLayout(("one.lora_A", "one.lora_B"), ((4, 5, 1, 1), (6, 4, 1, 1)))
 NAMES = ("R10", "R12", "U11")
@@ -40,7 +41,7 @@ def test_the_largest_cosine_of_two_locations_leaves_out_a_row_with_itself() -> N
 
 def test_locations_that_differ_only_by_a_turn_are_alike_in_products_and_after_aligning() -> None:
     rows = drawn(1, LAYOUT.dim) + 0.01 * drawn(3, LAYOUT.dim, seed=1)
-    found = likeness(LAYOUT, [rows, turned(rows, 3), turned(rows, 4)])
+    found = similarities(LAYOUT, [rows, turned(rows, 3), turned(rows, 4)])
     assert found["across"]["factors"]["mean"] < 0.8
     assert found["across"]["products"]["mean"] > 0.99
     assert found["across"]["aligned"]["mean"] > 0.99
@@ -48,13 +49,13 @@ def test_locations_that_differ_only_by_a_turn_are_alike_in_products_and_after_al
 
 
 def test_unlike_locations_stay_unlike_in_products() -> None:
-    found = likeness(LAYOUT, [drawn(2, LAYOUT.dim, seed=seed) for seed in range(4)])
+    found = similarities(LAYOUT, [drawn(2, LAYOUT.dim, seed=seed) for seed in range(4)])
     assert abs(found["across"]["products"]["mean"]) < 0.7
     assert len(found["layers"]["products"]) == 1
 
 
 def test_a_single_row_a_location_has_no_likeness_within() -> None:
-    assert likeness(LAYOUT, [drawn(1, LAYOUT.dim), drawn(1, LAYOUT.dim, seed=1)])["within"]["factors"] is None
+    assert similarities(LAYOUT, [drawn(1, LAYOUT.dim), drawn(1, LAYOUT.dim, seed=1)])["within"]["factors"] is None
 
 
 def test_a_quick_run_takes_some_of_the_held_out_pairs_and_a_full_one_all() -> None:
@@ -73,31 +74,16 @@ def test_the_gain_is_the_mean_difference_over_pairs() -> None:
     assert gain(midpoints, "aligned")["mean"] == pytest.approx(0.1)
 
 
-class FakeLab:
-    """A lab of three locations whose classifier is real but untrained, with no training folder."""
-
-    def __init__(self) -> None:
-        self.samples, self.left_out = 2, ["Location 'S12' has no usable rows in regime H."]
-        backbone = Backbone.build(("a", "b"), seed=0).eval()
-        self.bundle = SimpleNamespace(backbone=backbone, regimes=("L", "H"))
-        self.start = initial_row(backbone.layout, torch.Generator().manual_seed(0))
-
-    def locations(self, regime: str) -> tuple[str, ...]:
-        return NAMES
-
-    def rows(self, regime: str, location: str, *, at_most: int | None = None) -> Tensor:
-        noise = drawn(2, len(self.start), seed=NAMES.index(location))
-        return (self.start if regime == "H" else 0) + 0.01 * noise
-
-    def images(self, location: str) -> Images:
-        rng = torch.Generator().manual_seed(NAMES.index(location))
-        pixels = torch.randint(256, (4, 3, 32, 32), generator=rng, dtype=torch.uint8)
-        return Images(pixels, torch.tensor([0, 1, 0, 1]))
-
-
 @pytest.fixture(scope="module")
 def data() -> dict[str, Any]:
-    *_, (step, data) = figure6.measure(FakeLab())  # type: ignore[arg-type]
+    """The findings on three locations, whose classifier is real but untrained."""
+    backbone = Backbone.build(("a", "b"), seed=0).eval()
+    start = initial_row(backbone.layout, torch.Generator().manual_seed(0))
+
+    def rows(regime: str, location: str) -> Tensor:
+        return (start if regime == "H" else 0) + 0.01 * drawn(2, len(start), seed=NAMES.index(location))
+
+    *_, (step, data) = figure6.measure(Lab(fake_bundle(NAMES, ("L", "H"), rows, backbone=backbone), SMOKE, samples=2))
     assert step.index == step.total
     return json.loads(json.dumps(data))
 
@@ -118,4 +104,4 @@ def test_the_findings_can_be_read_and_drawn(data: dict[str, Any]) -> None:
     for table in figure6.tables(data):
         assert all(len(row) == len(table.head) for row in table.rows)
     assert len(figure6.figures(data)) == 3
-    assert any("worth keeping" in line or "not aligned" in line for line in figure6.says(data))
+    assert any("worth keeping" in line or "not aligned" in line for line in figure6.findings(data))

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from wildpdiff.plots.common import SHAPES, colour, layout, shape
-from wildpdiff.plots.heat import alike_heat, by_layer
+from wildpdiff.plots.heat import by_layer, similarity_heat
 from wildpdiff.plots.map import Scene, absent, pca, ruler, umap, views
 
 NAMES, POINTS, INDEX = ["R10", "R12"], [(0.0, 0.0), (1.0, 0.0), (5.0, 5.0)], [0, 0, 1]
@@ -28,7 +28,7 @@ def everything(alike: list) -> list[dict]:
         pca(SCENE, (0.4, 0.2)),
         ruler(SCENE, 0.5),
         absent("There is no line to measure along."),
-        alike_heat(NAMES, alike, [0.8, 0.2]),
+        similarity_heat(NAMES, alike, [0.8, 0.2]),
         by_layer(LAYERS, STAGES, [0.9, 0.8, 0.7], [0.2, 0.1, 0.05], chosen=1),
     ]
 
@@ -137,17 +137,17 @@ def test_tables_of_maps_hold_means_the_trail_and_the_newest() -> None:
 
 
 def test_the_heat_map_has_the_generated_row_last_and_is_symmetric() -> None:
-    values = alike_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]], [0.8, 0.2])["data"][0]["z"]
+    values = similarity_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]], [0.8, 0.2])["data"][0]["z"]
     assert values == [[1.0, 0.5, 0.8], [0.5, 1.0, 0.2], [0.8, 0.2, 1.0]]
 
 
 def test_the_heat_map_without_a_generated_row_leaves_it_empty() -> None:
-    figure = alike_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]])
+    figure = similarity_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]])
     assert figure["data"][0]["z"][-1] == [None, None, None] and len(figure["data"][1]["text"]) == 4
 
 
 def test_the_numbers_in_the_cells_are_those_of_the_cells_light_on_dark() -> None:
-    heat, text = alike_heat(NAMES, [[1.0, 0.1], [0.1, 1.0]], [0.9, 0.2])["data"]
+    heat, text = similarity_heat(NAMES, [[1.0, 0.1], [0.1, 1.0]], [0.9, 0.2])["data"]
     told = {(x, y): value for x, y, value in zip(text["x"], text["y"], text["text"], strict=True)}
     for y, line in zip(heat["y"], heat["z"], strict=True):
         for x, value in zip(heat["x"], line, strict=True):
@@ -158,12 +158,12 @@ def test_the_numbers_in_the_cells_are_those_of_the_cells_light_on_dark() -> None
 
 @pytest.mark.parametrize("lowest", [-0.4, 0.02, 0.5, 0.963, 0.999])
 def test_the_heat_maps_colours_cover_every_value(lowest: float) -> None:
-    heat = alike_heat(NAMES, [[1.0, lowest], [lowest, 1.0]])["data"][0]
+    heat = similarity_heat(NAMES, [[1.0, lowest], [lowest, 1.0]])["data"][0]
     assert heat["zmin"] <= lowest < heat["zmax"] == 1 and not math.isnan(heat["zmin"])
 
 
 def test_the_heat_map_says_what_it_compares() -> None:
-    figure = alike_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]], [0.8, 0.2], what="products BA, stem")
+    figure = similarity_heat(NAMES, [[1.0, 0.5], [0.5, 1.0]], [0.8, 0.2], what="products BA, stem")
     assert "products BA, stem" in figure["summary"] and figure["table"]["head"][0] == "products BA, stem"
     assert "most like R10 (0.800)" in figure["summary"]
 

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 import wildpdiff
 from wildpdiff import Bundle
-from wildpdiff.build.recipes import recipe_of
+from wildpdiff.build.recipes import trained_by
 from wildpdiff.cli import app
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.readme import results_table
-from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, read_result, reproduce
+from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, reproduce, stored_result
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,12 +25,16 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_results_table_is_made_from_the_stored_experiments_and_the_stored_benchmark():
-    manifest = json.loads((ROOT / "assets/savanna/bundle.json").read_text())
     bench = json.loads((ROOT / "assets/readme/bench.json").read_text())
-    stored = {path.stem: read_result(path) for path in (ROOT / "assets/savanna/results").glob("*.json")}
-    assert results_table(manifest, bench, stored) in README
-    assert set(stored) <= set(EXPERIMENTS)
-    for name, result in stored.items():
+    assert results_table(Bundle.open(ROOT / "assets/savanna"), bench) in README
+
+
+def test_every_stored_result_was_measured_on_the_very_parts_that_the_bundle_has():
+    bundle = Bundle.open(ROOT / "assets/savanna")
+    names = [path.stem for path in (bundle.folder / "results").glob("*.json")]
+    assert len(names) > 10
+    for name in names:
+        result = stored_result(bundle, EXPERIMENTS[name])
         chapter(EXPERIMENTS[name], result)
         assert result.command.startswith(f"wildpdiff reproduce {name}")
         assert re.fullmatch(r"[0-9a-f]{40}", result.commit)
@@ -39,7 +43,8 @@ def test_the_results_table_is_made_from_the_stored_experiments_and_the_stored_be
 def test_the_report_of_the_stored_experiments_is_whole(tmp_path):
     stored = [path.stem for path in (ROOT / "assets/savanna/results").glob("*.json")]
     trains = [name for name in stored if EXPERIMENTS[name].trains]
-    lab = Lab(Bundle.open(ROOT / "assets/savanna"), recipe_of("savanna"))
+    bundle = Bundle.open(ROOT / "assets/savanna")
+    lab = Lab(bundle, trained_by(bundle))
     for name in trains:
         list(reproduce(choose(name), lab, tmp_path, quick=True, retrain=False, command=f"wildpdiff reproduce {name}"))
     page = (tmp_path / "report.html").read_text()
@@ -99,4 +104,4 @@ def test_assets_keep_to_what_a_space_takes():
     assert sum(path.stat().st_size for path in files) <= 48 * 2**20
     assert max(path.stat().st_size for path in files) <= 10 * 2**20
     kinds = {path.suffix for path in (ROOT / "assets" / "savanna").rglob("*") if path.is_file()}
-    assert kinds <= {".safetensors", ".json"}
+    assert kinds <= {".safetensors", ".json", ".md"}

@@ -46,7 +46,7 @@ def chapter(**more: Any) -> Chapter:
 
 
 def one_of_each() -> str:
-    return html([chapter(says=("It is.",), tables=(TABLE,), figures=(FIGURE,), made=(("command", "wildpdiff x"),))])
+    return html([chapter(findings=("It is.",), tables=(TABLE,), figures=(FIGURE,), made=(("command", "wildpdiff x"),))])
 
 
 @pytest.fixture

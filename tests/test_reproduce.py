@@ -20,7 +20,7 @@ from wildpdiff.reproduce import Result
 RESULT = Result(
     name="table2",
     data={"mean": 0.875},
-    bundle="sum-a",
+    depends={"classifier": "a1"},
     samples=8,
     seed=3,
     quick=True,
@@ -46,9 +46,8 @@ def experiment(name: str, *, trains: bool = False, problem: str = "", value: flo
     def figures(data: dict[str, Any]) -> list[dict[str, Any]]:
         return [charts.bars("Mean", ["a"], [Series("b", ["a"], [data["mean"]])], y="accuracy, %")]
 
-    return Experiment(
-        name, f"Title of {name}", "Why?", measure, tables, figures, lambda data: [f"{name} said."], trains
-    )
+    says = [f"{name} said."]
+    return Experiment(name, f"Title of {name}", "Why?", measure, tables, figures, lambda data: says, trains, ("part",))
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +58,8 @@ def _short_script(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    bundle: Any = SimpleNamespace(folder=tmp_path / "bundle", manifest={"sum": "sum-a"})
+    parts = {"classifier": "a1"}
+    bundle: Any = SimpleNamespace(folder=tmp_path / "bundle", manifest={"seen": ["R10"]}, depends=lambda names: parts)
     recipe: Any = None
     return Lab(bundle, recipe, samples=5, seed=7)
 
@@ -81,7 +81,14 @@ def test_a_result_is_the_same_after_json() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [[], {}, RESULT.to_json() | {"format": 99}, {"format": 1, "name": "table2"}, RESULT.to_json() | {"data": 5}],
+    [
+        [],
+        {},
+        RESULT.to_json() | {"format": 99},
+        {"format": 2, "name": "table2"},
+        RESULT.to_json() | {"depends": 5},
+        RESULT.to_json() | {"data": 5},
+    ],
 )
 def test_a_result_of_another_kind_is_named_in_one_sentence(document: Any) -> None:
     with pytest.raises(UserError, match=r"^'table2\.json' is [^.]*\.$"):
@@ -107,12 +114,20 @@ def test_a_measured_experiment_leaves_its_result_its_figure_and_the_report(lab: 
     result = reproduce.read_result(tmp_path / "out" / "table2.json")
     assert result.data == {"mean": 0.875, "pair": [1, 2]}
     assert (result.samples, result.seed, result.quick, result.stored) == (5, 7, True, False)
-    assert (result.command, result.left_out, result.bundle) == ("wildpdiff it", ("A row of table2.",), "sum-a")
+    assert (result.command, result.left_out) == ("wildpdiff it", ("A row of table2.",))
+    assert result.depends == {"classifier": "a1"}
     assert set(result.versions) == {"torch", "timm", "peft", "wildpdiff", "python"}
     drawn = json.loads((tmp_path / "out" / "table2-figure1.json").read_text())
     assert drawn["data"][0]["y"] == [0.875] and drawn["layout"]["title"]["text"] == "Mean"
     page = (tmp_path / "out" / "report.html").read_text()
-    for text in ("87.5", "table2 said.", "wildpdiff it", "A row of table2.", "measured by this command"):
+    for text in (
+        "87.5",
+        "table2 said.",
+        "wildpdiff it",
+        "A row of table2.",
+        "measured by this command",
+        "classifier a1",
+    ):
         assert text in page
 
 
@@ -123,10 +138,10 @@ def test_what_is_left_out_in_one_experiment_is_not_said_of_the_next(lab: Lab, tm
 
 
 def test_what_trains_is_read_from_the_bundle_and_marked_as_stored(lab: Lab, tmp_path: Path) -> None:
-    store(lab, replace(RESULT, bundle="an earlier sum", data={"mean": 0.625}))
+    store(lab, replace(RESULT, data={"mean": 0.625}))
     run([experiment("table2", trains=True)], lab, tmp_path / "out")
     result = reproduce.read_result(tmp_path / "out" / "table2.json")
-    assert (result.stored, result.data, result.bundle) == (True, {"mean": 0.625}, "sum-a")
+    assert (result.stored, result.data, result.depends) == (True, {"mean": 0.625}, RESULT.depends)
     assert (result.command, result.seed) == (RESULT.command, RESULT.seed)
     page = (tmp_path / "out" / "report.html").read_text()
     assert "stored with the bundle" in page and "62.5" in page
@@ -144,7 +159,33 @@ def test_a_stored_result_that_is_missing_says_how_to_train_it(lab: Lab, tmp_path
         run([experiment("table2", trains=True)], lab, tmp_path / "out")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', json.dumps(RESULT.to_json() | {"data": {"x": 1}})])
+@pytest.mark.parametrize("then", [{"classifier": "b2"}, {}, {"classifier": "a1", "zoo-H": "c3"}])
+def test_a_stored_result_of_other_parts_is_stale_and_one_sentence_names_what_differs(
+    lab: Lab, tmp_path: Path, then: dict[str, str]
+) -> None:
+    store(lab, replace(RESULT, depends=then))
+    with pytest.raises(UserError, match=r"^The stored table2 is stale: [^.]*\.$") as caught:
+        run([experiment("table2", trains=True)], lab, tmp_path / "out")
+    differs, other = ("zoo-H", "classifier") if "zoo-H" in then else ("classifier", "zoo-H")
+    assert f"another {differs};" in str(caught.value) and f" {other}" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_measured_is_kept_in_the_bundle_if_asked_for(lab: Lab, tmp_path: Path) -> None:
+    own = experiment("table2")
+    with pytest.raises(UserError, match="does not store table2"):
+        reproduce.stored_result(lab.bundle, own)
+    how = {"quick": True, "retrain": False, "command": "wildpdiff it"}
+    list(reproduce.reproduce([own], lab, tmp_path / "one", **how))
+    assert not lab.bundle.folder.exists()
+    list(reproduce.reproduce([own], lab, tmp_path / "two", store=True, **how))
+    kept = reproduce.stored_result(lab.bundle, own)
+    assert (kept.data["mean"], kept.stored, kept.depends) == (0.875, True, {"classifier": "a1"})
+    sealed = json.loads((lab.bundle.folder / "bundle.json").read_text())
+    assert list(sealed["files"]) == ["results/table2.json"] and sealed["seen"] == ["R10"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', json.dumps(RESULT.to_json() | {"data": {"x": 1}})])
 def test_a_damaged_stored_result_is_named_in_one_sentence(lab: Lab, tmp_path: Path, content: str) -> None:
     store(lab, RESULT).write_text(content)
     with pytest.raises(UserError, match="table2") as caught:
@@ -157,7 +198,7 @@ def test_one_experiment_that_fails_does_not_stop_the_others(lab: Lab, tmp_path: 
     run([experiment("table2"), failing, experiment("figure2")], lab, tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "figure2 said." in page and "table3 said." not in page
-    assert "could not be measured. Location &#x27;R10&#x27; has no usable rows." in page
+    assert "could not be measured. Location &#39;R10&#39; has no usable rows." in page
 
 
 def test_a_failing_experiment_alone_is_raised(lab: Lab, tmp_path: Path) -> None:
@@ -188,8 +229,8 @@ def test_earlier_results_of_the_same_bundle_stay_in_the_report(
 def test_results_of_two_bundles_are_not_mixed(lab: Lab, tmp_path: Path) -> None:
     run([experiment("table2")], lab, tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_bytes()
-    lab.bundle.manifest["sum"] = "sum-b"
-    with pytest.raises(UserError, match="another bundle"):
+    lab.bundle.depends(())["classifier"] = "b2"
+    with pytest.raises(UserError, match=r"holds table2 of another bundle \(another classifier\)"):
         run([experiment("table2")], lab, tmp_path / "out")
     assert (tmp_path / "out" / "report.html").read_bytes() == before
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from test_diffusion import ddim_of_diffusers
 from torch import Tensor
 
 from wildpdiff.diffusion import KarrasSchedule, NoiseSchedule, Schedule, sample_ddim, trajectory
@@ -85,18 +86,7 @@ def test_by_sigmas_the_sampler_is_diffusers_euler_sampler(steps: int) -> None:
 @pytest.mark.parametrize("eta", [0.5, 1.0])
 @pytest.mark.parametrize("steps", [10, 50, 1000])
 def test_with_fresh_noise_the_sampler_is_that_of_diffusers(steps: int, eta: float) -> None:
-    diffusers = pytest.importorskip("diffusers")
-    scheduler = diffusers.DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=1e-4,
-        beta_end=0.02,
-        beta_schedule="linear",
-        clip_sample=False,
-        set_alpha_to_one=True,
-        prediction_type="sample",
-        timestep_spacing="trailing",
-    )
-    scheduler.set_timesteps(steps)
+    scheduler = ddim_of_diffusers(steps)
     denoise, noise, rngs = posterior_mean(LINEAR), noise_of(5), rngs_of(5)
     sample = noise
     for t in scheduler.timesteps:

@@ -7,7 +7,7 @@ from torch import Tensor
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.backbone import deltas
 from wildpdiff.errors import UserError
-from wildpdiff.similarity import align, compare, convolutions, diversity, novelty, per_layer
+from wildpdiff.similarity import align, compare, convolutions, diversity, novelty
 
 LAYOUT = AdapterLayout(
     ("one.lora_A", "one.lora_B", "two.lora_A", "two.lora_B"), ((4, 3, 3, 3), (8, 4, 1, 1), (4, 8, 1, 1), (16, 4, 1, 1))
@@ -51,7 +51,7 @@ def test_cosines_of_products_are_those_of_the_products_written_out() -> None:
 
 def test_cosines_of_factors_are_those_of_the_numbers_in_the_row() -> None:
     a, b = drawn(2), drawn(1, 1)
-    factors, _ = per_layer(LAYOUT, a[0], b[0])
+    factors = compare(LAYOUT, a, b).factors[:, 0, 0]
     cut = 4 * 27 + 8 * 4
     for layer, part in enumerate((slice(0, cut), slice(cut, None))):
         assert torch.allclose(factors[layer], torch.cosine_similarity(a[0, part], b[0, part], dim=0), atol=1e-5)

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from laboratory import fake_bundle
 from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
@@ -17,32 +17,10 @@ from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.files import save_tensors
 from wildpdiff.paper import alone, table1
-from wildpdiff.worlds.base import Images
 from wildpdiff.zoo import Zoo
 
 ROWS = 5
 RECIPE = replace(SMOKE, finetune=replace(SMOKE.finetune, rows=ROWS), long_rows=ROWS)
-
-
-class FakeWorld:
-    """Noise for photographs."""
-
-    def images(self, location: str, split: str) -> Images:
-        pixels = torch.randint(256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-        return Images(pixels, torch.tensor([0, 1, 0, 1]))
-
-
-class FakeBundle:
-    """A real but untrained classifier, in a folder with what a generator asks for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.world, self.seen, self.regimes = folder, FakeWorld(), RECIPE.seen, ("M",)
-        self.backbone = Backbone.build(("a", "b"), seed=0).round_to_half().eval()
-        self.backbone.save(folder / "backbone.safetensors")
-        mean = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
-        save_tensors(
-            folder / "conditions.safetensors", {"mean": mean, "views": mean[:, None].clone()}, {"condition": "tiny"}
-        )
 
 
 def path_rows(start: Tensor, interval: int) -> Tensor:
@@ -55,8 +33,13 @@ def path_rows(start: Tensor, interval: int) -> Tensor:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A lab whose checkpoints are grown already."""
     folder = tmp_path_factory.mktemp("run")
-    bundle = FakeBundle(folder)
-    lab = Lab(bundle, RECIPE, run=folder, samples=3)  # type: ignore[arg-type]
+    backbone = Backbone.build(("a", "b"), seed=0).round_to_half().eval()
+    backbone.save(folder / "backbone.safetensors")
+    mean = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    conditions = {"mean": mean, "views": mean[:, None].clone()}
+    save_tensors(folder / "conditions.safetensors", conditions, {"condition": "tiny"})
+    bundle = fake_bundle(RECIPE.seen, ("M",), folder=folder, backbone=backbone)
+    lab = Lab(bundle, RECIPE, run=folder, samples=3)
     start = initial_row(bundle.backbone.layout, torch.Generator().manual_seed(0))
     for interval in alone.INTERVALS:
         zoo = Zoo(zoo_folder(lab.work, "M", interval), bundle.backbone.layout, regime="M")
@@ -124,15 +107,15 @@ def test_the_findings_can_be_read_and_drawn(experiment: Any, lab: Lab) -> None:
         assert table.rows
         assert all(len(row) == len(table.head) for row in table.rows)
     assert experiment.figures(data)
-    assert len(experiment.says(data)) >= 3
+    assert len(experiment.findings(data)) >= 3
 
 
 def test_a_difference_is_only_called_one_if_its_interval_excludes_zero() -> None:
     gap = {"mean": 0.02, "low": -0.01, "high": 0.05, "real": False}
     data = {"intervals": {"1": {"gap": gap}}}
-    assert "no difference in accuracy is shown" in table1.says_of_table1(data)[0]
+    assert "no difference in accuracy is shown" in table1.findings_of_table1(data)[0]
     gap |= {"low": 0.01, "real": True}
-    assert "better" in table1.says_of_table1(data)[0]
+    assert "better" in table1.findings_of_table1(data)[0]
 
 
 def test_without_a_training_folder_one_is_asked_for(lab: Lab) -> None:

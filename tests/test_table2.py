@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
 from torch import Tensor
 
@@ -30,15 +31,6 @@ ROWS = 6
 
 #: A lab, and what tables 2 and 3 find in it.
 Found = tuple[Lab, dict[str, Any], dict[str, Any]]
-
-
-class RuledLab(Lab):
-    """A lab in which an adapter is right about an image if it lies on one side of a plane, by location and image."""
-
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        place = (*SEEN, *UNSEEN).index(location)
-        planes = torch.randn(LAYOUT.dim, IMAGES, generator=torch.Generator().manual_seed(50 + place))
-        return (rows @ planes + 3) > 0
 
 
 def rng(seed: int) -> torch.Generator:
@@ -67,19 +59,19 @@ def ruled(folder: Path) -> Lab:
         for place, regime in enumerate(REGIMES)
         for number, way in enumerate(("ours", "paper"))
     }
-    bundle: Any = SimpleNamespace(
+    bundle = fake_bundle(
+        SEEN,
+        REGIMES,
+        lambda regime, name: known(regime, name).round(decimals=1),
         folder=folder,
-        seen=SEEN,
         unseen=UNSEEN,
-        regimes=REGIMES,
         embedding=embeddings.__getitem__,
         generator=lambda regime, *, way="ours": generators[regime, way],
         joint=torch.randn(LAYOUT.dim, generator=rng(2)),
         backbone=SimpleNamespace(layout=LAYOUT),
         means=lambda regime: torch.stack([known(regime, name).mean(dim=0) for name in SEEN]),
-        zoo=lambda regime: SimpleNamespace(rows=lambda name: known(regime, name).round(decimals=1)),
     )
-    lab = RuledLab(bundle, SMOKE, folder, samples=3, seed=4)
+    lab = RuledLab(bundle, SMOKE, folder, samples=3, seed=4, rule=planes(names, IMAGES, offset=3))
     for regime in REGIMES:
         for name in SEEN:
             for number, rows in enumerate(runs_of(regime, name)):
@@ -113,7 +105,7 @@ def measured(table: ModuleType, lab: Lab) -> dict[str, Any]:
 
 
 def share(lab: Lab, rows: Tensor, location: str) -> float:
-    return float(lab.right(rows, location).double().mean())
+    return float(lab.correct(rows, location).double().mean())
 
 
 def made(lab: Lab, regime: str, location: str, count: int = 3, way: str = "ours") -> Tensor:
@@ -195,7 +187,7 @@ def test_common_mistakes_are_told_of_fine_tuned_of_generated_and_between_both(wh
         return sum(shares) / len(shares)
 
     found = data["regimes"]["H"]["locations"]["R12"]["wrong_overlap"]
-    tuned, generated = (~lab.right(rows, "R12") for rows in (known("H", "R12"), made(lab, "H", "R12")))
+    tuned, generated = (~lab.correct(rows, "R12") for rows in (known("H", "R12"), made(lab, "H", "R12")))
     expected = {"fine_tuned": (tuned, tuned), "generated": (generated, generated), "between": (generated, tuned)}
     assert found == {part: pytest.approx(common(*both), abs=0.05) for part, both in expected.items()}
 
@@ -228,7 +220,7 @@ def test_the_tables_are_rectangular_and_the_figures_drawn(whole: Found, table: M
         assert {len(row) for row in found.rows} == {len(found.head)}
         assert all(isinstance(cell, str) for row in (found.head, *found.rows) for cell in row)
     assert experiment.figures(data)
-    assert all(sentence.endswith(".") for sentence in experiment.says(data))
+    assert all(sentence.endswith(".") for sentence in experiment.findings(data))
 
 
 def test_each_location_has_its_row_with_the_paper_s_figures_beside(
@@ -249,7 +241,7 @@ def test_the_paper_s_mean_gaps_are_those_that_it_reports() -> None:
         gaps = [generated - tuned for tuned, generated in table2.PAPER[regime].values()]
         assert len(gaps) == 10
         assert sum(gaps) / 10 == pytest.approx(expected, abs=0.01)
-        assert table2._paper_gap(regime) == pytest.approx(expected, abs=0.01)
+        assert float(table2.paper_gap(regime).replace("\u2212", "-")) == pytest.approx(expected, abs=0.01)
     high = {name: generated - tuned for name, (tuned, generated) in table2.PAPER["H"].items()}
     assert min(high, key=high.__getitem__) == "U11" and high["U11"] == pytest.approx(-2.72)
 
@@ -271,10 +263,10 @@ CALLED = ("better", "worse", "gains", "costs", "is a difference")
 @pytest.mark.parametrize("found", GAPS, ids=lambda found: f"{found['low']:+.3f} to {found['high']:+.3f}")
 def test_a_difference_is_only_called_one_if_its_interval_excludes_zero(found: dict[str, Any]) -> None:
     even = gap(0.0, 0.01)
-    seen = table2.says({"regimes": {"M": {"mean": {"gap": found, "over_ensemble": even}}}})
-    over = table2.says({"regimes": {"M": {"mean": {"gap": even, "over_ensemble": found}}}})[1:]
-    unseen = table3.says({"regimes": {"M": {"mean": {"generated_gain": found}}}, "mean": {"joint_gain": even}})[:1]
-    joint = table3.says({"regimes": {}, "mean": {"joint_gain": found}})
+    seen = table2.findings({"regimes": {"M": {"mean": {"gap": found, "over_ensemble": even}}}})
+    over = table2.findings({"regimes": {"M": {"mean": {"gap": even, "over_ensemble": found}}}})[1:]
+    unseen = table3.findings({"regimes": {"M": {"mean": {"generated_gain": found}}}, "mean": {"joint_gain": even}})[:1]
+    joint = table3.findings({"regimes": {}, "mean": {"joint_gain": found}})
     for sentences in (seen[:1], over, unseen, joint):
         assert any(word in sentences[0] for word in CALLED) == found["real"]
         assert ("no difference" in sentences[0]) != found["real"]
@@ -322,7 +314,7 @@ def test_an_unusable_location_is_left_out_and_named_and_the_rest_goes_on(lab: La
     assert lab.left_out and all("R12" in sentence and sentence.endswith(".") for sentence in lab.left_out)
     assert len(lab.left_out) == len(set(lab.left_out)) <= 2
     assert str(lab.bundle.folder) not in " ".join(lab.left_out)
-    assert table2.tables(data) and table2.says(data)
+    assert table2.tables(data) and table2.findings(data)
 
 
 @pytest.mark.parametrize("how", ["missing", "damaged", "not finite"])
@@ -390,4 +382,4 @@ def test_a_real_bundle_can_be_measured_and_stays_as_it_was(real: Lab, table: Mod
         assert cells["generated"]["images"] == 4 and cells["generated"]["n"] == 2
     assert real.bundle.backbone.fingerprint == before
     assert real.left_out == []
-    assert table.tables(data) and table.figures(data) and table.says(data)
+    assert table.tables(data) and table.figures(data) and table.findings(data)

@@ -1,10 +1,10 @@
 """The counts of photographs."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
+from laboratory import fake_bundle
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
@@ -18,8 +18,8 @@ WORLD = SavannaWorld(SavannaConfig(size=32, train_images=30, eval_images=10))
 
 @pytest.fixture(scope="module")
 def lab(backbone: Backbone) -> Lab:
-    bundle = SimpleNamespace(world=WORLD, backbone=backbone, seen=("R10", "U13"), unseen=("D03",))
-    return Lab(bundle, replace(SMOKE, world=WORLD.config), samples=2)  # type: ignore[arg-type]
+    bundle = fake_bundle(("R10", "U13"), (), unseen=("D03",), world=WORLD, backbone=backbone)
+    return Lab(bundle, replace(SMOKE, world=WORLD.config), samples=2)
 
 
 @pytest.fixture(scope="module")
@@ -77,4 +77,4 @@ def test_the_figures_and_sentences_are_of_every_location(data: Data) -> None:
     assert [row[0] for row in accuracy["table"]["rows"]] == ["R10", "U13", "D03"]
     columns = zip(*species["data"][0]["z"], strict=True)
     assert [sum(column) for column in columns] == pytest.approx([100, 100, 100])
-    assert "20% to 87%" in table5.says(data)[0]
+    assert "20% to 87%" in table5.findings(data)[0]

@@ -190,7 +190,7 @@ def test_table_7_has_a_row_for_every_choice(lab: Lab) -> None:
     assert {len(row) for row in table.rows} == {len(table.head)}
     assert len(table.rows) == 10
     assert len(parameters.figures7(data)) == 2
-    assert len(parameters.says7(data)) == 4
+    assert len(parameters.findings7(data)) == 4
 
 
 def test_table_8_compares_at_every_location_on_the_same_photographs(lab: Lab) -> None:
@@ -202,7 +202,7 @@ def test_table_8_compares_at_every_location_on_the_same_photographs(lab: Lab) ->
     (table,) = parameters.tables8(data)
     assert {len(row) for row in table.rows} == {len(table.head)}
     assert table.rows[-1][-1] == "49.0, 98.0, 97.5"
-    assert parameters.figures8(data) and parameters.says8(data)
+    assert parameters.figures8(data) and parameters.findings8(data)
 
 
 def test_a_difference_is_called_one_only_if_its_interval_excludes_zero() -> None:

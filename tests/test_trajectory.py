@@ -303,7 +303,7 @@ def test_spread_and_layers_show_this_step_and_the_final_row() -> None:
 def test_the_way_is_drawn_over_a_map_that_stays_as_it_was() -> None:
     base = umap(Scene(["X1"], [(0.0, 0.0), (1.0, 1.0)], [0, 0], ends=["X1"]))
     before = copy.deepcopy(base)
-    figure = plots.way_on(base, (0, 5, 10), [(3.0, 3.0), (2.0, 2.0), (0.5, 0.5)], [(0.1, 0.2), (0.3, 0.4)])
+    figure = plots.trajectory_on(base, (0, 5, 10), [(3.0, 3.0), (2.0, 2.0), (0.5, 0.5)], [(0.1, 0.2), (0.3, 0.4)])
     assert base == before
     traces = {trace["name"]: trace for trace in figure["data"]}
     assert list(traces) == ["X1", "the whole way", plots.SO_FAR, plots.OTHERS, plots.HERE]

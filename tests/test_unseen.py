@@ -391,8 +391,9 @@ def test_what_was_found_is_read_from_the_stored_results() -> None:
     assert "11%" in reading_skill(bundle) and "chance: 1%" in reading_skill(bundle)
 
 
-def test_a_bundle_without_results_says_what_the_paper_found_alone(numbers: Strangers) -> None:
-    assert findings(numbers.bundle, "H") == [PAPER]
+def test_a_bundle_without_results_says_what_the_paper_found_and_that_it_has_none(numbers: Strangers) -> None:
+    paper, missing = findings(numbers.bundle, "H")
+    assert paper == PAPER and "does not store table3" in missing
     assert reading_skill(numbers.bundle) == ""
 
 

@@ -1,18 +1,21 @@
 """A tiny but true bundle: every part is real, nothing is trained; for tests of the app."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from wildpdiff.backbone import Backbone, initial_row
-from wildpdiff.bundle import seal
+from wildpdiff.build.recipes import SMOKE
+from wildpdiff.bundle import Bundle, seal
 from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
-from wildpdiff.files import save_json, save_tensors
+from wildpdiff.files import save_tensors
+from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.generator import AdapterGenerator, GeneratorConfig
 from wildpdiff.picture import packed
+from wildpdiff.reproduce import EXPERIMENTS, Result, keep
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import CodedZoo
@@ -23,6 +26,19 @@ COMPONENTS = 16
 #: Runs of a location, and rows of each; the last run, and of the others every fourth row, is kept from the generator.
 RUNS, ROWS, ON_MAP = 5, 8, 3
 CLIP = ClipConfig(embedding=16, image_size=32, image_width=64, image_layers=1, text_width=64, text_layers=1)
+
+
+BRIEF = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
+#: What its manifest says that it was trained by.
+RECIPE = replace(
+    SMOKE,
+    name="tiny",
+    world=SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1),
+    seen=SEEN,
+    unseen=UNSEEN,
+    shared=BRIEF,
+    finetune=BRIEF,
+)
 
 
 def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
@@ -53,11 +69,19 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
-    if curves:
-        save_json(folder / "results" / "curves.json", {"data": _curves()})
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
-    seal(folder, about | {"figures": {regime: _figures(regime) for regime in REGIMES}})
+    figures = {regime: _figures(regime) for regime in REGIMES}
+    seal(folder, about | {"figures": figures, "recipe": RECIPE.to_json()})
+    if curves:
+        store(folder, "curves", _curves())
     return folder
+
+
+def store(folder: Path, name: str, data: dict) -> None:
+    """Put a made-up result into a bundle, stamped as if it had been measured on it."""
+    bundle, how = Bundle.open(folder), {"samples": 1, "seed": 0, "quick": True, "seconds": 0.0}
+    depends = bundle.depends(EXPERIMENTS[name].depends)
+    keep(bundle, Result(name, data, depends, **how, command=f"wildpdiff reproduce {name}", commit="none"))
 
 
 def shown() -> Tensor:

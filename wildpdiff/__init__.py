@@ -33,7 +33,7 @@ _HOMES = {
     "wilson": "evaluate",
 }
 __all__ = sorted(_HOMES)
-__version__ = "0.3.1"
+__version__ = "0.5.0"
 
 
 def __getattr__(name: str) -> Any:

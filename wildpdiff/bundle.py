@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .backbone import Backbone
+from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
@@ -26,6 +28,8 @@ FORMAT = 3
 #: How the middle between two locations is written.
 WAYS = ("ours", "paper")
 MANIFEST = "bundle.json"
+#: What the files of some parts are called.
+PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition", "photographs": "world"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ class Bundle:
     device: torch.device
 
     @classmethod
-    def open(cls, folder: Path, device: torch.device | str = "cpu") -> Bundle:
-        """Open a bundle and compare every file with its checksum.
+    def open(cls, folder: Path | None = None, device: torch.device | str = "cpu") -> Bundle:
+        """Open a bundle, or the one that comes along, and compare every file with its checksum.
 
         Raises:
             UserError: if a file is missing or damaged, or the bundle is of another version.
         """
-        folder = Path(folder)
+        folder = Path(folder or bundled())
         if not (folder / MANIFEST).exists():
             raise UserError(
                 f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."
@@ -68,10 +72,22 @@ class Bundle:
         _check_files(folder, manifest["files"])
         return cls(folder, manifest, torch.device(device))
 
-    @property
-    def recipe(self) -> str:
-        """Name of the recipe that it was trained by."""
-        return str(self.manifest.get("recipe", "savanna"))
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """A fingerprint of each part that numbers may depend on, from the checksums of its files and the world's spec.
+
+        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, and for each regime R
+        `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and `map-R`. Stored results are no part.
+        """
+        parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
+        for name, own in sorted(self.manifest["files"].items()):
+            parts.setdefault(_part(name, self.regimes), []).append([name, own])
+        return {part: _digest(content)[:12] for part, content in parts.items() if part != "results"}
+
+    def depends(self, parts: Iterable[str]) -> dict[str, str]:
+        """The fingerprints of some parts; `generator`, `zoo`, `curves` and `map` stand for those of all regimes."""
+        wanted = set(parts)
+        return {part: own for part, own in self.fingerprints.items() if {part, part.partition("-")[0]} & wanted}
 
     @property
     def regimes(self) -> tuple[str, ...]:
@@ -238,8 +254,19 @@ def is_whole(folder: Path) -> bool:
 
 def _sum(manifest: dict[str, Any]) -> str:
     """Checksum of a manifest's content, all but the checksum itself."""
-    content = {key: value for key, value in manifest.items() if key != "sum"}
+    return _digest({key: value for key, value in manifest.items() if key != "sum"})
+
+
+def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _part(name: str, regimes: Sequence[str]) -> str:
+    """The part of a bundle that a file belongs to (see `Bundle.fingerprints`)."""
+    part = name.partition("/")[0].removesuffix(".safetensors")
+    if part.startswith("generator-") and part.removeprefix("generator-") not in regimes:
+        return "unconditional"
+    return PARTS.get(part, part)
 
 
 def _check_files(folder: Path, sums: dict[str, str]) -> None:

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
+from .bundled import bundled
 from .errors import UserError
 
-DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "assets" / "savanna"
+DEFAULT_BUNDLE = bundled()
 
 app = typer.Typer(
     add_completion=False,
@@ -25,7 +26,7 @@ app = typer.Typer(
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: L, M or H.")]
+RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: low (L), medium (M) or high (H).")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 
 
@@ -81,7 +82,7 @@ def world(
 def train(
     out: OutOption,
     recipe: Annotated[
-        str, typer.Option(help="savanna; smoke to test the way; full for 300 rows a location.")
+        str, typer.Option(help="savanna; smoke to test the way; full for 300 rows a location; or a .json file.")
     ] = "savanna",
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
@@ -98,6 +99,16 @@ def train(
 
 
 @app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help="savanna, smoke or full.")] = "savanna",
+) -> None:
+    """Print a recipe as JSON, to change and hand to `wildpdiff train --recipe FILE.json`."""
+    from .build.recipes import recipe_of
+
+    print(json.dumps(recipe_of(name).to_json(), indent=1))  # noqa: T201
+
+
+@app.command()
 def zoo(
     out: OutOption,
     regime: RegimeOption = "H",
@@ -110,12 +121,12 @@ def zoo(
 ) -> None:
     """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
     from .build.orders import Order, cost, grow_order
-    from .build.recipes import recipe_of
+    from .build.recipes import trained_by
     from .bundle import Bundle
 
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
-    order, recipe = Order(regime, interval, rows, names), recipe_of(opened.recipe)
+    order, recipe = Order(regime, interval, rows, names), trained_by(opened)
     price = cost(opened, recipe, order, workers=workers)
     _say(price.words(order, recipe, workers))
     for _ in _shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
@@ -132,13 +143,14 @@ def reproduce(
     retrain: Annotated[bool, typer.Option("--retrain", help="Train what is otherwise read from the bundle.")] = False,
     run: Annotated[Path | None, typer.Option(help="Folder of `wildpdiff train`, with the whole zoo.")] = None,
     seed: Annotated[int, typer.Option(help="The first adapter's seed.")] = 0,
+    store: Annotated[bool, typer.Option("--store", help="Also keep what is measured in the bundle.")] = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Trainings at once.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a table or figure of the paper on our world: JSON, figures, and a report to open offline."""
-    from .build.recipes import recipe_of
+    from .build.recipes import trained_by
     from .bundle import Bundle
     from .experiments.lab import Lab
     from .reproduce import REPORT, choose, read_result, summary
@@ -149,8 +161,9 @@ def reproduce(
     chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
     folder = run or (out / "run" if retrain else None)
     count = samples or (8 if quick else 100)
-    lab = Lab(opened, recipe_of(opened.recipe), folder, samples=count, seed=seed, workers=workers)
-    for _ in _shown(measure(chosen, lab, out, quick=quick, retrain=retrain, command=_typed())):
+    lab = Lab(opened, trained_by(opened), folder, samples=count, seed=seed, workers=workers)
+    how = {"quick": quick, "retrain": retrain, "store": store}
+    for _ in _shown(measure(chosen, lab, out, command=_typed(), **how)):
         pass
     results = {experiment.name: read_result(out / f"{experiment.name}.json") for experiment in chosen}
     if as_json:

@@ -18,7 +18,7 @@ MOST_STEPS = 1000
 
 
 class Schedule(Protocol):
-    """Noise levels of a sampling run; a time is whatever the denoiser is told."""
+    """Noise levels of a sampling run; a time is whatever the denoiser takes as its noise level."""
 
     def times(self, steps: int) -> Sequence[float]: ...
 

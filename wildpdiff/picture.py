@@ -18,6 +18,8 @@ MAX_BYTES = 5_000_000
 MAX_PIXELS = 25_000_000
 MIN_SIDE = 32
 FORMATS = ("JPEG", "PNG", "WEBP")
+SIDE = 256
+"""Height and width of a background as the condition reads it, whichever way it comes in."""
 GREY = (128, 128, 128)
 """What shows through transparent pixels."""
 
@@ -25,12 +27,12 @@ _DECODING = threading.Lock()
 """One picture at a time: it bounds the memory, and Python's warning filters are shared by all threads."""
 
 
-def load_picture(source: Path | bytes, *, size: int) -> Tensor:
+def load_picture(source: Path | bytes, *, size: int = SIDE) -> Tensor:
     """The middle square of a user's picture, upright and in sRGB; nothing else of the file (no EXIF, no GPS) is kept.
 
     Args:
         source: a JPEG, PNG or WebP file, or its bytes.
-        size: side of the result in pixels.
+        size: side of the result in pixels; as it stands, that of every background for a condition.
 
     Returns:
         uint8 `[3, size, size]`.

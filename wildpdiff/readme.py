@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from .bundle import Bundle
 from .experiments.lab import Data
 from .measure.statistics import points
-from .paper import table1, table2, table3
+from .paper import NUMBERS, column_means, table2
 from .paper.figure7 import MEANING
-from .reproduce import Result
+from .reproduce import EXPERIMENTS, RESULTS, Result, stored_result
 
 Row = tuple[object, ...]
 #: Generated adapters a cell where no other number is asked for.
 FULL = 100
-#: The size of the paper's generator (section 4.3).
-PAPER_SIZE = "282.42M"
-#: The paper's cosine of factors across locations (appendix D), and at interval 100 to the training rows (appendix C).
-PAPER_COSINE = "0 / 0.5 / 0.98"
-PAPER_NOVELTY = "0.89"
 
 
-def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapping[str, Result]) -> str:
+def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
     """Markdown: ours, the paper's, the command that measures it, and minutes on two CPU cores.
 
     Three figures with strokes between them stand for the regimes L / M / H; brackets hold 95% intervals.
+
+    Raises:
+        UserError: if a result that the bundle stores was measured on other parts than the bundle's.
     """
     lines = ["| what | ours | paper | command | minutes |", "|---|---|---|---|---|"]
     parts = {
@@ -37,12 +36,12 @@ def results_table(manifest: dict[str, Any], bench: dict[str, Any], results: Mapp
         "figure6": _likeness,
         "table3": _unseen,
     }
-    rows = [*_made(manifest)]
+    rows = [*_made(bundle.manifest)]
     for name, part in parts.items():
-        if name not in results:
-            continue
-        rows += _commanded(results[name], part(results[name].data))
-    rows += _crossed(manifest)
+        if f"{RESULTS}/{name}.json" in bundle.manifest["files"]:
+            result = stored_result(bundle, EXPERIMENTS[name])
+            rows += _commanded(result, part(result.data))
+    rows += _crossed(bundle.manifest)
     rows += _speed(bench)
     return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
 
@@ -59,12 +58,20 @@ def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
 
 def _made(manifest: dict[str, Any]) -> list[Row]:
     minutes = sum(manifest["seconds"].values()) / 60
-    return [("the bundle, from nothing", "", "", f"`wildpdiff train --recipe {manifest['recipe']}`", f"{minutes:.0f}")]
+    return [
+        (
+            "the bundle, from nothing",
+            "",
+            "",
+            f"`wildpdiff train --recipe {manifest['recipe']['name']}`",
+            f"{minutes:.0f}",
+        )
+    ]
 
 
 def _unconditional(data: Data) -> Iterator[Row]:
     for interval, cell in data["intervals"].items():
-        tuned, made = table1.PAPER[int(interval)]
+        tuned, made = NUMBERS["table1"]["interval"][interval]
         what = f"{data['location']} alone, no condition, interval {interval}: fine-tuned; generated"
         yield what, f"{points(cell['fine_tuned'])}; {points(cell['generated'])}", f"{tuned}; {made}"
 
@@ -73,7 +80,7 @@ def _novelty(data: Data) -> Iterator[Row]:
     found = data["intervals"]["100"]["generated"]
     cosine = sum(found["cosine"]) / len(found["cosine"])
     apart = sum(found["distance"]) / len(found["distance"])
-    yield "interval 100: largest cosine to a training row", f"{cosine:.4f}", PAPER_NOVELTY
+    yield "interval 100: largest cosine to a training row", f"{cosine:.4f}", NUMBERS["figure5"]["cosine"]
     yield "the same, as distance over the mean distance of training rows", f"{apart:.2f}", ""
 
 
@@ -82,14 +89,14 @@ def _seen(data: Data) -> Iterator[Row]:
     one = next(iter(regimes.values()))
     count, images = len(one["locations"]), next(iter(one["locations"].values()))["generated"]["images"]
     for way in ("pretrained", "fine_tuned", "codec", "generated", "ensemble", "joint"):
-        paper = {"pretrained": "71.0", "fine_tuned": _paper(0), "generated": _paper(1)}.get(way, "")
+        paper = {"pretrained": f"{column_means(NUMBERS['table8'])[0]:.1f}"} | _paper()
         mark = "**" if way == "generated" else ""
         where = f", {count} seen locations, {images} images each" if way == "pretrained" else ""
-        yield f"{mark}{table2.WAYS[way]}{mark}{where}", f"{mark}{_over(regimes, way)}{mark}", paper
+        yield f"{mark}{table2.WAYS[way]}{mark}{where}", f"{mark}{_over(regimes, way)}{mark}", paper.get(way, "")
     gaps = " / ".join(points(part["mean"]["gap"], signed=True) for part in regimes.values())
     spreads = " / ".join(f"{_std_ratio(part):.2f}" for part in regimes.values())
-    yield "standard deviation of accuracy, generated over fine-tuned", spreads, "0.8 to 5.8 points"
-    yield "generated minus fine-tuned, points", gaps, "\u22120.04 / \u22120.81 / \u22120.86"
+    yield "standard deviation of accuracy, generated over fine-tuned", spreads, NUMBERS["spread"]["accuracy"]
+    yield "generated minus fine-tuned, points", gaps, " / ".join(map(table2.paper_gap, NUMBERS["table2"]))
 
 
 def _std_ratio(part: Data) -> float:
@@ -98,9 +105,10 @@ def _std_ratio(part: Data) -> float:
     return made / tuned if tuned else 0.0
 
 
-def _paper(place: int) -> str:
-    means = [sum(row[place] for row in part.values()) / len(part) for part in table2.PAPER.values()]
-    return " / ".join(f"{mean:.1f}" for mean in means)
+def _paper() -> dict[str, str]:
+    columns = zip(*map(column_means, NUMBERS["table2"].values()), strict=True)
+    shown = (" / ".join(f"{mean:.1f}" for mean in means) for means in columns)
+    return dict(zip(("fine_tuned", "generated"), shown, strict=True))
 
 
 def _over(regimes: Data, way: str) -> str:
@@ -159,13 +167,13 @@ def _middle(data: Data) -> Iterator[Row]:
 
 
 def _likeness(data: Data) -> Iterator[Row]:
-    for what, paper in (("factors", PAPER_COSINE), ("products", "")):
+    for what, paper in (("factors", " / ".join(NUMBERS["figure6"].values())), ("products", "")):
         shown = " / ".join(f"{part['across'][what]['mean']:.2f}" for part in data["regimes"].values())
         yield f"cosine of {what} across locations", shown, paper
 
 
 def _unseen(data: Data) -> Iterator[Row]:
-    means = [sum(row[place] for row in table3.PAPER.values()) / len(table3.PAPER) for place in range(4)]
+    means = column_means(NUMBERS["table3"])
     yield f"pretrained, {len(data['shared'])} unseen locations", points(data["mean"]["pretrained"]), f"{means[0]:.1f}"
     paper = " / ".join(f"{mean:.1f}" for mean in means[1:])
     yield "generated, the same locations", _over(data["regimes"], "generated"), paper
@@ -183,7 +191,7 @@ def _speed(bench: dict[str, Any]) -> list[Row]:
     step, swapped = bench["generate_over_fine_tune_step"], bench["evaluate"]["ratio"]
     numbers = f"{bench['generator_parameters'] / 1e6:.2f}M"
     return [
-        ("numbers in a generator", numbers, PAPER_SIZE, "`wildpdiff bench`", 1),
+        ("numbers in a generator", numbers, NUMBERS["generator"]["size"], "`wildpdiff bench`", 1),
         ("one adapter (DDIM, 50 steps) over one fine-tuning step of batch 16", f"{step:.2f}", "", "same", ""),
         ("images a second with a swapped adapter over plain timm", f"{swapped:.2f}", "", "same", ""),
     ]

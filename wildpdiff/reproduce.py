@@ -7,11 +7,13 @@ import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from . import __version__
+from .bundle import Bundle, seal
 from .errors import UserError
 from .experiments.lab import Data, Experiment, Lab, Table
 from .experiments.report import Chapter, html, plain
@@ -20,7 +22,7 @@ from .loop import Step
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
 
-FORMAT = 1
+FORMAT = 2
 REPORT = "report.html"
 RESULTS = "results"
 #: Modules of experiments, in the order of the report.
@@ -43,7 +45,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 #: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once.
 SAME = {"figure8": "figure3"}
-_PACKAGES = ("torch", "timm", "peft", "wildpdiff")
+_PACKAGES = ("torch", "timm", "peft")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Result:
     Attributes:
         name: of the experiment.
         data: as the experiment's `measure` yields it last; empty if it could not be measured.
-        bundle: the checksum of the bundle that was measured.
+        depends: fingerprints of the parts of the bundle that it was measured on (see `Bundle.fingerprints`).
         samples: generated adapters a cell.
         seed: of the first generated adapter.
         quick: whether few samples were drawn to be quick.
@@ -68,7 +70,7 @@ class Result:
 
     name: str
     data: Data
-    bundle: str
+    depends: dict[str, str]
     samples: int
     seed: int
     quick: bool
@@ -96,7 +98,8 @@ class Result:
         values = {key: value for key, value in document.items() if key != "format"}
         try:
             result = cls(**values)
-            return replace(result, data=dict(result.data), left_out=tuple(result.left_out))
+            data, depends = dict(result.data), dict(result.depends)
+            return replace(result, data=data, depends=depends, left_out=tuple(result.left_out))
         except (TypeError, ValueError) as error:
             raise UserError(f"'{source}' is damaged (parts of the result are missing); measure it anew.") from error
 
@@ -116,14 +119,21 @@ def choose(what: str) -> tuple[Experiment, ...]:
 
 
 def reproduce(
-    experiments: Sequence[Experiment], lab: Lab, out: Path, *, quick: bool, retrain: bool, command: str
+    experiments: Sequence[Experiment],
+    lab: Lab,
+    out: Path,
+    *,
+    quick: bool,
+    retrain: bool,
+    command: str,
+    store: bool = False,
 ) -> Iterator[tuple[str, Step]]:
     """Measure experiments one after the other into the folder `out`; yields (name, step).
 
     After each one `out` holds `NAME.json` (see `Result`), `NAME-figure1.json` and so on (plotly's JSON) and the whole
     `report.html`. Results of the same bundle that `out` has already stay in the report. An experiment that trains is
-    read from the bundle unless `retrain`. Of several experiments one that cannot be measured is noted in its chapter;
-    a single one raises.
+    read from the bundle unless `retrain`; with `store` what is measured is kept in the bundle, too. Of several
+    experiments one that cannot be measured is noted in its chapter; a single one raises.
 
     Raises:
         UserError: if `out` holds results of another bundle or damaged ones, or the only experiment cannot be measured.
@@ -136,6 +146,8 @@ def reproduce(
         try:
             result = yield from _found(experiment, own, quick=quick, retrain=retrain, command=command)
             chapter(experiment, result)
+            if store and not result.stored:
+                keep(lab.bundle, result)
         except UserError as error:
             if len(experiments) == 1:
                 raise
@@ -159,7 +171,7 @@ def chapter(experiment: Experiment, result: Result) -> Chapter:
         return empty
     try:
         tables, figures = tuple(experiment.tables(data)), tuple(experiment.figures(data))
-        return replace(empty, says=tuple(experiment.says(data)), tables=tables, figures=figures)
+        return replace(empty, findings=tuple(experiment.findings(data)), tables=tables, figures=figures)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UserError(
             f"The result of {experiment.name} does not fit this version of the program; measure it anew."
@@ -169,7 +181,7 @@ def chapter(experiment: Experiment, result: Result) -> Chapter:
 def summary(experiment: Experiment, result: Result) -> str:
     """A result's findings and tables as plain text."""
     told = chapter(experiment, result)
-    parts = ["\n".join(text for text in (told.title, told.problem, *told.says) if text)]
+    parts = ["\n".join(text for text in (told.title, told.problem, *told.findings) if text)]
     return "\n\n".join([*parts, *(_plain_table(table) for table in told.tables)])
 
 
@@ -182,9 +194,32 @@ def read_result(path: Path) -> Result:
     return Result.from_json(load_json(path), path.name)
 
 
+def stored_result(bundle: Bundle, experiment: Experiment) -> Result:
+    """The result of an experiment that a bundle keeps; whoever shows its numbers gets them here.
+
+    Raises:
+        UserError: if it is missing, damaged, or was measured on other parts than the bundle's.
+    """
+    name, long = experiment.name, " --retrain --run DIR" if experiment.trains else ""
+    command = f"`wildpdiff reproduce {name}{long} --out DIR`"
+    path = bundle.folder / RESULTS / f"{name}.json"
+    if not path.exists():
+        raise UserError(f"This bundle does not store {name}; {command} measures it.")
+    result = read_result(path)
+    if differ := _differing(result, experiment, bundle):
+        raise UserError(f"The stored {name} is stale: it was measured on another {differ}; {command} measures it anew.")
+    return replace(result, stored=True)
+
+
+def keep(bundle: Bundle, result: Result) -> None:
+    """Store a result in a bundle's folder, and seal the folder again."""
+    save_json(bundle.folder / RESULTS / f"{result.name}.json", result.to_json())
+    seal(bundle.folder, bundle.manifest)
+
+
 def commit() -> str:
     """The commit of the checkout that the program runs from, else its version, else `unknown`."""
-    return _head(Path(__file__).resolve().parents[1] / ".git") or _version("wildpdiff")
+    return _head(Path(__file__).resolve().parents[1] / ".git") or f"version {__version__}"
 
 
 def _found(
@@ -192,7 +227,7 @@ def _found(
 ) -> Generator[tuple[str, Step], None, Result]:
     """Measure or read one experiment: yields (name, step), returns the result."""
     if experiment.trains and not retrain:
-        result = _stored(experiment, lab)
+        result = stored_result(lab.bundle, experiment)
         yield experiment.name, Step(1, 1, 0.0)
         return result
     begun = time.monotonic()
@@ -207,27 +242,23 @@ def _result(experiment: Experiment, lab: Lab, data: Data, *, quick: bool, second
     return Result(
         name=experiment.name,
         data=data,
-        bundle=_fingerprint(lab),
+        depends=lab.bundle.depends(experiment.depends),
         samples=lab.samples,
         seed=lab.seed,
         quick=quick,
         seconds=round(seconds, 1),
         command=command,
         commit=commit(),
-        versions={name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        versions={name: version(name) for name in _PACKAGES}
+        | {"wildpdiff": __version__, "python": platform.python_version()},
         left_out=tuple(lab.left_out),
     )
 
 
-def _stored(experiment: Experiment, lab: Lab) -> Result:
-    """The result that came with the bundle; the bundle's checksum counts it in, so it could not know that sum."""
-    path = lab.bundle.folder / RESULTS / f"{experiment.name}.json"
-    if not path.exists():
-        raise UserError(
-            f"The bundle has no stored result of {experiment.name}, which needs long training; "
-            "train it with --retrain --run DIR."
-        )
-    return replace(read_result(path), bundle=_fingerprint(lab), stored=True)
+def _differing(result: Result, experiment: Experiment, bundle: Bundle) -> str:
+    """The parts that a result was measured on and a bundle has otherwise, in words; nothing if it is the bundle's."""
+    then, now = result.depends, bundle.depends(experiment.depends)
+    return ", ".join(part for part in sorted(then | now) if then.get(part) != now.get(part))
 
 
 def _earlier(out: Path, known: Mapping[str, Experiment], lab: Lab) -> dict[str, Result]:
@@ -237,8 +268,10 @@ def _earlier(out: Path, known: Mapping[str, Experiment], lab: Lab) -> dict[str, 
         if not (out / f"{name}.json").exists():
             continue
         results[name] = read_result(out / f"{name}.json")
-        if results[name].bundle != _fingerprint(lab):
-            raise UserError(f"'{out.name}' holds results of another bundle; choose another --out folder.")
+        if differ := _differing(results[name], experiment, lab.bundle):
+            raise UserError(
+                f"'{out.name}' holds {name} of another bundle (another {differ}); choose another --out folder."
+            )
         chapter(experiment, results[name])
     return results
 
@@ -268,7 +301,7 @@ def _made(result: Result) -> Iterator[tuple[str, str]]:
     yield "seed", str(result.seed)
     yield "minutes", f"{result.seconds / 60:.1f}" if result.seconds >= 3 else "less than 0.1"
     yield "commit", result.commit[:12]
-    yield "bundle", result.bundle[:12]
+    yield "depends on", ", ".join(f"{part} {own}" for part, own in result.depends.items())
     yield "versions", ", ".join(f"{name} {number}" for name, number in result.versions.items())
     yield "left out", " ".join(result.left_out) or "nothing"
 
@@ -284,10 +317,6 @@ def _plain_table(table: Table) -> str:
         for row in rows
     ]
     return "\n".join([table.title, *lines, *([table.note] if table.note else [])])
-
-
-def _fingerprint(lab: Lab) -> str:
-    return str(lab.bundle.manifest["sum"])
 
 
 def _head(git: Path) -> str:
@@ -312,10 +341,3 @@ def _branch(git: Path, name: str) -> str:
         if line.endswith(f" {name}"):
             return line.split()[0]
     return ""
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

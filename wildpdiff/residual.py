@@ -51,7 +51,7 @@ class Block(nn.Module):
 
 
 class ResidualDenoiser(nn.Module):
-    """Estimates clean residuals `[N, 1, k]` from noisy ones, and knows where in the latents they belong.
+    """Estimates clean residuals `[N, 1, k]` from noisy ones, and predicts the mean that they are residuals of.
 
     A squared error over whole latents sees mostly what differs between locations: what differs within one is 1% to
     30% of the variance, and a plain denoiser blurs it, or returns each condition's mean. So the condition predicts the
@@ -108,20 +108,20 @@ class ResidualDenoiser(nn.Module):
     def network(self, noisy: Tensor, sigma: Tensor, condition: Tensor | None) -> Tensor:
         """What is trained: the part of the estimate that noise leaves open, `[B, 1, k]` of unit scale."""
         angles = sigma.log()[:, None] * self.frequencies
-        embedding = F.silu(self.level(torch.cat([angles.sin(), angles.cos()], 1)) + self._told(condition, len(noisy)))
+        embedding = F.silu(self.level(torch.cat([angles.sin(), angles.cos()], 1)) + self._embed(condition, len(noisy)))
         x = self.into(noisy[:, 0])
         for block in self.blocks:
             x = block(x, embedding)
         return self.out(x)[:, None]
 
-    def _told(self, condition: Tensor | None, count: int) -> Tensor:
+    def _embed(self, condition: Tensor | None, count: int) -> Tensor:
         if condition is None:
             return self.null.expand(count, -1)
         dropped = condition.isnan().any(dim=1, keepdim=True)
         return torch.where(dropped, self.null, self.condition(self._standard(condition.nan_to_num())))
 
     def unconditional(self, count: int) -> Tensor:
-        """What stands for no condition, `[count, E]`: NaN."""
+        """The null condition, `[count, E]`: NaN."""
         return self.condition_mean.new_full((count, len(self.condition_mean)), float("nan"))
 
     def mean(self, condition: Tensor, guidance: float = 1.0) -> Tensor:

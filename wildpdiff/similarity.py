@@ -1,4 +1,4 @@
-"""How alike adapters are, convolution by convolution: by their factors, by what the factors multiply to, and aligned.
+"""Cosine similarity of adapters, convolution by convolution: of their factors, of the products, and aligned.
 
 LoRA's factors (B Q, Q' A) with an orthogonal Q `[R, R]` are the same adapter as (B, A). A cosine of factors can
 therefore be small between adapters that do the same; a cosine of the products B A cannot. P counts the adapted
@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from .adapter import AdapterLayout
+from .fidelity import distances, mean_distance
 
 _A, _B = ".lora_A", ".lora_B"
 
 
 @dataclass(frozen=True)
-class Alike:
+class Cosines:
     """Cosines of rows `[N, D]` with rows `[J, D]`: in each convolution `[P, N, J]`, and of whole rows `[N, J]`.
 
     A convolution that one of the two leaves as it is has cosine 0.
@@ -37,27 +38,14 @@ def convolutions(layout: AdapterLayout) -> tuple[str, ...]:
     return tuple(name.removesuffix(_A) for name in layout.names if name.endswith(_A))
 
 
-def compare(layout: AdapterLayout, a: Tensor, b: Tensor) -> Alike:
+def compare(layout: AdapterLayout, a: Tensor, b: Tensor) -> Cosines:
     """Cosines of all raw rows of `a` `[N, D]` with all of `b` `[J, D]` (paper, appendix D, compares factors).
 
     Raises:
         UserError: if rows have another D.
     """
-    factors, products = _dots(layout, a, b)
-    factor_norms = [_norms(layout, rows, 0) for rows in (a, b)]
-    product_norms = [_norms(layout, rows, 1) for rows in (a, b)]
-    return Alike(
-        _cosine(factors, *factor_norms),
-        _cosine(products, *product_norms),
-        _cosine(factors.sum(dim=0), *(norms.sum(dim=0) for norms in factor_norms)),
-        _cosine(products.sum(dim=0), *(norms.sum(dim=0) for norms in product_norms)),
-    )
-
-
-def per_layer(layout: AdapterLayout, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines of two raw rows `[D]` in each adapted convolution: of the factors `[P]`, and of the products `[P]`."""
-    alike = compare(layout, a[None], b[None])
-    return alike.factors[:, 0, 0], alike.products[:, 0, 0]
+    parts = list(zip(_dots(layout, a, b), _norms(layout, a), _norms(layout, b), strict=True))
+    return Cosines(*(_cosine(*part) for part in parts), *(_cosine(*(one.sum(dim=0) for one in part)) for part in parts))
 
 
 def align(layout: AdapterLayout, row: Tensor, reference: Tensor) -> Tensor:
@@ -111,9 +99,9 @@ def novelty(rows: Tensor, known: Tensor, *, is_known: bool = False) -> dict[str,
         rows; `among`: the largest cosine with another of the rows. `apart` is the mean distance between the rows in
         that unit, and `spread` their standard deviation over the known rows'.
     """
-    mean, gaps = known.mean(dim=0), torch.cdist(rows, known, compute_mode="donot_use_mm_for_euclid_dist")
+    mean, gaps = known.mean(dim=0), distances(rows, known)
     same = (gaps == 0) & torch.tensor(is_known)
-    between = _mean_distance(known)
+    between = mean_distance(known)
     found = {
         "cosine": _exact_cosine(rows, known).masked_fill(same, -1.0).max(dim=1).values,
         "deviation": _exact_cosine(rows - mean, known - mean).masked_fill(same, -1.0).max(dim=1).values,
@@ -121,7 +109,7 @@ def novelty(rows: Tensor, known: Tensor, *, is_known: bool = False) -> dict[str,
         "among": _others(_exact_cosine(rows, rows)),
     }
     return {name: values.tolist() for name, values in found.items()} | {
-        "apart": _mean_distance(rows) / between,
+        "apart": mean_distance(rows) / between,
         "spread": _deviation(rows) / _deviation(known),
     }
 
@@ -147,9 +135,10 @@ def _dots(layout: AdapterLayout, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(factors), torch.stack(products)
 
 
-def _norms(layout: AdapterLayout, rows: Tensor, which: int) -> Tensor:
-    """Squared norms `[P, N]` of the factors (0) or products (1) of each row."""
-    return torch.stack([_dots(layout, row, row)[which][:, 0, 0] for row in rows.split(1)], dim=1)
+def _norms(layout: AdapterLayout, rows: Tensor) -> list[Tensor]:
+    """Squared norms of the factors and of the products of each row, each `[P, N]`."""
+    parts = [_dots(layout, row, row) for row in rows.split(1)]
+    return [torch.stack([dots[:, 0, 0] for dots in each], dim=1) for each in zip(*parts, strict=True)]
 
 
 def _cosine(dots: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -163,11 +152,6 @@ def _others(cosines: Tensor) -> Tensor:
     if len(cosines) == 1:
         return cosines[0]
     return cosines.masked_fill(torch.eye(len(cosines), dtype=torch.bool), -1.0).max(dim=1).values
-
-
-def _mean_distance(rows: Tensor) -> float:
-    """The mean distance between different rows `[N, D]`; 0 if there is one."""
-    return float(torch.pdist(rows).mean()) if len(rows) > 1 else 0.0
 
 
 def _deviation(rows: Tensor) -> float:

@@ -1,10 +1,12 @@
 """Training: rows -> codec, latents and embeddings -> mean and denoiser, or all in one call. Loops yield their steps."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -119,167 +121,6 @@ def train_vae(
     vae.fit_latents(rows)
 
 
-def train_denoiser(
-    denoiser: Denoiser,
-    latents: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
-    schedule: NoiseSchedule,
-    *,
-    steps: int,
-    batch_size: int = 32,
-    learning_rate: float = 1e-3,
-    ema: float = 0.995,
-    condition_dropout: float = 0.1,
-    seed: int = 0,
-    checkpoint: Path | None = None,
-) -> Iterator[Step]:
-    """Train the denoiser; the moving average of its weights is what it holds at the end.
-
-    The latents are the means of the codec's posteriors, not draws: x0-prediction learns the mean of what fits a noisy
-    latent, so draws would only add variance to the gradient, and the codec was trained to bear errors of that size.
-
-    Args:
-        denoiser: trained in place.
-        latents: of about unit scale, `[N, C, L]`.
-        embeddings: V views of each of the Q conditions, `[Q, V, E]`: the first over all backgrounds of a location,
-            the others over single ones. A training sample sees a random view of its location.
-        index: the condition of each latent, `[N]`, in 0..Q-1.
-        schedule: the diffusion's noise levels.
-        steps: batches to train on.
-        batch_size: B, latents drawn with replacement.
-        learning_rate: AdamW's, after warm-up; falls to 0 along a cosine.
-        ema: share of the moving average that stays at each step.
-        condition_dropout: share of samples that see the null condition.
-        seed: of batches, views and noise.
-        checkpoint: file to resume from and to save to; the caller removes it once the result is safe.
-
-    Yields:
-        Every step. A run that was killed and is started again ends with the same weights as one that was not.
-    """
-    denoiser.fit_conditions(embeddings)
-    averaged = Averaged(denoiser)
-
-    def loss_at(step: int) -> Tensor:
-        rng = rng_at(seed, step)
-        chosen = torch.randint(len(latents), (batch_size,), generator=rng)
-        views = torch.randint(embeddings.shape[1], (batch_size,), generator=rng)
-        condition = embeddings[index.cpu()[chosen], views].to(latents.device)
-        batch = latents[chosen.to(latents.device)]
-        return diffusion_loss(denoiser, batch, condition, schedule, rng, condition_dropout=condition_dropout)
-
-    yield from _optimise(
-        averaged,
-        denoiser,
-        loss_at,
-        steps=steps,
-        learning_rate=learning_rate,
-        checkpoint=checkpoint,
-        after=lambda step: averaged.update(step, ema),
-    )
-    denoiser.load_state_dict(averaged.average.state_dict())
-
-
-def train_mean(
-    denoiser: ResidualDenoiser,
-    latents: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
-    *,
-    anchors: Tensor,
-    hubs: Tensor,
-    pairs: Sequence[tuple[int, int]],
-    steps: int,
-    batch_size: int = 128,
-    learning_rate: float = 2e-3,
-    seed: int = 0,
-    checkpoint: Path | None = None,
-) -> Iterator[Step]:
-    """Train the mean that a condition predicts, and measure what rows are left around it.
-
-    Half of a batch are conditions' own views, whose mean is the anchor, the other half points of the pairs' curves at
-    the blended embedding. Rows of curves teach the mean alone: they have no spread of their own.
-
-    Args:
-        denoiser: its mean, centre and whitening are set in place.
-        latents: `[N, C, L]`, and `index` `[N]`, the condition of each.
-        embeddings: views of the conditions, `[Q, V, E]`; see `train_denoiser`.
-        anchors, hubs: the curves in latents, each `[Q, L]`.
-        pairs: those to learn from.
-        steps, batch_size, learning_rate, seed, checkpoint: as for `train_denoiser`.
-    """
-    denoiser.fit_conditions(embeddings)
-    denoiser.centre.copy_(anchors.mean(0))
-    scale = (anchors - anchors.mean(0)).square().mean().sqrt().clamp(min=1e-6)
-    own = batch_size - (batch_size // 2 if pairs else 0)
-
-    def loss_at(step: int) -> Tensor:
-        rng = rng_at(seed, step)
-        first = torch.randint(len(embeddings), (batch_size,), generator=rng)
-        second, t = first.clone(), torch.zeros(batch_size)
-        if pairs:
-            drawn = torch.tensor(pairs)[torch.randint(len(pairs), (batch_size - own,), generator=rng)]
-            first[own:], second[own:] = drawn.unbind(1)
-            t[own:] = torch.rand(batch_size - own, generator=rng)
-        views = torch.randint(embeddings.shape[1], (2, batch_size), generator=rng)
-        start, end = embeddings[first, views[0]], embeddings[second, views[1]]
-        condition = (start + (end - start) * t[:, None]).to(latents.device)
-        shares = torch.zeros(batch_size, len(embeddings))
-        shares.scatter_add_(1, first[:, None], 1 - t[:, None]).scatter_add_(1, second[:, None], t[:, None])
-        target = curve(anchors, hubs, shares.to(latents.device))
-        return ((denoiser.mean(condition)[:, 0] - target) / scale).square().mean()
-
-    head = denoiser.mean_head
-    yield from _optimise(head, head, loss_at, steps=steps, learning_rate=learning_rate, checkpoint=checkpoint)
-    with torch.no_grad():
-        mean = denoiser.mean(embeddings[index.cpu(), 0].to(latents.device))
-        denoiser.fit_residuals((latents - mean)[:, 0])
-
-
-def train_residual(
-    denoiser: ResidualDenoiser,
-    latents: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
-    *,
-    steps: int,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    ema: float = 0.999,
-    condition_dropout: float = 0.05,
-    seed: int = 0,
-    checkpoint: Path | None = None,
-) -> Iterator[Step]:
-    """Train the diffusion of what is left of latents `[N, 1, k]` around their conditions' means, which stay.
-
-    Arguments as for `train_denoiser`.
-    """
-    with torch.no_grad():
-        residuals = denoiser.residuals(latents, embeddings[index.cpu(), 0].to(latents.device))
-    denoiser.mean_head.requires_grad_(False)
-    averaged = Averaged(denoiser)
-
-    def loss_at(step: int) -> Tensor:
-        rng = rng_at(seed, step)
-        chosen = torch.randint(len(latents), (batch_size,), generator=rng)
-        views = torch.randint(embeddings.shape[1], (batch_size,), generator=rng)
-        condition = embeddings[index.cpu()[chosen], views].to(latents.device)
-        batch = residuals[chosen.to(latents.device)]
-        return residual_loss(denoiser, batch, condition, rng, condition_dropout=condition_dropout)
-
-    yield from _optimise(
-        averaged,
-        denoiser,
-        loss_at,
-        steps=steps,
-        learning_rate=learning_rate,
-        checkpoint=checkpoint,
-        after=lambda step: averaged.update(step, ema),
-    )
-    denoiser.load_state_dict(averaged.average.state_dict())
-    denoiser.mean_head.requires_grad_(True)
-
-
 def train_generator(
     generator: AdapterGenerator,
     rows: Tensor,
@@ -295,7 +136,8 @@ def train_generator(
     Args:
         generator: trained in place; make it with `AdapterGenerator.untrained`.
         rows: raw rows, `[N, D]`.
-        embeddings: V views of each of the Q conditions, `[Q, V, E]`; see `train_denoiser`.
+        embeddings: V views of each of the Q conditions, `[Q, V, E]`: the first over all backgrounds of a location,
+            the others over single ones.
         index: the condition of each row, `[N]`, in 0..Q-1.
         recipe: steps and rates.
         curves: between the conditions, for a generator with a mean; None: it learns of the conditions alone.
@@ -345,46 +187,30 @@ def train_over_codec(
     """
     _check(generator, rows, embeddings, index)
     generator.train()
-    denoiser, latents = generator.denoiser, generator.encode(rows)
-    alike = without_spread(latents, index, len(embeddings))
+    denoiser, known = generator.denoiser, _Known(generator.encode(rows), embeddings, index.cpu())
+    alike = without_spread(known.latents, index, len(embeddings))
     if alike:
         generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {len(embeddings)} conditions"
     if isinstance(denoiser, ResidualDenoiser):
-        anchors, hubs = _ends(generator, latents, index, len(embeddings), curves)
-        mean = train_mean(
-            denoiser,
-            latents,
-            embeddings,
-            index,
-            anchors=anchors,
-            hubs=hubs,
-            pairs=curves.pairs if curves else (),
-            steps=recipe.mean_steps,
-            batch_size=recipe.mean_batch,
-            learning_rate=recipe.mean_learning_rate,
-            seed=recipe.seed + 2,
-            checkpoint=folder and folder / "mean.safetensors",
-        )
+        ends, pairs = _ends(generator, known, curves), curves.pairs if curves else ()
+        mean = _train_mean(denoiser, known, *ends, pairs, recipe, folder and folder / "mean.safetensors")
         yield from (("mean", step) for step in mean)
-    options: dict[str, Any] = {
-        "steps": recipe.denoiser_steps,
-        "batch_size": recipe.denoiser_batch,
-        "learning_rate": recipe.denoiser_learning_rate,
-        "ema": recipe.ema,
-        "condition_dropout": recipe.condition_dropout,
-        "seed": recipe.seed + 1,
-        "checkpoint": folder and folder / "denoiser.safetensors",
-    }
-    if isinstance(denoiser, ResidualDenoiser):
-        run = train_residual(denoiser, latents, embeddings, index, **options)
+        with torch.no_grad():
+            known = replace(known, latents=denoiser.residuals(known.latents, known.first_views()))
+        denoiser.mean_head.requires_grad_(False)
+        loss: Callable[..., Tensor] = partial(residual_loss, denoiser)
     else:
-        run = train_denoiser(denoiser, latents, embeddings, index, NoiseSchedule(), **options)
-    yield from (("denoiser", step) for step in run)
+        denoiser.fit_conditions(embeddings)
+        loss = partial(diffusion_loss, denoiser, schedule=NoiseSchedule())
+    loss_of = partial(loss, condition_dropout=recipe.condition_dropout)
+    steps = _train_denoiser(denoiser, loss_of, known, recipe, folder and folder / "denoiser.safetensors")
+    yield from (("denoiser", step) for step in steps)
+    denoiser.requires_grad_(True)
     generator.eval()
 
 
 def without_spread(latents: Tensor, index: Tensor, count: int) -> list[int]:
-    """The conditions, of `count`, whose latents `[N, C, L]` are all alike, or that have only one."""
+    """The conditions, of `count`, whose latents `[N, C, L]` are all equal, or that have only one."""
     found = []
     for place in range(count):
         own = latents[index.to(latents.device) == place].flatten(1)
@@ -393,13 +219,102 @@ def without_spread(latents: Tensor, index: Tensor, count: int) -> list[int]:
     return found
 
 
-def _ends(
-    generator: AdapterGenerator, latents: Tensor, index: Tensor, count: int, curves: Curves | None
-) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class _Known:
+    """What a denoiser learns from: latents `[N, C, L]`, views of Q conditions `[Q, V, E]`, each latent's condition."""
+
+    latents: Tensor
+    embeddings: Tensor
+    index: Tensor
+
+    def first_views(self) -> Tensor:
+        """The first view of each latent's condition, `[N, E]`."""
+        return self.embeddings[self.index, 0].to(self.latents.device)
+
+
+def _train_mean(
+    denoiser: ResidualDenoiser,
+    known: _Known,
+    anchors: Tensor,
+    hubs: Tensor,
+    pairs: Sequence[tuple[int, int]],
+    recipe: GeneratorRecipe,
+    checkpoint: Path | None,
+) -> Iterator[Step]:
+    """Train the mean that a condition predicts, and measure what rows are left around it.
+
+    Half of a batch are conditions' own views, whose mean is the anchor, the other half points of the curves of `pairs`
+    (anchors and hubs in latents, each `[Q, L]`) at the blended embedding. Rows of curves teach the mean alone: they
+    have no spread of their own.
+    """
+    embeddings, device, size = known.embeddings, known.latents.device, recipe.mean_batch
+    denoiser.fit_conditions(embeddings)
+    denoiser.centre.copy_(anchors.mean(0))
+    scale = (anchors - anchors.mean(0)).square().mean().sqrt().clamp(min=1e-6)
+    own = size - (size // 2 if pairs else 0)
+
+    def loss_at(step: int) -> Tensor:
+        rng = rng_at(recipe.seed + 2, step)
+        first = torch.randint(len(embeddings), (size,), generator=rng)
+        second, t = first.clone(), torch.zeros(size)
+        if pairs:
+            drawn = torch.tensor(pairs)[torch.randint(len(pairs), (size - own,), generator=rng)]
+            first[own:], second[own:] = drawn.unbind(1)
+            t[own:] = torch.rand(size - own, generator=rng)
+        views = torch.randint(embeddings.shape[1], (2, size), generator=rng)
+        start, end = embeddings[first, views[0]], embeddings[second, views[1]]
+        condition = (start + (end - start) * t[:, None]).to(device)
+        shares = torch.zeros(size, len(embeddings))
+        shares.scatter_add_(1, first[:, None], 1 - t[:, None]).scatter_add_(1, second[:, None], t[:, None])
+        target = curve(anchors, hubs, shares.to(device))
+        return ((denoiser.mean(condition)[:, 0] - target) / scale).square().mean()
+
+    head, rate = denoiser.mean_head, recipe.mean_learning_rate
+    yield from _optimise(head, head, loss_at, steps=recipe.mean_steps, learning_rate=rate, checkpoint=checkpoint)
+    with torch.no_grad():
+        denoiser.fit_residuals((known.latents - denoiser.mean(known.first_views()))[:, 0])
+
+
+def _train_denoiser(
+    denoiser: Denoiser | ResidualDenoiser,
+    loss_of: Callable[..., Tensor],
+    known: _Known,
+    recipe: GeneratorRecipe,
+    checkpoint: Path | None,
+) -> Iterator[Step]:
+    """Train a denoiser by `loss_of(latents, conditions, rng=rng)`; it ends with the moving average of its weights.
+
+    The latents are the means of the codec's posteriors, not draws: x0-prediction learns the mean of what fits a noisy
+    latent, so draws would only add variance to the gradient, and the codec was trained to bear errors of that size. A
+    latent sees a random view of its condition in each batch.
+    """
+    averaged, size = Averaged(denoiser), recipe.denoiser_batch
+
+    def loss_at(step: int) -> Tensor:
+        rng = rng_at(recipe.seed + 1, step)
+        chosen = torch.randint(len(known.latents), (size,), generator=rng)
+        views = torch.randint(known.embeddings.shape[1], (size,), generator=rng)
+        batch = known.latents[chosen.to(known.latents.device)]
+        return loss_of(batch, known.embeddings[known.index[chosen], views].to(batch.device), rng=rng)
+
+    yield from _optimise(
+        averaged,
+        denoiser,
+        loss_at,
+        steps=recipe.denoiser_steps,
+        learning_rate=recipe.denoiser_learning_rate,
+        checkpoint=checkpoint,
+        after=lambda step: averaged.update(step, recipe.ema),
+    )
+    denoiser.load_state_dict(averaged.average.state_dict())
+
+
+def _ends(generator: AdapterGenerator, known: _Known, curves: Curves | None) -> tuple[Tensor, Tensor]:
     """Anchors and hubs in latents, `[Q, L]` each; without curves both are the mean latent of each condition."""
     if curves is not None:
         return generator.encode(curves.anchors)[:, 0], generator.encode(curves.hubs)[:, 0]
-    means = torch.stack([latents[index.to(latents.device) == place].mean(dim=0)[0] for place in range(count)])
+    index = known.index.to(known.latents.device)
+    means = torch.stack([known.latents[index == place].mean(dim=0)[0] for place in range(len(known.embeddings))])
     return means, means
 
 

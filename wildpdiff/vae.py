@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from .adapter import AdapterLayout
-from .errors import UserError
 from .normalize import Standardizer
 
 
@@ -202,23 +201,6 @@ class PCACodec:
         """Principal directions of rows `[N, D]`; `k` is cut down to min(N, D)."""
         mean = rows.mean(0)
         return cls(mean, principal_directions(rows - mean, min(k, *rows.shape)))
-
-    @classmethod
-    def of_size(cls, rows: Tensor, numbers: int) -> "PCACodec":
-        """The codec with the largest k that stores no more than `numbers` numbers.
-
-        Raises:
-            UserError: if not even k = 1 fits.
-        """
-        k = numbers // rows.shape[1] - 1
-        if k < 1:
-            raise UserError(f"A PCA codec of these rows needs at least {2 * rows.shape[1]:,} numbers.")
-        return cls.fit(rows, k)
-
-    @property
-    def numbers(self) -> int:
-        """Numbers that the codec stores: D x (k + 1)."""
-        return self.mean.numel() + self.basis.numel()
 
     def encode(self, rows: Tensor) -> Tensor:
         """Rows `[N, D]` -> coefficients `[N, k]`."""

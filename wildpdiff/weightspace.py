@@ -1,4 +1,4 @@
-"""The space of adapters: how alike rows are, and a flat map of them."""
+"""Weight space: cosines and distances of rows, and the weight map."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .fidelity import distances
 from .files import load_tensors, save_tensors
 
 
@@ -19,14 +20,9 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 def nearest(rows: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """The known row `[M, D]` nearest to each row `[N, D]`: its index `[N]` and the Euclidean distance `[N]`."""
-    distance = _distance(rows.float(), known.float())
+    distance = distances(rows, known)
     found = distance.min(dim=1)
     return found.indices, found.values
-
-
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances `[N, M]`, exactly 0 between equal rows (the quicker formula by products is not)."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 #: Coordinates that a random projection keeps of a row: distances come out right within about 6%.
@@ -42,7 +38,7 @@ def projection(dim: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Map:
-    """A flat map of the zoo: UMAP of its rows, by way of a random projection from which new rows find their place.
+    """The weight map: UMAP of the zoo's rows, by a random projection from which new rows are placed.
 
     `anchors` `[J, 128]` are the projected rows of the zoo, `points` `[J, 2]` their places on the map, `index` `[J]`
     their locations.
@@ -69,7 +65,7 @@ class Map:
 
     def at(self, projected: Tensor, *, neighbours: int = 5) -> Tensor:
         """As `place`, of rows that are projected already, `[N, 128]`."""
-        distance = _distance(projected, self.anchors)
+        distance = distances(projected, self.anchors)
         found = distance.topk(min(neighbours, len(self.anchors)), dim=1, largest=False)
         weight = 1 / (found.values + 1e-6 + 0.05 * found.values.mean(dim=1, keepdim=True))
         weight = weight / weight.sum(dim=1, keepdim=True)

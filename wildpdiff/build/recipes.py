@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+from ..bundle import Bundle
 from ..clip_training import ClipConfig, ClipRecipe
 from ..connect import ConnectRecipe
 from ..errors import UserError
+from ..files import load_json
 from ..finetune import FinetuneRecipe
 from ..pretrain import PretrainRecipe
 from ..train import PLAIN, GeneratorRecipe
@@ -55,6 +62,31 @@ class Recipe:
     samples: int = 4
     seed: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Every field as a JSON document; `from_json` reads it back."""
+        return _adapter().dump_python(self, mode="json")  # type: ignore[no-any-return]
+
+    @classmethod
+    def from_json(cls, document: Any, source: str) -> Recipe:
+        """The recipe that a document spells out in full; `source` is what a mistake is said of.
+
+        Raises:
+            UserError: naming the keys that are missing or unknown, or the first value of another kind.
+        """
+        if not isinstance(document, dict):
+            raise UserError(f"{source} is no recipe; `wildpdiff recipe` prints one to start from.")
+        known, found = set(_keys(SAVANNA)), set(_keys(SAVANNA, document))
+        wrong = [f"{what} {', '.join(sorted(keys))}" for what, keys in
+                 (("lacks", known - found), ("has the unknown", found - known)) if keys]  # fmt: skip
+        if wrong:
+            raise UserError(f"{source} is no whole recipe: it {' and '.join(wrong)}.")
+        try:
+            return _adapter().validate_json(json.dumps(document), strict=True)  # type: ignore[no-any-return]
+        except ValueError as error:
+            first = error.errors()[0]  # type: ignore[attr-defined]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(f"{source} is no recipe: '{where}': {first['msg'].lower()}.") from error
+
 
 SAVANNA = Recipe("savanna")
 """The bundled world. `wildpdiff train --recipe savanna --out runs/savanna`
@@ -101,11 +133,40 @@ RECIPES = {recipe.name: recipe for recipe in (SAVANNA, SMOKE, FULL)}
 
 
 def recipe_of(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe of that name, or of a JSON file of one's own.
 
     Raises:
-        UserError: naming the known ones.
+        UserError: naming the known ones, or what is wrong with the file.
     """
-    if name not in RECIPES:
-        raise UserError(f"Recipe '{name}' is not known; choose one of: {', '.join(RECIPES)}.")
-    return RECIPES[name]
+    if name in RECIPES:
+        return RECIPES[name]
+    if not name.endswith(".json"):
+        raise UserError(f"Recipe '{name}' is not known; choose one of: {', '.join(RECIPES)}, or a .json file.")
+    return Recipe.from_json(load_json(Path(name)), f"'{Path(name).name}'")
+
+
+def trained_by(bundle: Bundle) -> Recipe:
+    """The recipe that a bundle was trained by, as its manifest has it.
+
+    Raises:
+        UserError: if the manifest has none, or that of another version.
+    """
+    return Recipe.from_json(bundle.manifest.get("recipe"), f"The recipe in '{bundle.folder.name}'")
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> Any:
+    """Reads and writes recipes; pydantic is imported only where that is asked for."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Recipe)
+
+
+def _keys(recipe: Any, document: Any = None, before: str = "") -> Iterator[str]:
+    """The dotted names of a recipe's fields, its nested recipes' too; or those that a document has in their place."""
+    names = {one.name for one in fields(recipe)}
+    for name in names if document is None else document if isinstance(document, dict) else ():
+        yield before + name
+        part = getattr(recipe, name) if name in names else None
+        if is_dataclass(part):
+            yield from _keys(part, document and document[name], f"{before}{name}.")

@@ -102,17 +102,10 @@ def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
 
 
 def _same_recipe(recipe: Recipe, work: Path) -> None:
-    path, wanted = work / "recipe.json", _plain(asdict(recipe))
+    path, wanted = work / "recipe.json", recipe.to_json()
     if path.exists() and load_json(path) != wanted:
         raise UserError(f"'{work.parent.name}' was begun with another recipe; choose another --out folder.")
     save_json(path, wanted)
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON gives it back: tuples as lists."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _backbone(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
@@ -199,7 +192,7 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
     if is_whole(out):
         return
     about: dict[str, Any] = {
-        "recipe": recipe.name, "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
+        "recipe": recipe.to_json(), "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
         "world": asdict(recipe.world), "figures": {},
     }  # fmt: skip
     bundle = Bundle(out, about, torch.device(device))

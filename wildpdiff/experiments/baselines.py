@@ -54,9 +54,9 @@ def nearest_location(embedding: Tensor, known: Tensor) -> int:
 def softmax_merge(
     embedding: Tensor, known: Tensor, means: Tensor, *, top: int = 3, temperature: float = 0.05
 ) -> Tensor:
-    """The mean row `[D]` of the locations that look most alike, weighted by a softmax over their likeness.
+    """The mean row `[D]` of the locations with the most similar embeddings, weighted by a softmax of the similarity.
 
-    Likeness is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of savannas all point one way.
+    Similarity is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of savannas all point one way.
 
     Args:
         embedding: of the place to serve, `[E]`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..build.recipes import Recipe
 from ..build.runs import rows_at, run_file, shown
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import correct
+from ..evaluate import correct, correct_products
 from ..loop import Step
 from ..plots import Figure
 from ..worlds.base import Images
@@ -94,7 +94,7 @@ class Lab:
         return self.bundle.zoo(regime).rows(location)
 
     def locations(self, regime: str, interval: int | None = None) -> tuple[str, ...]:
-        """The seen locations with usable rows in a regime, as for `rows`; what is wrong with others is noted, once."""
+        """The seen locations with usable rows in a regime, as for `rows`; problems of the others are noted, once."""
         usable = []
         for location in self.bundle.seen:
             try:
@@ -118,7 +118,7 @@ class Lab:
 
     @property
     def regimes(self) -> tuple[str, ...]:
-        """The bundle's regimes that have usable locations; what is wrong with the others is noted, once."""
+        """The bundle's regimes that have usable locations; problems of the others are noted, once."""
         usable = tuple(regime for regime in self.bundle.regimes if self.locations(regime))
         for regime in set(self.bundle.regimes) - set(usable):
             self._leave_out(f"Regime {regime} has no usable location.")
@@ -128,10 +128,15 @@ class Lab:
         """The evaluation photographs of a named location."""
         return _images(self.bundle.world, location)
 
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        """Which evaluation photographs of a location each raw row `[N, D]` names correctly: bool `[N, M]`."""
+    def correct(self, rows: Tensor, location: str) -> Tensor:
+        """Which of a location's evaluation photographs each raw row `[N, D]` classifies correctly: bool `[N, M]`."""
         images = self.images(location)
         return correct(self.bundle.backbone, rows, images.pixels, images.labels)
+
+    def correct_products(self, products: Sequence[Mapping[str, Tensor]], location: str) -> Tensor:
+        """As `correct`, for what is added to each weight, which need not be the product of one row's factors."""
+        images = self.images(location)
+        return correct_products(self.bundle.backbone, products, images.pixels, images.labels)
 
     def _leave_out(self, sentence: str) -> None:
         if sentence not in self.left_out:
@@ -144,6 +149,11 @@ def _images(world: Any, location: str) -> Images:
     return images
 
 
+def where(cells: Sequence[Data], **wanted: Any) -> list[Data]:
+    """The cells whose entries are the wanted ones."""
+    return [cell for cell in cells if all(cell[key] == value for key, value in wanted.items())]
+
+
 @dataclass(frozen=True)
 class Table:
     """A table for people: a title, column heads, rows of text as long as the head, and a note below."""
@@ -152,6 +162,12 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+
+#: What an experiment of generated, fine-tuned and shared adapters reads.
+EVERYTHING = ("classifier", "condition", "world", "joint", "generator", "zoo", "curves")
+#: What one reads that writes no adapter with the bundle's generators, and knows none of its zoo.
+NO_GENERATOR = ("classifier", "world")
 
 
 @dataclass(frozen=True)
@@ -165,8 +181,9 @@ class Experiment:
         measure: yields (step, data) as it goes; the last data is whole, and JSON.
         tables: the data as tables, ours beside the paper's figures.
         figures: the data as figures (`plots.charts`).
-        says: sentences drawn from the numbers; a difference is called one only if its interval excludes zero.
+        findings: sentences drawn from the numbers; a difference is called one only if its interval excludes zero.
         trains: whether it needs long training, so that the stored result is read unless told otherwise.
+        depends: the parts of a bundle that it reads (see `Bundle.depends`).
     """
 
     name: str
@@ -175,5 +192,6 @@ class Experiment:
     measure: Callable[[Lab], Iterator[tuple[Step, Data]]]
     tables: Callable[[Data], list[Table]]
     figures: Callable[[Data], list[Figure]]
-    says: Callable[[Data], list[str]]
+    findings: Callable[[Data], list[str]]
     trains: bool = False
+    depends: tuple[str, ...] = EVERYTHING

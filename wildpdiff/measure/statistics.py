@@ -76,9 +76,24 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
 
 def points(value: Mapping[str, Any], *, signed: bool = False) -> str:
     """An estimate as text, in percent or points: `95.5 (94.8 to 96.1)`."""
-    form = "+.1f" if signed else ".1f"
-    mean, low, high = (format(100 * value[key], form).replace("-", "\u2212") for key in ("mean", "low", "high"))
+    return ranged(value, "+.1f" if signed else ".1f", scale=100)
+
+
+def ranged(value: Mapping[str, Any], form: str = ".3f", *, scale: float = 1) -> str:
+    """An estimate as text, in its own unit: `0.955 (0.948 to 0.961)`."""
+    mean, low, high = (number(scale * value[key], form) for key in ("mean", "low", "high"))
     return f"{mean} ({low} to {high})"
+
+
+def size(value: Mapping[str, Any]) -> str:
+    """How large a difference is, whatever its sign, in points: `1.2 (0.8 to 1.6)`."""
+    low, high = sorted((abs(value["low"]), abs(value["high"])))
+    return points({"mean": abs(value["mean"]), "low": low, "high": high})
+
+
+def number(value: float, form: str) -> str:
+    """A number as text, with a true minus sign."""
+    return format(value, form).replace("-", "\u2212")
 
 
 def _variance(table: Tensor) -> Tensor:

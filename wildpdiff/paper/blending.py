@@ -1,4 +1,4 @@
-"""Measuring blends of two locations: every way to make one adapter for both, on the photographs of either."""
+"""Measuring blends of two locations: every method to make one adapter for both, on the photographs of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ..build.jobs import held_out_pairs, pairs
 from ..bundle import blend
 from ..connect import curve, pair_shares
 from ..errors import UserError
-from ..evaluate import correct_products
 from ..experiments.baselines import product_average, softmax_merge, weighted
 from ..experiments.lab import Data, Lab
 from ..loop import Step
@@ -44,7 +43,7 @@ Stage = Generator[None, None, "Tables"]
 
 @dataclass(frozen=True)
 class Blend:
-    """`weight` of the way from location `a` to location `b`."""
+    """Blend weight `weight` between location `a` (0) and location `b` (1)."""
 
     a: str
     b: str
@@ -144,7 +143,7 @@ def _stages(
     lab: Lab, plan: Plan, data: Data, close: Callable[[str, Mapping[str, Tables]], None]
 ) -> Generator[None, None, None]:
     for location in data["locations"]:
-        right = lab.right(torch.stack([torch.zeros_like(lab.bundle.joint), lab.bundle.joint]), location)
+        right = lab.correct(torch.stack([torch.zeros_like(lab.bundle.joint), lab.bundle.joint]), location)
         data["constants"][location] = {"pretrained": short(estimate(right[:1])), "joint": short(estimate(right[1:]))}
         yield
     for regime, group in plan.pairs.items():
@@ -152,7 +151,7 @@ def _stages(
         data["own"][regime] = {}
         for location in ends(group):
             rows = lab.rows(regime, location, at_most=plan.rows)
-            data["own"][regime][location] = short(estimate(lab.right(rows, location)))
+            data["own"][regime][location] = short(estimate(lab.correct(rows, location)))
             yield
         for way in plan.copies:
             blends = plan.blends(regime, way)
@@ -219,9 +218,8 @@ def rights(lab: Lab, items: Sequence[Item], blends: Sequence[Blend], locations: 
 def _right(lab: Lab, items: Sequence[Item], location: str) -> Tensor:
     rows = [item for item in items if isinstance(item, Tensor)]
     if len(rows) == len(items):
-        return lab.right(torch.stack(rows), location)
-    images, products = lab.images(location), [item for item in items if not isinstance(item, Tensor)]
-    return correct_products(lab.bundle.backbone, products, images.pixels, images.labels)
+        return lab.correct(torch.stack(rows), location)
+    return lab.correct_products([item for item in items if not isinstance(item, Tensor)], location)
 
 
 def _cells(lab: Lab, regime: str, way: str, tables: Tables) -> list[dict[str, Any]]:

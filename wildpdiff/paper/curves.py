@@ -27,6 +27,7 @@ from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
 from ..worlds.base import Images
+from . import QUESTIONS
 
 #: Blend weights: every stop of the app's slider.
 WEIGHTS = tuple(round(place / 10, 1) for place in range(11))
@@ -34,6 +35,8 @@ WEIGHTS = tuple(round(place / 10, 1) for place in range(11))
 IMAGES = 100
 #: The app's choices of how the middle is written, and the baseline beside them.
 WAYS = (*GENERATED, "weights")
+#: The parts of a bundle that the counts depend on.
+DEPENDS = ("classifier", "condition", "world", "generator", "curves")
 #: DDIM steps and seed of the generated adapters, as the app starts with.
 STEPS, SEED = 50, 0
 
@@ -100,7 +103,7 @@ def _images(folder: Path, location: str) -> Images:
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Every pair in every regime: photographs named correctly at both ends, at each weight, by each way.
+    """Every pair in every regime: correct predictions at both locations, at each blend weight, by each method.
 
     Data: `weights`, `images`, `seed`, `steps`, `pretrained[location]` and `curves[regime]["A+B"][way]`, the counts at A
     and at B. It needs a training folder for what is half done.
@@ -127,9 +130,9 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
 
 
 def _digest(bundle: Bundle) -> str:
-    """Of all that the counts depend on; stored results, which the bundle's own checksum counts in, are not among it."""
-    files = {name: own for name, own in bundle.manifest["files"].items() if not name.startswith("results/")}
-    return hashlib.sha256(json.dumps([files, WEIGHTS, IMAGES, STEPS, SEED]).encode()).hexdigest()[:12]
+    """Of all that the counts depend on."""
+    parts = [bundle.depends(DEPENDS), WEIGHTS, IMAGES, STEPS, SEED]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def _weaker(data: Data, regime: str, way: str, *, held_out: bool) -> list[list[float]]:
@@ -187,13 +190,12 @@ def _panel(data: Data, regime: str) -> Figure:
         curves = [ways[way] for key, ways in data["curves"][regime].items() if key in _seen(data)]
         at = [both[1] for both in curves] + [list(reversed(both[0])) for both in curves]
         shares = [over_units([count / data["images"] for count in part]) for part in zip(*at, strict=True)]
-        low, mean, high = ([share[key] for share in shares] for key in ("low", "mean", "high"))
-        series.append(Series(way, data["weights"], mean, low, high))
+        series.append(Series.of(way, data["weights"], shares))
     return lines(f"Regime {regime}", series, x="share of the location", y="accuracy", percent=True)
 
 
-def says(data: Data) -> list[str]:
-    """At the midpoint: each way's mean at the weaker location, and how far it lies above the line between the ends."""
+def findings(data: Data) -> list[str]:
+    """At the midpoint: each method's mean at the weaker location, and its height above the line between the ends."""
     found = []
     for regime in data["curves"]:
         for way in WAYS:
@@ -208,17 +210,5 @@ def says(data: Data) -> list[str]:
     return found
 
 
-CURVES = Experiment(
-    name="curves",
-    title="All along the blend, every pair",
-    question=(
-        "RQ2, for all pairs of locations: how well does one adapter serve both, at every stop of the app's slider? "
-        "These are the numbers that the app shows before it has computed its own."
-    ),
-    measure=measure,
-    tables=tables,
-    figures=figures,
-    says=says,
-    trains=True,
-)
+CURVES = Experiment("curves", *QUESTIONS["curves"], measure, tables, figures, findings, trains=True, depends=DEPENDS)
 EXPERIMENTS = (CURVES,)

@@ -10,6 +10,7 @@ from ..measure.fidelity import COLUMNS, GROUPS, KINDS, fidelity_at, summary
 from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..plots.grid import grid
+from . import QUESTIONS
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -59,7 +60,7 @@ def figures(data: Data) -> list[Figure]:
     return [grid("How far from rows that were never shown", drawn, note="0 is ideal; the floor is what chance leaves.")]
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """Regime by regime: spread, energy beside its floor, and copies."""
     found = []
     for regime, part in data["regimes"].items():
@@ -86,12 +87,11 @@ def says(data: Data) -> list[str]:
 EXPERIMENTS = (
     Experiment(
         "fidelity",
-        "Fidelity: do samples differ as fine-tuned rows do?",
-        "A generator that writes one adapter a location can be as accurate as one that samples. Are generated adapters "
-        "spread like fine-tuned ones that were never shown, and are they neither copies nor averages?",
+        *QUESTIONS["fidelity"],
         measure,
         tables,
         figures,
-        says,
+        findings,
+        depends=("classifier", "condition", "generator", "zoo"),
     ),
 )

@@ -8,28 +8,23 @@ from typing import Any
 from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import Data, Experiment, Lab, Table, where
 from ..loop import Step
 from ..measure.statistics import Estimate, difference, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
+from . import NUMBERS, QUESTIONS
 from .blending import GENERATED, MEANING, WAYS, Blend, Pair, Plan, Tables, measured, short, usable_pairs
 from .figure7 import FIGURE7, FULL
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 #: Generated adapters a blend, in full and in quick.
 COPIES, FEW = 8, 2
-#: What the paper reads from its Figure 2 (section 4.3).
-PAPER = {
-    "L": "fails: the curve sags",
-    "M": "fails: the curve sags",
-    "H": "moderate success; beats the ensemble on R10 with R12",
-}
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Every way at five weights between the first location and two others, pairs that nothing was trained on.
+    """Every method at five weights between the first location and two others, pairs that nothing was trained on.
 
     With fewer than `FULL` samples: one pair, two generated adapters a weight.
     """
@@ -123,7 +118,7 @@ def _gains_table(data: Data) -> Table:
             way,
             points(gain["over_weights"][way], signed=True) if way in gain["over_weights"] else "-",
             points(bend, signed=True),
-            PAPER[gain["regime"]] if way == "paper" else "-",
+            NUMBERS["figure2"][gain["regime"]] if way == "paper" else "-",
         )
         for gain in data["gains"]
         for way, bend in gain["bend"].items()
@@ -135,13 +130,12 @@ def _gains_table(data: Data) -> Table:
 
 def _curve(data: Data, regime: str, way: str, a: str, b: str) -> list[dict[str, Any]]:
     """The cells of one curve, by weight."""
-    wanted = {"regime": regime, "way": way, "pair": [a, b]}
-    found = [cell for cell in data["cells"] if all(cell[key] == value for key, value in wanted.items())]
+    found = where(data["cells"], regime=regime, way=way, pair=[a, b])
     return sorted(found, key=lambda cell: float(cell["weight"]))
 
 
 def figures(data: Data) -> list[Figure]:
-    """Small multiples of each pair: regimes by location as in the paper, and the weaker of both with every way."""
+    """Small multiples of each pair: regimes by location as in the paper, and the weaker of both with every method."""
     found = []
     for a, b in dict.fromkeys(tuple(gain["pair"]) for gain in data["gains"]):
         regimes = [gain["regime"] for gain in data["gains"] if gain["pair"] == [a, b]]
@@ -156,9 +150,7 @@ def _at(data: Data, regime: str, pair: Pair, place: int) -> Figure:
     series = []
     for way in ("ours", "paper", "weights"):
         cells = _curve(data, regime, way, *pair)
-        shares = [cell["at"][place] for cell in cells]
-        mean, low, high = ([share[key] for share in shares] for key in ("mean", "low", "high"))
-        series.append(Series(way, [cell["weight"] for cell in cells], mean, low, high))
+        series.append(Series.of(way, [cell["weight"] for cell in cells], [cell["at"][place] for cell in cells]))
     location = pair[place]
     constants = data["constants"][location] | {"own": data["own"][regime][location]}
     series += [
@@ -183,12 +175,12 @@ def _lines(title: str, series: list[Series], pair: Pair) -> Figure:
     return lines(title, series, x=f"blend weight ({pair[0]} to {pair[1]})", y="accuracy", percent=True)
 
 
-def says(data: Data) -> list[str]:
-    """Per regime and pair: ours and the paper's way against the ensemble, and whether their curves sag."""
-    return [sentence for gain in data["gains"] for sentence in _gain_says(gain)]
+def findings(data: Data) -> list[str]:
+    """Per regime and pair: blend-trained and zero-shot against the ensemble, and whether their curves sag."""
+    return [sentence for gain in data["gains"] for sentence in _of_gain(gain)]
 
 
-def _gain_says(gain: Mapping[str, Any]) -> list[str]:
+def _of_gain(gain: Mapping[str, Any]) -> list[str]:
     where = f"Regime {gain['regime']}, {' with '.join(gain['pair'])}, at the midpoint, mean of both locations"
     told = [f"{way} {_against(gain['over_weights'][way], 'the weighted ensemble')}" for way in ("ours", "paper")]
     bends = [f"{way} {_against(gain['bend'][way], 'the straight line between its ends')}" for way in ("ours", "paper")]
@@ -202,16 +194,5 @@ def _against(gain: Mapping[str, Any], what: str) -> str:
     return f"lies {'above' if gain['mean'] > 0 else 'below'} {what} by {size}"
 
 
-FIGURE2 = Experiment(
-    name="figure2",
-    title="Between two locations",
-    question=(
-        "RQ2: while the condition goes from one location to another, how well do the generated adapters serve both, "
-        "against merging the fine-tuned adapters of both? No generator was trained on blends of these pairs."
-    ),
-    measure=measure,
-    tables=tables,
-    figures=figures,
-    says=says,
-)
+FIGURE2 = Experiment("figure2", *QUESTIONS["figure2"], measure, tables, figures, findings)
 EXPERIMENTS = (FIGURE2, FIGURE7)

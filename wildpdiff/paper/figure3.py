@@ -221,7 +221,7 @@ def _accuracies(title: str, own: Mapping[str, Any], at: Sequence[int]) -> Figure
     return lines(title, series, x="step", y="accuracy", percent=True, note="Bands: 95% intervals of two starts.")
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the numbers show of each start, against the Gaussian one."""
     sentences = []
     for name, gap in data["against"].items():
@@ -253,7 +253,7 @@ FIGURE3 = Experiment(
     measure,
     tables,
     figures,
-    says,
+    findings,
     trains=True,
 )
 EXPERIMENTS = (FIGURE3,)

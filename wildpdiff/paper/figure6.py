@@ -1,4 +1,4 @@
-"""Figure 6 (appendix D): how alike adapters of different locations are in each regime, and whether aligning helps."""
+"""Figure 6 (appendix D): similarity of adapters across locations in each regime, and whether aligning helps."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 from ..adapter import AdapterLayout
 from ..backbone import deltas
 from ..build.jobs import held_out_pairs, pairs
-from ..evaluate import correct_products
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import Estimate, estimate, over_units, points
+from ..measure.statistics import Estimate, estimate, over_units, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, heat, lines
 from ..plots.grid import grid
 from ..similarity import align, compare, convolutions
+from . import NUMBERS, QUESTIONS
 
 #: Cosine of factors in the paper's Figure 6.
-PAPER = {"L": "about 0", "M": "about 0.5", "H": "about 0.98"}
+PAPER = {regime: f"about {cosine}" for regime, cosine in NUMBERS["figure6"].items()}
 #: Rows a location that are compared.
 ROWS = 8
 #: Pairs of locations whose midpoints are measured when the lab is to be quick.
@@ -30,13 +30,13 @@ WAYS = ("plain", "aligned", "products")
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Likeness and midpoint averages, regime by regime; data by regime."""
+    """Cosine similarities and midpoint averages, regime by regime; data by regime."""
     data: Data = {"rows": ROWS, "regimes": {}}
     regimes = [regime for regime in lab.bundle.regimes if len(lab.locations(regime)) > 1]
     plan = [(regime, chosen_pairs(lab.locations(regime), quick=lab.samples < 100)) for regime in regimes]
     total, done = sum(1 + len(chosen) for _, chosen in plan), 0
     for regime, chosen in plan:
-        found = data["regimes"][regime] = _likeness_of(lab, regime) | {"midpoints": []}
+        found = data["regimes"][regime] = _similarities_of(lab, regime) | {"midpoints": []}
         yield Step(done := done + 1, total, float("nan")), data
         for a, b in chosen:
             found["midpoints"].append(_midpoints(lab, regime, a, b))
@@ -51,7 +51,7 @@ def chosen_pairs(locations: Sequence[str], *, quick: bool) -> tuple[tuple[str, s
     return tuple(every[int(place)] for place in torch.linspace(0, len(every) - 1, QUICK).round())
 
 
-def likeness(layout: AdapterLayout, groups: Sequence[Tensor]) -> Data:
+def similarities(layout: AdapterLayout, groups: Sequence[Tensor]) -> Data:
     """Cosines within and across locations.
 
     Args:
@@ -97,17 +97,17 @@ def largest_of(cosines: Tensor, index: Tensor) -> Tensor:
 
 
 def tables(data: Data) -> list[Table]:
-    """Likeness beside the paper's, and accuracies of the midpoints."""
-    return [_likeness_table(data), _midpoint_table(data)]
+    """Similarities beside the paper's, and accuracies of the midpoints."""
+    return [_similarity_table(data), _midpoint_table(data)]
 
 
 def figures(data: Data) -> list[Figure]:
-    """A heat map for each regime, of factors and of products, and likeness along the network."""
+    """A heat map for each regime, of factors and of products, and similarity along the network."""
     return [_heat_maps(data, "factors"), _heat_maps(data, "products"), _along(data)]
 
 
-def says(data: Data) -> list[str]:
-    """What the numbers say, regime by regime."""
+def findings(data: Data) -> list[str]:
+    """What the numbers show, regime by regime."""
     return [sentence for regime, found in data["regimes"].items() for sentence in _sentences(regime, found)]
 
 
@@ -116,11 +116,11 @@ def gain(midpoints: Sequence[Mapping[str, Any]], way: str) -> Estimate:
     return over_units([pair[way]["weaker"] - pair["plain"]["weaker"] for pair in midpoints])
 
 
-def _likeness_of(lab: Lab, regime: str) -> Data:
+def _similarities_of(lab: Lab, regime: str) -> Data:
     locations = lab.locations(regime)
     groups = [lab.rows(regime, location, at_most=ROWS) for location in locations]
     layout = lab.bundle.backbone.layout
-    return {"locations": list(locations), "convolutions": list(convolutions(layout))} | likeness(layout, groups)
+    return {"locations": list(locations), "convolutions": list(convolutions(layout))} | similarities(layout, groups)
 
 
 def _layers(cosines: Tensor, index: Tensor) -> list[float]:
@@ -152,16 +152,11 @@ def _midpoints(lab: Lab, regime: str, a: str, b: str) -> Data:
     first, second = (deltas(layout, row) for row in means)
     averages = (means.mean(dim=0), align(layout, means, reference).mean(dim=0))
     added = [deltas(layout, row) for row in averages] + [{name: (first[name] + second[name]) / 2 for name in first}]
-    right = {location: _right(lab, location, added) for location in (a, b)}
+    right = {location: lab.correct_products(added, location) for location in (a, b)}
     return {"pair": [a, b]} | {
         way: _weaker({location: table[place : place + 1] for location, table in right.items()})
         for place, way in enumerate(WAYS)
     }
-
-
-def _right(lab: Lab, location: str, added: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    images = lab.images(location)
-    return correct_products(lab.bundle.backbone, added, images.pixels, images.labels)
 
 
 def _weaker(right: Mapping[str, Tensor]) -> Data:
@@ -169,7 +164,7 @@ def _weaker(right: Mapping[str, Tensor]) -> Data:
     return {"locations": shares, "weaker": min(share["mean"] for share in shares.values())}
 
 
-def _likeness_table(data: Data) -> Table:
+def _similarity_table(data: Data) -> Table:
     rows = tuple(
         (
             regime,
@@ -215,10 +210,7 @@ def _percent(midpoints: Sequence[Mapping[str, Any]], way: str) -> str:
 
 
 def _range(value: Mapping[str, float] | None) -> str:
-    if value is None:
-        return "not measured"
-    mean, low, high = (f"{value[key]:.2f}".replace("-", "\u2212") for key in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
+    return "not measured" if value is None else ranged(value, ".2f")
 
 
 def _heat_maps(data: Data, what: str) -> Figure:
@@ -262,16 +254,6 @@ def _sentences(regime: str, found: Mapping[str, Any]) -> Iterator[str]:
 
 
 FIGURE6 = Experiment(
-    name="figure6",
-    title="Figure 6: likeness of adapters across locations",
-    question=(
-        "How alike are adapters of different locations when each starts from its own random adapter (L), all from one "
-        "(M), or all from one converged adapter (H)? Factors that look different may still multiply to the same "
-        "adapter, so the products are compared too, and the factors once more after turning them to one another."
-    ),
-    measure=measure,
-    tables=tables,
-    figures=figures,
-    says=says,
+    "figure6", *QUESTIONS["figure6"], measure, tables, figures, findings, depends=(*NO_GENERATOR, "generator", "zoo")
 )
 EXPERIMENTS = (FIGURE6,)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..build.jobs import held_out_pairs
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import Data, Experiment, Lab, Table, where
 from ..loop import Step
 from ..measure.statistics import Z, over_units, points
 from ..plots import Figure
 from ..plots.charts import Series, lines, scatter
 from ..plots.grid import grid
+from . import QUESTIONS
 from .blending import GENERATED, MEANING, WAYS, Plan, Tables, measured, short, usable_pairs
 
 #: What ours is held against: the best of them by its mean (the choice favours the baseline).
@@ -26,7 +27,7 @@ Summary = dict[str, Any]
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """All pairs at their midpoints, and at a quarter and three quarters for three of the ways.
+    """All pairs at their midpoints, and at a quarter and three quarters for three of the methods.
 
     With fewer than `FULL` samples: the midpoints of the held-out pairs, one adapter each.
     """
@@ -49,13 +50,11 @@ def _plan(lab: Lab) -> Plan:
 
 def weaker(data: Data, regime: str, way: str, *, held_out: bool) -> Values:
     """Accuracy at the midpoint of each pair, at the location of the two where it is lower."""
-    chosen = [
-        cell for cell in data["cells"] if cell["way"] == way and cell["weight"] == 0.5 and cell["held_out"] == held_out
-    ]
-    if way in ("own", "joint", "pretrained"):
+    if way in REFERENCES:
         ours = weaker(data, regime, "ours", held_out=held_out)
         return {pair: min(_constant(data, regime, way, location) for location in pair) for pair in ours}
-    return {tuple(cell["pair"]): min(at["mean"] for at in cell["at"]) for cell in chosen if cell["regime"] == regime}
+    chosen = where(data["cells"], regime=regime, way=way, weight=0.5, held_out=held_out)
+    return {tuple(cell["pair"]): min(at["mean"] for at in cell["at"]) for cell in chosen}
 
 
 def _constant(data: Data, regime: str, way: str, location: str) -> float:
@@ -64,11 +63,11 @@ def _constant(data: Data, regime: str, way: str, location: str) -> float:
 
 
 def summarise(data: Data) -> list[Summary]:
-    """For each finished regime and group of pairs: every way at the weaker location, and what ours gains over others.
+    """For each finished regime and group of pairs: every method at the weaker location, and the gains of blend-trained.
 
     Intervals are bootstrapped over pairs.
     """
-    finished = [regime for regime in data["regimes"] if any(_is(cell, regime, WAYS[-1]) for cell in data["cells"])]
+    finished = [regime for regime in data["regimes"] if where(data["cells"], regime=regime, way=WAYS[-1])]
     parts = [_group(data, regime, group) for regime in finished for group in GROUPS]
     found = [part for part in parts if part]
     for part in found:
@@ -80,10 +79,6 @@ def summarise(data: Data) -> list[Summary]:
     return found
 
 
-def _is(cell: Mapping[str, Any], regime: str, way: str) -> bool:
-    return bool(cell["regime"] == regime and cell["way"] == way)
-
-
 def _group(data: Data, regime: str, group: str) -> Summary:
     values = {way: weaker(data, regime, way, held_out=group == GROUPS[0]) for way in (*WAYS, *REFERENCES)}
     if not values["ours"]:
@@ -92,15 +87,8 @@ def _group(data: Data, regime: str, group: str) -> Summary:
     shares = {way: short(over_units(list(part.values()))) | {"images": images} for way, part in values.items() if part}
     best = max(BASELINES, key=lambda way: shares[way]["mean"])
     others = {way: values[way] for way in (best, *REFERENCES) if values[way]}
-    gains = _minus(values["ours"], others, images)
-    return {
-        "regime": regime,
-        "group": group,
-        "images": images,
-        "best": best,
-        "weaker": shares,
-        "ours_minus": gains,
-    }
+    part = {"regime": regime, "group": group, "images": images, "best": best, "weaker": shares}
+    return part | {"ours_minus": _minus(values["ours"], others, images)}
 
 
 def _minus(ours: Values, others: Mapping[str, Values], images: int) -> dict[str, Any]:
@@ -113,7 +101,7 @@ def _minus(ours: Values, others: Mapping[str, Values], images: int) -> dict[str,
 
 
 def tables(data: Data) -> list[Table]:
-    """Every way by regime and group of pairs, and the differences that decide."""
+    """Every method by regime and group of pairs, and the differences that decide."""
     summary: list[Summary] = data["summary"]
     heads = tuple(f"{part['regime']}, {part['group']}" for part in summary)
     shares = tuple(
@@ -129,7 +117,14 @@ def tables(data: Data) -> list[Table]:
         "Midpoint of two locations, accuracy at the weaker of both", ("way", "what it is", *heads), shares, note
     )
     rows = tuple(
-        (part["regime"], part["group"], _named(part, other), points(gain, signed=True), _real(gain), str(gain["n"]))
+        (
+            part["regime"],
+            part["group"],
+            _named(part, other),
+            points(gain, signed=True),
+            "yes" if gain["real"] else "not shown",
+            str(gain["n"]),
+        )
         for part in summary
         for other, gain in part["ours_minus"].items()
     )
@@ -144,10 +139,6 @@ def _counts(summary: Sequence[Summary]) -> str:
 
 def _named(part: Summary, other: str) -> str:
     return f"{other} (best of {', '.join(BASELINES)})" if other == part["best"] else other
-
-
-def _real(gain: Mapping[str, Any]) -> str:
-    return "yes" if gain["real"] else "not shown"
 
 
 def figures(data: Data) -> list[Figure]:
@@ -187,11 +178,10 @@ def _strip(data: Data, regime: str) -> Figure:
 def _shares(data: Data, regime: str, way: str) -> dict[float, list[float]]:
     """Accuracies of all pairs by the share that the location has in the blend."""
     found: dict[float, list[float]] = {}
-    for cell in data["cells"]:
-        if _is(cell, regime, way):
-            first, second = (at["mean"] for at in cell["at"])
-            found.setdefault(1 - cell["weight"], []).append(first)
-            found.setdefault(cell["weight"], []).append(second)
+    for cell in where(data["cells"], regime=regime, way=way):
+        first, second = (at["mean"] for at in cell["at"])
+        found.setdefault(1 - cell["weight"], []).append(first)
+        found.setdefault(cell["weight"], []).append(second)
     return dict(sorted(found.items()))
 
 
@@ -199,15 +189,14 @@ def _curve(data: Data, regime: str) -> Figure:
     series = []
     for way in ("ours", "paper", "weights"):
         shares = {share: over_units(values) for share, values in _shares(data, regime, way).items()}
-        mean, low, high = ([value[key] for value in shares.values()] for key in ("mean", "low", "high"))
-        series.append(Series(way, list(shares), mean, low, high))
+        series.append(Series.of(way, list(shares), shares.values()))
     note = "Bands: 95% over pairs."
     return lines(f"Regime {regime}", series, x="share of the location", y="accuracy", percent=True, note=note)
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the midpoints show, for held-out and training pairs, and where they fall short."""
-    found = [sentence for part in data["summary"] for sentence in _part_says(part)]
+    found = [sentence for part in data["summary"] for sentence in _of_part(part)]
     for regime in _done(data):
         both = {part["group"]: part for part in data["summary"] if part["regime"] == regime}
         if len(both) == 2:
@@ -215,7 +204,7 @@ def says(data: Data) -> list[str]:
     return found
 
 
-def _part_says(part: Summary) -> list[str]:
+def _of_part(part: Summary) -> list[str]:
     share, best, gains = part["weaker"], part["best"], part["ours_minus"]
     where = f"Regime {part['regime']}, {share['ours']['n']} {part['group']} pairs"
     first = (
@@ -242,15 +231,4 @@ def _seeing(regime: str, held_out: Mapping[str, Any], training: Mapping[str, Any
     )
 
 
-FIGURE7 = Experiment(
-    name="figure7",
-    title="One adapter for two locations, all pairs",
-    question=(
-        "RQ2: does an adapter generated halfway between two locations serve both, also for pairs that no generator was "
-        "trained on, and better than merging the fine-tuned adapters of both?"
-    ),
-    measure=measure,
-    tables=tables,
-    figures=figures,
-    says=says,
-)
+FIGURE7 = Experiment("figure7", *QUESTIONS["figure7"], measure, tables, figures, findings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,11 +10,12 @@ from torch.nn.functional import cosine_similarity
 
 from ..build.jobs import held_out_pairs, pairs
 from ..bundle import Bundle
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import Data, Experiment, Lab, Table, where
 from ..loop import Step
 from ..plots import Figure
 from ..plots.charts import Series, scatter
 from ..plots.grid import grid
+from . import QUESTIONS
 
 #: Equal steps of the blend weight from one end to the other.
 STEPS = 20
@@ -50,7 +50,7 @@ def shape_of(path: Tensor) -> dict[str, float]:
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """All pairs of seen locations in every regime, by both ways; one seed."""
+    """All pairs of seen locations in every regime, blend-trained and zero-shot; one seed."""
     bundle = lab.bundle
     data: Data = {"seed": lab.seed, "steps": STEPS, "cells": []}
     held_out = held_out_pairs(bundle.seen)
@@ -63,20 +63,16 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         yield Step(count, len(plans), float("nan")), data
 
 
-def _cells(data: Data, regime: str, way: str) -> list[dict[str, Any]]:
-    return [cell for cell in data["cells"] if (cell["regime"], cell["way"]) == (regime, way)]
-
-
 def _regimes(data: Data) -> list[str]:
     return list(dict.fromkeys(cell["regime"] for cell in data["cells"]))
 
 
 def tables(data: Data) -> list[Table]:
-    """Worst and mean over all pairs, by regime and way."""
+    """Worst and mean over all pairs, by regime and method."""
     rows = []
     for regime in _regimes(data):
         for way in ("ours", "paper"):
-            cells = _cells(data, regime, way)
+            cells = where(data["cells"], regime=regime, way=way)
             shown = []
             for key in ("largest", "length", "lost"):
                 values = [cell[key] for cell in cells]
@@ -93,7 +89,7 @@ def figures(data: Data) -> list[Figure]:
     for regime in _regimes(data):
         series = []
         for way in ("ours", "paper"):
-            cells = _cells(data, regime, way)
+            cells = where(data["cells"], regime=regime, way=way)
             series.append(Series(way, [cell["length"] for cell in cells], [cell["largest"] for cell in cells]))
         drawn.append(scatter(f"Regime {regime}", series, x="path / ends", y="largest step / ends"))
     return [
@@ -101,12 +97,12 @@ def figures(data: Data) -> list[Figure]:
     ]
 
 
-def says(data: Data) -> list[str]:
-    """The worst pair of each regime and way."""
+def findings(data: Data) -> list[str]:
+    """The worst pair of each regime and method."""
     found = []
     for regime in _regimes(data):
         for way in ("ours", "paper"):
-            cells = _cells(data, regime, way)
+            cells = where(data["cells"], regime=regime, way=way)
             largest, length = (max(cell[key] for cell in cells) for key in ("largest", "length"))
             found.append(
                 f"Regime {regime}, {way}: of {data['steps']} equal steps the largest covers at most {largest:.2f} of "
@@ -118,11 +114,11 @@ def says(data: Data) -> list[str]:
 EXPERIMENTS = (
     Experiment(
         "slider",
-        "The slider: a path or a switch?",
-        "While the condition goes from one location to the other in equal steps, does the adapter walk, or jump?",
+        *QUESTIONS["slider"],
         measure,
         tables,
         figures,
-        says,
+        findings,
+        depends=("classifier", "condition", "generator"),
     ),
 )

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..evaluate import predictions
 from ..experiments.baselines import ensemble
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import Estimate, difference, estimate, over_units, points
+from ..measure.statistics import difference, estimate, over_units, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, lines, scatter
 from ..similarity import diversity, novelty
+from . import NUMBERS, QUESTIONS
 from .alone import INTERVALS, REGIME, candidates, generated, generator_of, grown, location_of, ready, rows_of
 
-#: Table 1: pretrained; then fine-tuned and generated, by interval, in %.
-PAPER_PRETRAINED = 81.43
-PAPER = {1: (92.29, 93.80), 10: (92.68, 93.66), 100: (94.19, 93.80)}
+#: Pretrained accuracy, and fine-tuned and generated accuracy by interval.
+PAPER = NUMBERS["table1"]
 #: Adapters that generated ones are held against, in words.
 KINDS = {
     "generated": "generated",
@@ -62,7 +62,7 @@ def measure_figure5(lab: Lab) -> Iterator[tuple[Step, Data]]:
         known, rows = rows_of(lab, interval), candidates(lab, interval)
         right = {}
         for done, (kind, own) in enumerate(rows.items(), 1):
-            right[kind] = lab.right(own, location_of(lab))
+            right[kind] = lab.correct(own, location_of(lab))
             measured = novelty(own, known, is_known=kind == "held_out")
             found[kind] = measured | {
                 "accuracy": estimate(right[kind]),
@@ -75,14 +75,14 @@ def tables_of_table1(data: Data) -> list[Table]:
     """Accuracies beside the paper's."""
     rows = []
     for name, cell in data["intervals"].items():
-        paper = PAPER[int(name)]
         parts = ("fine_tuned", "codec", "generated", "ensemble")
         measured = [points(cell[part]) for part in parts]
-        rows.append((name, *measured, points(cell["gap"], signed=True), *(f"{value:.2f}" for value in paper)))
+        paper = (f"{value:.2f}" for value in PAPER["interval"][name])
+        rows.append((name, *measured, points(cell["gap"], signed=True), *paper))
     head = ("interval", "fine-tuned", "codec only", "generated", "ensemble", "generated \u2212 fine-tuned")
     note = (
         f"Accuracy in % at {data['location']}, {data['pretrained']['images']} photographs, with 95% intervals over "
-        f"adapters and photographs; pretrained {points(data['pretrained'])}, in the paper {PAPER_PRETRAINED}. "
+        f"adapters and photographs; pretrained {points(data['pretrained'])}, in the paper {PAPER['pretrained']}. "
         "Codec only: fine-tuned rows there and back. Ensemble: the mean of all checkpoints. The generator learned from "
         "means of 2 to 4 checkpoints too."
     )
@@ -111,8 +111,8 @@ def tables_of_figure5(data: Data) -> list[Table]:
     rows = tuple(
         (
             f"{name}, {KINDS[kind]}",
-            *(_plain(over_units(cell[scale])) for scale in SCALES),
-            _plain(over_units(cell["among"])),
+            *(ranged(over_units(cell[scale])) for scale in SCALES),
+            ranged(over_units(cell["among"])),
             f"{cell['spread']:.2f}",
             points(cell["accuracy"]),
             "" if cell["gap"] is None else points(cell["gap"], signed=True),
@@ -127,7 +127,7 @@ def tables_of_figure5(data: Data) -> list[Table]:
     note = (
         "Deviations: from the mean training row, which raw cosines are dominated by. Distance: to the nearest training "
         "row, 1 being the mean distance between training rows. Spread: standard deviation over the training rows'. "
-        "Paper, raw cosine with training: about 1 at small intervals, about 0.89 at 100."
+        f"Paper, raw cosine with training: about 1 at small intervals, about {NUMBERS['figure5']['cosine']} at 100."
     )
     return [Table("Figure 5: novelty of generated adapters, by saving interval", head, rows, note)]
 
@@ -138,8 +138,7 @@ def figures_of_table1(data: Data) -> list[Figure]:
     series = []
     for place, part in enumerate(("fine_tuned", "codec", "generated", "ensemble")):
         cells = [data["intervals"][name][part] for name in names]
-        mean, low, high = ([cell[key] for cell in cells] for key in ("mean", "low", "high"))
-        series.append(Series(part.replace("_", "-"), names, mean, low, high, place=place))
+        series.append(Series.of(part.replace("_", "-"), names, cells, place=place))
     return [lines("Accuracy by saving interval", series, x="saving interval", y="accuracy", percent=True)]
 
 
@@ -179,7 +178,7 @@ def figures_of_figure5(data: Data) -> list[Figure]:
     ]
 
 
-def says_of_table1(data: Data) -> list[str]:
+def findings_of_table1(data: Data) -> list[str]:
     """Whether generated adapters differ from fine-tuned ones in accuracy."""
     return [
         f"Interval {name}: {_verdict(cell['gap'], 'generated', 'fine-tuned')}"
@@ -187,7 +186,7 @@ def says_of_table1(data: Data) -> list[str]:
     ]
 
 
-def says_of_figure4(data: Data) -> list[str]:
+def findings_of_figure4(data: Data) -> list[str]:
     """How far each interval leads away."""
     ends = [(name, found["from_first"][-1], min(found["smallest"])) for name, found in data["intervals"].items()]
     return [
@@ -197,14 +196,14 @@ def says_of_figure4(data: Data) -> list[str]:
     ]
 
 
-def says_of_figure5(data: Data) -> list[str]:
+def findings_of_figure5(data: Data) -> list[str]:
     """How new generated adapters are, whether they are distinct, and whether noise would do."""
     sentences = []
     for name, found in data["intervals"].items():
         own, held_out = found["generated"], found["held_out"]
         far, usual = (over_units(cell["distance"])["mean"] for cell in (own, held_out))
         sentences.append(
-            f"Interval {name}: generated adapters have a largest cosine of {_plain(over_units(own['cosine']))} with a "
+            f"Interval {name}: generated adapters have a largest cosine of {ranged(over_units(own['cosine']))} with a "
             f"training checkpoint and lie {far:.2f} of the mean distance between checkpoints from the nearest one, "
             f"where a checkpoint itself lies {usual:.2f} from the nearest other; their spread is {own['spread']:.2f} "
             "of the checkpoints'."
@@ -226,14 +225,9 @@ def _accuracies(lab: Lab, interval: int) -> Data:
         "generated": generated(lab, generator),
         "ensemble": ensemble(rows_of(lab, interval))[None],
     }
-    right = {name: lab.right(own, location) for name, own in rows.items()}
+    right = {name: lab.correct(own, location) for name, own in rows.items()}
     gap = difference(right["generated"], right["fine_tuned"])
     return {name: estimate(table) for name, table in right.items()} | {"gap": gap}
-
-
-def _plain(value: Estimate) -> str:
-    mean, low, high = (f"{value[key]:.3f}".replace("-", "\u2212") for key in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
 
 
 def _verdict(gap: Mapping[str, Any], first: str, second: str) -> str:
@@ -243,28 +237,14 @@ def _verdict(gap: Mapping[str, Any], first: str, second: str) -> str:
     return f"{first} adapters are {'better' if gap['mean'] > 0 else 'worse'} than {second} ({size})."
 
 
-def _experiment(name: str, title: str, question: str, parts: Sequence[Any]) -> Experiment:
-    measure, tables, figures, says = parts
-    return Experiment(name, title, question, measure, tables, figures, says, trains=True)
-
-
-TABLE1 = _experiment(
-    "table1",
-    "Table 1: generation without a condition",
-    "Can the generator learn the adapters of one location, and is what it writes as good as what it learned from?",
-    (measure_table1, tables_of_table1, figures_of_table1, says_of_table1),
+_PARTS = {
+    "table1": (measure_table1, tables_of_table1, figures_of_table1, findings_of_table1),
+    "figure4": (measure_figure4, tables_of_figure4, figures_of_figure4, findings_of_figure4),
+    "figure5": (measure_figure5, tables_of_figure5, figures_of_figure5, findings_of_figure5),
+}
+#: Figure 4 is about checkpoints alone; the others read the generator's condition, too.
+_DEPENDS = {"table1": (*NO_GENERATOR, "condition"), "figure4": NO_GENERATOR, "figure5": (*NO_GENERATOR, "condition")}
+EXPERIMENTS = tuple(
+    Experiment(name, *QUESTIONS[name], measure, tables, figures, findings, trains=True, depends=_DEPENDS[name])
+    for name, (measure, tables, figures, findings) in _PARTS.items()
 )
-FIGURE4 = _experiment(
-    "figure4",
-    "Figure 4: diversity of checkpoints",
-    "How far apart are the checkpoints of one location, if one is saved every 1, 10 or 100 iterations?",
-    (measure_figure4, tables_of_figure4, figures_of_figure4, says_of_figure4),
-)
-FIGURE5 = _experiment(
-    "figure5",
-    "Figure 5: novelty of generated adapters",
-    "Does the generator repeat its training checkpoints, or write new adapters, distinct among themselves? "
-    "And would a checkpoint with noise of that size do as well?",
-    (measure_figure5, tables_of_figure5, figures_of_figure5, says_of_figure5),
-)
-EXPERIMENTS = (TABLE1, FIGURE4, FIGURE5)

@@ -12,28 +12,19 @@ from ..evaluate import among, overlap
 from ..experiments.baselines import codec_prior, ensemble, gaussian_in_pca, nearest_location, noisy, softmax_merge
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import difference, estimate, mean_of, points
+from ..measure.statistics import difference, estimate, mean_of, number, points, size
 from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..plots.grid import grid
 from ..weightspace import nearest
+from . import NUMBERS, QUESTIONS, column_means
 
 #: Rows of a location that are measured as fine-tuned, out of all that were saved.
 TUNED = 12
 #: Adapters of the paper's plain form that are measured: they hardly differ.
 PLAIN = 16
-#: The paper's Table 2: fine-tuned and generated accuracy at each location, percent.
-PAPER = {
-    "L": {"R10": (94.19, 93.83), "R12": (93.63, 93.68), "U11": (98.56, 98.51), "Q08": (87.66, 87.40),
-          "M08": (99.93, 99.80), "D09": (97.48, 97.56), "H13": (92.24, 91.16), "S09": (95.89, 97.26),
-          "U13": (99.90, 99.87), "S12": (98.81, 98.80)},
-    "M": {"R10": (94.66, 94.32), "R12": (93.86, 93.23), "U11": (97.20, 95.41), "Q08": (86.43, 84.46),
-          "M08": (99.90, 99.80), "D09": (97.87, 97.69), "H13": (92.14, 91.16), "S09": (96.53, 95.06),
-          "U13": (99.89, 99.65), "S12": (99.13, 98.76)},
-    "H": {"R10": (96.48, 95.51), "R12": (95.88, 95.02), "U11": (98.26, 95.54), "Q08": (86.61, 83.99),
-          "M08": (99.91, 99.80), "D09": (98.31, 98.69), "H13": (92.46, 91.27), "S09": (96.84, 96.80),
-          "U13": (99.84, 99.73), "S12": (97.55, 97.23)},
-}  # fmt: skip
+#: Fine-tuned and generated accuracy at each location.
+PAPER = NUMBERS["table2"]
 #: What is measured at each location, in the order of the tables.
 WAYS = {
     "pretrained": "pretrained",
@@ -60,12 +51,12 @@ GAPS = {
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Every way at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
+    """Every method at every seen location of every regime; `gap` is generated minus fine-tuned, in 0..1."""
     data: Data = {"samples": lab.samples, "regimes": {}}
     plans = [(regime, location) for regime in lab.regimes for location in lab.locations(regime)]
     shared = {regime: _Shared(lab, regime) for regime in lab.regimes}
     for place, (regime, location) in enumerate(plans):
-        tables = {way: lab.right(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
+        tables = {way: lab.correct(rows, location) for way, rows in candidates(lab, shared[regime], location).items()}
         tables["pretrained"] = _pretrained(lab, location)
         part = data["regimes"].setdefault(regime, {"locations": {}})
         part["locations"][location] = {way: estimate(tables[way]) for way in WAYS} | {
@@ -92,7 +83,7 @@ class _Shared:
 
 
 def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
-    """Raw rows `[N, D]` of every way but `pretrained`, for one seen location."""
+    """Raw rows `[N, D]` of every method but `pretrained`, for one seen location."""
     regime, generator = shared.regime, shared.generator
     tuned = lab.rows(regime, location, at_most=TUNED)
     every = lab.rows(regime, location)
@@ -117,7 +108,7 @@ def candidates(lab: Lab, shared: _Shared, location: str) -> dict[str, Tensor]:
 
 
 def _nearest_other(shared: _Shared, condition: Tensor, others: list[int]) -> Tensor:
-    """The mean row `[1, D]` of the location most alike among the others; of the only one, its own."""
+    """The mean row `[1, D]` of the most similar other location; of the only one, its own."""
     if not others:
         return shared.means[:1]
     return shared.means[others][nearest_location(condition, shared.known[others])][None]
@@ -125,7 +116,7 @@ def _nearest_other(shared: _Shared, condition: Tensor, others: list[int]) -> Ten
 
 def _pretrained(lab: Lab, location: str) -> Tensor:
     """The network without an adapter: a row of zeros adds nothing."""
-    return lab.right(torch.zeros(1, lab.bundle.backbone.layout.dim), location)
+    return lab.correct(torch.zeros(1, lab.bundle.backbone.layout.dim), location)
 
 
 def _means(locations: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -138,12 +129,11 @@ def tables(data: Data) -> list[Table]:
     regimes = data["regimes"]
     head = ("mean over the seen locations, %", *(f"{regime} (95% interval)" for regime in regimes))
     rows = tuple((words, *(points(part["mean"][way]) for part in regimes.values())) for way, words in WAYS.items())
-    paper = tuple(f"{_paper_gap(regime):+.2f}".replace("-", "\u2212") for regime in regimes)
     split = (
         ("codec only minus fine-tuned", *(_points(part, "codec_gap") for part in regimes.values())),
         ("generated minus codec only", *(_points(part, "diffusion_gap") for part in regimes.values())),
         ("generated minus fine-tuned", *(_points(part, "gap") for part in regimes.values())),
-        ("the same in the paper", *paper),
+        ("the same in the paper", *map(paper_gap, regimes)),
         ("worst single location", *(f"{100 * part['mean']['worst']:+.1f}" for part in regimes.values())),
         ("generated minus ensemble", *(_points(part, "over_ensemble") for part in regimes.values())),
         ("generated minus the joint adapter", *(_points(part, "over_joint") for part in regimes.values())),
@@ -160,9 +150,10 @@ def _points(part: Data, gap: str) -> str:
     return points(part["mean"][gap], signed=True)
 
 
-def _paper_gap(regime: str) -> float:
-    rows = PAPER[regime].values()
-    return sum(generated - tuned for tuned, generated in rows) / len(rows)
+def paper_gap(regime: str) -> str:
+    """The paper's mean of generated minus fine-tuned accuracy, in points."""
+    tuned, generated = column_means(PAPER[regime])
+    return number(generated - tuned, "+.2f")
 
 
 def _by_location(regime: str, part: Data) -> Table:
@@ -185,20 +176,13 @@ def figures(data: Data) -> list[Figure]:
     for regime, part in data["regimes"].items():
         names, rows = list(part["locations"]), list(part["locations"].values())
         series = [
-            Series(
-                WAYS[way],
-                names,
-                [row[way]["mean"] for row in rows],
-                [row[way]["low"] for row in rows],
-                [row[way]["high"] for row in rows],
-            )
-            for way in ("pretrained", "fine_tuned", "generated")
+            Series.of(WAYS[way], names, [row[way] for row in rows]) for way in ("pretrained", "fine_tuned", "generated")
         ]
         drawn.append(bars(f"Regime {regime}", names, series, y="accuracy", percent=True))
     return [grid("Accuracy at the seen locations", drawn, note="Bars: 95% intervals over adapters and images.")]
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the numbers show, regime by regime."""
     return [sentence for regime, part in data["regimes"].items() for sentence in _sentences(regime, part["mean"])]
 
@@ -207,7 +191,7 @@ def _sentences(regime: str, mean: Data) -> Iterator[str]:
     gap = mean["gap"]
     if gap["real"]:
         word = "better" if gap["mean"] > 0 else "worse"
-        yield f"In regime {regime} generated adapters are {word} than fine-tuned ones by {_size(gap)} points."
+        yield f"In regime {regime} generated adapters are {word} than fine-tuned ones by {size(gap)} points."
     else:
         shown = points(gap, signed=True)
         yield f"In regime {regime} no difference between generated and fine-tuned adapters is shown: {shown} points."
@@ -217,23 +201,7 @@ def _sentences(regime: str, mean: Data) -> Iterator[str]:
         yield f"To the plain mean of each location's rows no difference is shown ({regime}): {shown} points."
     else:
         word = "better" if over["mean"] > 0 else "worse"
-        yield f"Generated adapters are {word} than the mean of each location's rows ({regime}) by {_size(over)} points."
+        yield f"Generated adapters are {word} than the mean of each location's rows ({regime}) by {size(over)} points."
 
 
-def _size(gap: Data) -> str:
-    low, high = sorted((abs(100 * gap["low"]), abs(100 * gap["high"])))
-    return f"{abs(100 * gap['mean']):.1f} ({low:.1f} to {high:.1f})"
-
-
-EXPERIMENTS = (
-    Experiment(
-        "table2",
-        "Table 2: do generated adapters do what fine-tuned ones do?",
-        "A generator that has seen adapters of ten locations writes new ones for each, told only what the place looks "
-        "like. Are they as good there as adapters that were fine-tuned on its photographs?",
-        measure,
-        tables,
-        figures,
-        says,
-    ),
-)
+EXPERIMENTS = (Experiment("table2", *QUESTIONS["table2"], measure, tables, figures, findings),)

@@ -11,18 +11,13 @@ from torch import Tensor
 from ..experiments.baselines import gaussian_in_pca, nearest_location, softmax_merge
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..loop import Step
-from ..measure.statistics import difference, estimate, mean_of, points
+from ..measure.statistics import difference, estimate, mean_of, points, size
 from ..plots import Figure
 from ..plots.charts import Series, bars
+from . import NUMBERS, QUESTIONS
 
-#: The paper's Table 3, percent: pretrained, then generated in L, M, H.
-PAPER = {
-    "D03": (96.63, 96.64, 96.36, 95.62),
-    "D04": (82.61, 82.49, 82.57, 81.43),
-    "E03": (70.18, 70.18, 69.49, 70.13),
-    "E01": (97.90, 97.74, 97.13, 96.21),
-    "F05": (85.81, 86.01, 86.13, 83.05),
-}
+#: Pretrained accuracy, then generated in L, M, H.
+PAPER = NUMBERS["table3"]
 #: Ways that need a regime, and those that do not.
 OF_REGIME = {
     "generated": "generated",
@@ -36,13 +31,13 @@ SHARED = {"pretrained": "pretrained", "joint": "one adapter trained on all ten"}
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
-    """Every way at every unseen location; differences are to the pretrained network."""
+    """Every method at every unseen location; differences are to the pretrained network."""
     data: Data = {"samples": lab.samples, "shared": {}, "regimes": {}}
     dim, total, done = lab.bundle.backbone.layout.dim, len(lab.bundle.unseen) * (1 + len(lab.regimes)), 0
     plain: dict[str, Tensor] = {}
     for location in lab.bundle.unseen:
         rows = {"pretrained": torch.zeros(1, dim), "joint": lab.bundle.joint[None]}
-        tables = {way: lab.right(row, location) for way, row in rows.items()}
+        tables = {way: lab.correct(row, location) for way, row in rows.items()}
         plain[location] = tables["pretrained"]
         data["shared"][location] = _cells(tables, tables["pretrained"])
         done += 1
@@ -52,7 +47,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         names, means = lab.locations(regime), lab.means(regime)
         for location in lab.bundle.unseen:
             made = _candidates(lab, regime, location, names, means)
-            tables = {way: lab.right(rows, location) for way, rows in made.items()}
+            tables = {way: lab.correct(rows, location) for way, rows in made.items()}
             part["locations"][location] = _cells(tables, plain[location])
             part["mean"] = _means(list(part["locations"].values()))
             done += 1
@@ -84,7 +79,7 @@ def _means(locations: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def tables(data: Data) -> list[Table]:
-    """Mean over locations for every way, and generated adapters by location beside the paper's."""
+    """Mean over locations for every method, and generated adapters by location beside the paper's."""
     regimes = data["regimes"]
     blank = ("",) * (len(regimes) - 1)
     shared = [(words, points(data["mean"][way]), *blank) for way, words in SHARED.items()]
@@ -119,23 +114,18 @@ def figures(data: Data) -> list[Figure]:
     found = [(words, [data["shared"][name][way] for name in names]) for way, words in SHARED.items()]
     for regime, part in data["regimes"].items():
         found.append((f"generated, {regime}", [part["locations"][name]["generated"] for name in names]))
-    series = [
-        Series(words, names, [c["mean"] for c in cells], [c["low"] for c in cells], [c["high"] for c in cells])
-        for words, cells in found
-    ]
+    series = [Series.of(words, names, cells) for words, cells in found]
     return [bars("Accuracy at locations that nothing was trained on", names, series, y="accuracy", percent=True)]
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """Whether anything beats the pretrained network there."""
     sentences = []
     for regime, part in data["regimes"].items():
         gain = part["mean"]["generated_gain"]
         if gain["real"]:
             word = "gains" if gain["mean"] > 0 else "costs"
-            ends = sorted((abs(100 * gain["low"]), abs(100 * gain["high"])))
-            size = f"{abs(100 * gain['mean']):.1f} ({ends[0]:.1f} to {ends[1]:.1f})"
-            sentences.append(f"At unseen locations a generated adapter of regime {regime} {word} {size} points.")
+            sentences.append(f"At unseen locations a generated adapter of regime {regime} {word} {size(gain)} points.")
         else:
             shown = points(gain, signed=True)
             sentences.append(f"At unseen locations regime {regime} shows no difference to pretrained: {shown} points.")
@@ -154,15 +144,4 @@ def _of_the_mean(regime: str, part: Data) -> str:
     return f"The mean of the whole zoo, regime {regime}: {points(gain, signed=True)} points, {verdict}."
 
 
-EXPERIMENTS = (
-    Experiment(
-        "table3",
-        "Table 3: can it write adapters for places that it never saw?",
-        "The generator knows ten locations. For five others it gets the background alone. Is what it writes better "
-        "there than no adapter, than the nearest location's, or than one adapter trained on all ten?",
-        measure,
-        tables,
-        figures,
-        says,
-    ),
-)
+EXPERIMENTS = (Experiment("table3", *QUESTIONS["table3"], measure, tables, figures, findings),)

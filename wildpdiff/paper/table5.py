@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..evaluate import predictions
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
 from ..measure.statistics import estimate, mean_of, points
 from ..plots import Figure
@@ -17,20 +17,12 @@ from ..plots.charts import Series, bars, heat
 from ..worlds.base import EMPTY
 from ..worlds.savanna.location import rng_of
 from ..worlds.savanna.world import SavannaWorld
+from . import NUMBERS, QUESTIONS, column_means
 
-#: Table 5: photographs with and without the empty ones, of them to train and to evaluate on.
-PAPER = {
-    "R10": (2795, 1766, 2515, 280), "R12": (2803, 1683, 2522, 281), "U11": (306, 210, 275, 31),
-    "Q08": (291, 201, 261, 30), "M08": (195, 156, 175, 20), "D09": (228, 153, 205, 23), "H13": (171, 96, 153, 18),
-    "S09": (147, 57, 132, 15), "U13": (403, 51, 362, 41), "S12": (208, 51, 187, 21),
-}  # fmt: skip
-#: The pretrained classifier there (Tables 2 and 3), in %.
-PAPER_PRETRAINED = {
-    "R10": 81.0, "R12": 85.0, "U11": 45.0, "Q08": 57.0, "M08": 65.0, "D09": 87.0, "H13": 78.0, "S09": 100.0,
-    "U13": 17.0, "S12": 95.0, "D03": 96.63, "D04": 82.61, "E03": 70.18, "E01": 97.90, "F05": 85.81,
-}  # fmt: skip
-#: Table 4: locations and photographs of the train set (pretraining and seen) and of the test set (unseen).
-PAPER_TOTALS = {"train": (110, 100_289), "test": (5, 15_051)}
+#: Photographs with and without the empty ones, of them to train and to evaluate on.
+PAPER = NUMBERS["table5"]
+#: The pretrained classifier at seen and unseen locations, in %.
+PAPER_PRETRAINED = {name: row[0] for name, row in (NUMBERS["table8"] | NUMBERS["table3"]).items()}
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -108,8 +100,9 @@ def _by_location(data: Data) -> Table:
         for name, own in data["locations"].items()
     ]
     note = (
-        "In brackets 95% intervals over the evaluation photographs. The paper's seen locations have 15 to 281 of them, "
-        "so that one photograph is worth up to 7 points; it gives no counts of its unseen locations one by one."
+        "In brackets 95% intervals over the evaluation photographs. The paper's seen locations have "
+        f"{_paper_range()} of them, so that one photograph is worth up to 7 points; it gives no counts of its unseen "
+        "locations one by one."
     )
     return Table("Photographs of the named locations (paper: Table 5)", head, tuple(rows), note)
 
@@ -119,14 +112,15 @@ def _totals(data: Data) -> Table:
     groups = _by_kind(data)
     train = (own["locations"] + len(groups["seen"]), own["photographs"] + _sum(groups["seen"], "photographs"))
     test = (len(groups["unseen"]), _sum(groups["unseen"], "photographs"))
+    seen, unseen = (f"{len(PAPER)}", f"{sum(photographs for photographs, *_ in PAPER.values()):,}"), _paper("test")
     rows = (
         ("pretraining", f"{own['locations']}", f"{own['photographs']:,}", f"{own['with_animal']:,}", "100", ""),
         *(
-            (kind, f"{len(parts)}", f"{_sum(parts, 'photographs'):,}", f"{_sum(parts, 'with_animal'):,}", paper, counts)
-            for (kind, parts), (paper, counts) in zip(groups.items(), (("10", "7,547"), ("5", "15,051")), strict=True)
+            (kind, f"{len(parts)}", f"{_sum(parts, 'photographs'):,}", f"{_sum(parts, 'with_animal'):,}", *paper)
+            for (kind, parts), paper in zip(groups.items(), (seen, unseen), strict=True)
         ),
         ("train set (pretraining and seen)", f"{train[0]}", f"{train[1]:,}", "", *_paper("train")),
-        ("test set (unseen)", f"{test[0]}", f"{test[1]:,}", "", *_paper("test")),
+        ("test set (unseen)", f"{test[0]}", f"{test[1]:,}", "", *unseen),
     )
     head = ("locations of", "locations", "photographs", "with an animal", "paper: locations", "paper: photographs")
     note = f"Each pretraining location gives {own['per_location']:,} photographs, of {own['species']} species together."
@@ -139,7 +133,7 @@ def _by_kind(data: Data) -> dict[str, list[Data]]:
 
 
 def _paper(split: str) -> tuple[str, str]:
-    locations, photographs = PAPER_TOTALS[split]
+    locations, photographs = NUMBERS["table4"][split]
     return f"{locations}", f"{photographs:,}"
 
 
@@ -150,7 +144,7 @@ def _sum(parts: Sequence[Data], key: str) -> int:
 def figures(data: Data) -> list[Figure]:
     """Pretrained accuracy by location, and each location's species."""
     own, names = data["locations"], list(data["locations"])
-    mean, low, high = ([own[name]["pretrained"][key] for name in names] for key in ("mean", "low", "high"))
+    ours = Series.of("ours", names, [own[name]["pretrained"] for name in names])
     known = [name for name in names if name in PAPER_PRETRAINED]
     paper = Series("paper", known, [PAPER_PRETRAINED[name] / 100 for name in known], dashed=True)
     shares = [
@@ -159,24 +153,25 @@ def figures(data: Data) -> list[Figure]:
     ]
     rows = [species.replace("_", " ") for species in data["species"]]
     return [
-        bars("The pretrained classifier", names, [Series("ours", names, mean, low, high), paper], y="accuracy",
+        bars("The pretrained classifier", names, [ours, paper], y="accuracy",
              percent=True),
         heat("What the photographs show, in % of a location's", names, rows, shares, low=0.0,
              high=max(max(row) for row in shares)),
     ]  # fmt: skip
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the counts and the classifier's accuracies show."""
     own = data["locations"].values()
     empty = [1 - part["with_animal"] / part["photographs"] for part in own]
     evals, species = [part["eval"] for part in own], [part["species"] for part in own]
+    paper = (f"{column_means(NUMBERS[table])[0]:.1f}" for table in ("table8", "table3"))
     means = " and ".join(f"{points(value)} at the {kind} locations" for kind, value in data["mean"].items())
     return [
         f"{100 * min(empty):.0f}% to {100 * max(empty):.0f}% of a location's photographs show no animal "
         f"(paper, seen locations: {_paper_empty()}), and {_range(species)} species pass it.",
-        f"Accuracies here are measured on {_range(evals)} photographs a location (paper: 15 to 281).",
-        f"The pretrained classifier names {means} (in %; paper: 71.0 and 86.6).",
+        f"Accuracies here are measured on {_range(evals)} photographs a location (paper: {_paper_range()}).",
+        f"The pretrained classifier names {means} (in %; paper: {' and '.join(paper)}).",
     ]
 
 
@@ -185,19 +180,13 @@ def _range(counts: Sequence[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
+def _paper_range() -> str:
+    return _range([evaluated for *_, evaluated in PAPER.values()])
+
+
 def _paper_empty() -> str:
     shares = [100 * (1 - animals / photographs) for photographs, animals, *_ in PAPER.values()]
     return f"{min(shares):.0f}% to {max(shares):.0f}%"
 
 
-TABLE5 = Experiment(
-    "table5",
-    "Tables 4 and 5: the photographs",
-    "How many photographs does each location have, what do they show, and how well does a classifier do there that was "
-    "trained elsewhere?",
-    measure,
-    tables,
-    figures,
-    says,
-)
-EXPERIMENTS = (TABLE5,)
+EXPERIMENTS = (Experiment("table5", *QUESTIONS["table5"], measure, tables, figures, findings, depends=NO_GENERATOR),)

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..experiments.lab import Data, Experiment, Lab, Table
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..experiments.parameter_kinds import KINDS, LORA, named_rightly, parameters
 from ..finetune import FinetuneRecipe
 from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, bars, scatter
+from . import NUMBERS
 from .parameter_runs import Run, do_all
 
 #: Every choice gets this budget; the last four checkpoints are measured.
@@ -30,16 +31,9 @@ RATES = dict.fromkeys(KINDS, (3e-4, 1e-3, 3e-3)) | {
 SETTLED = 0.2
 SEEDS = 3
 #: Table 7 at R10: numbers in units of 2^20, accuracy in %.
-PAPER = {
-    "all": (3.85, 95.71), "bn": (0.04, 81.07), "first5": (0.29, 88.93), "first6": (0.81, 91.79),
-    "first7": (2.74, 95.00), "last1": (0.39, 80.71), "last2": (1.08, 83.93), "last3": (3.01, 93.21),
-    LORA: (0.34, 95.00),
-}  # fmt: skip
+PAPER = NUMBERS["table7"]
 #: Table 8: pretrained, all, LoRA, in %.
-PAPER_LOCATIONS = {
-    "R10": (81, 96, 95), "R12": (85, 96, 95), "U11": (45, 100, 100), "Q08": (57, 97, 90), "M08": (65, 100, 100),
-    "D09": (87, 100, 100), "H13": (78, 94, 94), "S09": (100, 100, 100), "U13": (17, 100, 100), "S12": (95, 100, 100),
-}  # fmt: skip
+PAPER_LOCATIONS = NUMBERS["table8"]
 #: First layers against last layers that hold more numbers: (first, last).
 ENDS = (("first6", "last2"), ("first7", "last3"))
 
@@ -157,7 +151,8 @@ def tables7(data: Data) -> list[Table]:
         )
         for kind, own in data["kinds"].items()
     ]
-    first = ("none (pretrained)", "0", "0", "", points(data["pretrained"]), "", "81.4")
+    plain = f"{NUMBERS['table1']['pretrained']:.1f}"
+    first = ("none (pretrained)", "0", "0", "", points(data["pretrained"]), "", plain)
     note = (
         f"{data['location']}, {data['pretrained']['images']} evaluation photographs, {data['seeds']} "
         f"{'run' if data['seeds'] == 1 else 'runs'} a row, {BUDGET.steps} steps of {BUDGET.batch_size}; the mean of "
@@ -231,7 +226,7 @@ def figures8(data: Data) -> list[Figure]:
     return [bars("All parameters against LoRA", names, series, y="accuracy", percent=True)]
 
 
-def says7(data: Data) -> list[str]:
+def findings7(data: Data) -> list[str]:
     """What the numbers of Table 7 show."""
     kinds = data["kinds"]
     share = 100 * kinds[LORA]["parameters"] / kinds["all"]["parameters"]
@@ -250,7 +245,7 @@ def says7(data: Data) -> list[str]:
     return [*sentences, _compared("Batch norm alone", "the pretrained classifier", kinds["bn"]["gain"])]
 
 
-def says8(data: Data) -> list[str]:
+def findings8(data: Data) -> list[str]:
     """What the numbers of Table 8 show."""
     sentence = _compared("Over all locations, all parameters", "LoRA", data["mean"]["difference"])
     real = [name for name, own in data["locations"].items() if own["difference"]["real"]]
@@ -277,8 +272,9 @@ TABLE7 = Experiment(
     measure_table7,
     tables7,
     figures7,
-    says7,
+    findings7,
     trains=True,
+    depends=NO_GENERATOR,
 )
 TABLE8 = Experiment(
     "table8",
@@ -287,7 +283,8 @@ TABLE8 = Experiment(
     measure_table8,
     tables8,
     figures8,
-    says8,
+    findings8,
     trains=True,
+    depends=NO_GENERATOR,
 )
 EXPERIMENTS = (TABLE7, TABLE8)

@@ -1,4 +1,4 @@
-"""Ablations after p-diff, measured: codec noise, checkpoints, sampling steps, likeness, denoising path, guidance."""
+"""p-diff's ablations, measured: codec noise, checkpoints, sampling steps, prediction overlap, path, guidance."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import torch
 
 from ..evaluate import among, most_alike, overlap
 from ..experiments.baselines import noisy
-from ..experiments.lab import Data, Experiment, Lab
+from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab
+from ..fidelity import mean_distance
 from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, over_units
 from ..normalize import Standardizer
 from ..weightspace import nearest
+from . import QUESTIONS
 from .figures import figures
-from .runs import COUNTS, GENERATED, NOISES, REGIME, Place, apart, even, own_nearest, train_all, variants
-from .tables import says, tables
+from .runs import COUNTS, GENERATED, NOISES, REGIME, Place, even, own_nearest, train_all, variants
+from .tables import findings, tables
 
 STEPS = (10, 20, 50, 100, 200, 1000)
 GUIDANCE = (0.0, 1.0, 2.0, 3.0)
@@ -33,10 +35,10 @@ def noise(place: Place) -> Data:
     whole, known = place.made("both").right, even(place.tuned, CODED)
     return {
         name: {
-            "codec": estimate(place.right(place.generators[name].reconstruct(known).cpu())),
+            "codec": estimate(place.correct(place.generators[name].reconstruct(known).cpu())),
             "generated": estimate(place.made(name).right),
             "against_both": difference(place.made(name).right, whole),
-            "spread": apart(place.made(name).rows) / place.spread,
+            "spread": mean_distance(place.made(name).rows) / place.spread,
         }
         for name in NOISES
     }
@@ -79,11 +81,11 @@ def likeness(place: Place) -> Data:
     known, made = even(place.tuned, KNOWN), place.made("ours")
     distance = float(nearest(made.rows, place.tuned)[1].mean())
     scale = Standardizer.fit(place.tuned, place.generators["ours"].layout).scale
-    right = {"fine_tuned": place.right(known), "generated": made.right}
+    right = {"fine_tuned": place.correct(known), "generated": made.right}
     origins = even(known, NOISY)
     for factor in DISTANCES:
         reach = torch.full((len(origins),), factor * distance)
-        right[f"noise_{factor:g}"] = place.right(noisy(origins, reach, place.lab.seed, scale=scale))
+        right[f"noise_{factor:g}"] = place.correct(noisy(origins, reach, place.lab.seed, scale=scale))
     highest = {kind: most_alike(table, right["fine_tuned"], same=kind == "fine_tuned") for kind, table in right.items()}
     usual = float(right["fine_tuned"].double().mean())
     return {
@@ -103,11 +105,11 @@ def likeness(place: Place) -> Data:
 
 
 def path(place: Place) -> Data:
-    """The estimates along the way from noise, decoded and measured (p-diff, Figure 5b)."""
+    """The estimates along the sampling trajectory, decoded and measured (p-diff, Figure 5b)."""
     generator, condition = place.generators["ours"], place.condition(min(place.lab.samples, TRACED))
     estimates = generator.path(condition, steps=PATH_STEPS, seed=place.lab.seed)
     kept = {step: generator.decode(latents).cpu() for step, latents in enumerate(estimates, start=1) if step in PATH_AT}
-    right = {step: place.right(rows) for step, rows in kept.items()}
+    right = {step: place.correct(rows) for step, rows in kept.items()}
     return {
         str(step): {
             "accuracy": estimate(table),
@@ -182,16 +184,15 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
             yield Step(training + len(PARTS) * number + part, total, float("nan")), data
 
 
-ablations = Experiment(
-    "ablations",
-    "Ablations",
-    "What of the method matters? As in p-diff's own ablations, one thing at a time is taken away or changed: the noise "
-    "that the codec trains with, the number of checkpoints, the sampling steps, the guidance. And do generated "
-    "adapters err on the same photographs as the fine-tuned ones, as copies would?",
-    measure,
-    tables,
-    figures,
-    says,
-    trains=True,
+EXPERIMENTS = (
+    Experiment(
+        "ablations",
+        *QUESTIONS["ablations"],
+        measure,
+        tables,
+        figures,
+        findings,
+        trains=True,
+        depends=(*NO_GENERATOR, "condition", f"generator-{REGIME}"),
+    ),
 )
-EXPERIMENTS = (ablations,)

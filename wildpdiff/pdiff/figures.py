@@ -12,7 +12,7 @@ from .tables import NAMES, called, last
 
 
 def figures(data: Data) -> list[Figure]:
-    """Bars of noise, checkpoints and guidance, lines of steps and path, points of likeness."""
+    """Bars of noise, checkpoints and guidance, lines of steps and path, points of prediction overlap."""
     mean = data["mean"]
     return [
         _bars("Noise while the codec trains", {NAMES[name]: cell for name, cell in mean["noise"].items()},
@@ -40,9 +40,7 @@ def figures(data: Data) -> list[Figure]:
 
 
 def _series(name: str, cells: Mapping[str, Any], column: str) -> Series:
-    found = [cell[column] for cell in cells.values()]
-    ends = {end: [value[end] for value in found] for end in ("low", "high")}
-    return Series(name, list(cells), [value["mean"] for value in found], ends["low"], ends["high"])
+    return Series.of(name, list(cells), [cell[column] for cell in cells.values()])
 
 
 def _bars(title: str, cells: Mapping[str, Any], columns: Mapping[str, str]) -> Figure:

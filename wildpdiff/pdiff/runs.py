@@ -14,10 +14,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..build.generators import views_of
 from ..build.workers import each
 from ..errors import UserError
 from ..experiments.lab import Lab
-from ..files import load_tensors, sha256
+from ..fidelity import mean_distance
+from ..files import sha256
 from ..generator import AdapterGenerator, GeneratorConfig
 from ..loop import Step
 from ..train import GeneratorRecipe, train_generator
@@ -66,7 +68,8 @@ class Variant:
     def rows(self) -> tuple[Tensor, Tensor]:
         """The raw rows to train on `[N, D]`, and the place of each one's location `[N]`."""
         zoo = Zoo(self.zoo, self.config.layout, regime=REGIME)
-        parts = [even(finite(zoo.of(location)[0]), self.checkpoints) for location in self.locations]
+        every = [zoo.of(location)[0] for location in self.locations]
+        parts = [even(rows[rows.isfinite().all(dim=1)], self.checkpoints) for rows in every]
         places = [torch.full((len(part),), place) for place, part in enumerate(parts)]
         return torch.cat(parts), torch.cat(places)
 
@@ -84,11 +87,6 @@ class Variant:
         except UserError:
             return None
         return generator if generator.notes.get("digest") == self.digest() else None
-
-
-def finite(rows: Tensor) -> Tensor:
-    """The rows `[J, D]` without those that hold a number that is not finite."""
-    return rows[rows.isfinite().all(dim=1)]
 
 
 def even(rows: Tensor, count: int) -> Tensor:
@@ -119,7 +117,7 @@ def variants(lab: Lab) -> dict[str, Variant]:
         zoo.folder,
         locations,
         most,
-        embeddings(lab, locations),
+        views_of(lab.bundle.folder, len(lab.bundle.seen))[0][[lab.bundle.seen.index(name) for name in locations]],
         config,
         lab.recipe.plain,
         lab.recipe.seed,
@@ -130,13 +128,6 @@ def variants(lab: Lab) -> dict[str, Variant]:
         for count in COUNTS
         if count < most
     }
-
-
-def embeddings(lab: Lab, locations: Sequence[str]) -> Tensor:
-    """Views of each location's condition `[Q, V, E]`, the mean one first, as the bundle's generators saw them."""
-    tensors, _ = load_tensors(lab.bundle.folder / "conditions.safetensors")
-    places = [lab.bundle.seen.index(location) for location in locations]
-    return torch.cat([tensors["mean"][places, None], tensors["views"][places]], dim=1)
 
 
 def _with_noise(whole: Variant, name: str) -> Variant:
@@ -186,7 +177,7 @@ def _train(variant: Variant) -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """Generated raw rows `[N, D]`, which images the first of them name correctly, and seconds an adapter."""
+    """Generated raw rows `[N, D]`, correct predictions of the first of them, and seconds an adapter."""
 
     rows: Tensor
     right: Tensor
@@ -211,12 +202,12 @@ class Place:
     @cached_property
     def tuned(self) -> Tensor:
         """All usable fine-tuned rows `[J, D]`."""
-        return finite(self.lab.rows(REGIME, self.location, interval=self.lab.recipe.finetune.interval))
+        return self.lab.rows(REGIME, self.location, interval=self.lab.recipe.finetune.interval)
 
     @cached_property
     def spread(self) -> float:
         """Mean distance of two fine-tuned rows: the unit of all distances here."""
-        return max(apart(self.tuned), 1e-12)
+        return max(mean_distance(self.tuned), 1e-12)
 
     def made(self, name: str, *, steps: int = 50, guidance: float = 1.0) -> Made:
         """Adapters of one generator; of the trained variants more than are measured, for distances."""
@@ -229,21 +220,16 @@ class Place:
             )
             seconds = (time.perf_counter() - begun) / drawn
             rows = rows.cpu()
-            self._made[key] = Made(rows, self.right(rows[: self.count]), seconds)
+            self._made[key] = Made(rows, self.correct(rows[: self.count]), seconds)
         return self._made[key]
 
     def condition(self, count: int) -> Tensor:
         """The location's embedding, once for each adapter: `[count, E]`."""
         return self.lab.bundle.embedding(self.location).expand(count, -1)
 
-    def right(self, rows: Tensor) -> Tensor:
-        """Which of the location's images each raw row names correctly, bool `[N, M]`."""
-        return self.lab.right(rows, self.location)
-
-
-def apart(rows: Tensor) -> float:
-    """Mean Euclidean distance of two of the rows `[N, D]`; 0 for a single one."""
-    return float(torch.pdist(rows).mean()) if len(rows) > 1 else 0.0
+    def correct(self, rows: Tensor) -> Tensor:
+        """Correct predictions of each raw row on the location's images, bool `[N, M]`."""
+        return self.lab.correct(rows, self.location)
 
 
 def own_nearest(rows: Tensor) -> float:

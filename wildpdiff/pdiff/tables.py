@@ -2,36 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..experiments.lab import Data, Table
-from ..measure.statistics import Estimate, points
+from ..measure.statistics import Estimate, number, points, ranged
+from . import NUMBERS
 
 #: What the noise was on, as the reader knows it.
 NAMES = {"neither": "neither", "input": "rows only", "latent": "latents only", "both": "both"}
-#: Average accuracies in percent of p-diff's Tables 3a, 3e and 9, and the ranges of highest overlap of its Table 8.
-P_DIFF_NOISE = {"neither": 76.7, "input": 76.7, "latent": 77.6, "both": 77.7}
-P_DIFF_COUNTS = {"10": 76.6, "50": 77.2, "200": 77.5, "300": 77.7, "400": 77.6}
-P_DIFF_STEPS = {"10": 70.5, "100": 77.6, "1000": 77.7}
-P_DIFF_LIKENESS = {"fine_tuned": "0.93 to 0.98", "generated": "0.85 to 0.87"}
+#: p-diff's own tables of the ablations that it has.
+PUBLISHED = {"noise": "table3a", "checkpoints": "table3e", "steps": "table9", "likeness": "table8"}
 
 
 def tables(data: Data) -> list[Table]:
     """One table for each ablation, p-diff's averages beside ours."""
+    note, finest, end = _note(data), last(data["mean"]["steps"]), last(data["mean"]["path"])
     return [
-        _noise_table(data), _checkpoints_table(data), _steps_table(data),
-        _likeness_table(data), _path_table(data), _guidance_table(data),
+        _table(
+            data, "noise", "Noise while the codec trains", "noise on",
+            {"codec only, %": "codec", "generated, %": "generated", "against both, points": "against_both",
+             "spread": "spread"},
+            f"{note} Spread: mean distance of two generated adapters, as a multiple of that of two fine-tuned ones. "
+            "p-diff's Table 3a lost its tick marks in our copy; its rows are matched by Tables 3b and 3c.",
+        ),
+        _table(
+            data, "checkpoints", "Checkpoints a location", "checkpoints",
+            {"generated, %": "generated", "against all, points": "against_all", "nearest checkpoint": "nearest",
+             "of checkpoints themselves": "known_nearest"},
+            f"{note} Distances in multiples of the mean distance of two fine-tuned adapters of a location: from a "
+            "generated adapter to its nearest training checkpoint, and from a checkpoint to its nearest other one. "
+            f"{_missing(data)}",
+        ),
+        _table(
+            data, "steps", "Sampling steps", "steps",
+            {"generated, %": "generated", f"against {finest}, points": "against_finest",
+             "seconds an adapter": "seconds", "distance": "distance"},
+            f"{note} Distance to the adapter of {finest} steps from the same noise, in multiples of the mean distance "
+            "of two fine-tuned ones. p-diff varies the steps of its diffusion, by default 1,000; we vary the steps of "
+            "sampling alone.",
+        ),
+        _table(
+            data, "likeness", "Overlap of wrong predictions", "adapters",
+            {"accuracy, %": "accuracy", "among themselves": "among", "with fine-tuned": "to_fine_tuned",
+             "highest with a fine-tuned one": "highest"},
+            "Intersection over union of the wrongly named photographs of two adapters of a location; interval over "
+            "locations. Noise moves fine-tuned adapters, by multiples of the generated ones' distance to their nearest "
+            "checkpoint. p-diff's figures are the ranges of the highest overlap in its Table 8.",
+        ),
+        _table(
+            data, "path", "Along the denoising path", "after step",
+            {"estimate, %": "accuracy", "against the last, points": "against_last", "distance to the last": "distance"},
+            f"Estimates of the clean adapter along {end} steps; distances in multiples of the mean distance of two "
+            "fine-tuned ones. p-diff shows a figure (5b) and states no numbers.",
+        ),
+        _table(
+            data, "guidance", "Guidance", "guidance",
+            {"generated, %": "generated", "against 1, points": "against_1"},
+            f"{note} 0 ignores the location, 1 follows it as trained. p-diff has no condition.",
+        ),
     ]  # fmt: skip
 
 
-def says(data: Data) -> list[str]:
+def findings(data: Data) -> list[str]:
     """What the numbers show, and what they do not."""
     mean = data["mean"]
     finest, first = last(mean["steps"]), min(mean["path"], key=int)
     return [
-        *_noise_says(mean["noise"]),
-        *_checkpoints_says(mean["checkpoints"], str(data["setting"]["checkpoints"])),
+        *_of_noise(mean["noise"]),
+        *_of_checkpoints(mean["checkpoints"], str(data["setting"]["checkpoints"])),
         _missing(data),
         *(
             f"{count} sampling steps: {_compared(cell['against_finest'], f'{finest} steps')}, in "
@@ -66,94 +105,21 @@ def last(cells: Mapping[str, Any]) -> str:
     return max(cells, key=int)
 
 
-def _noise_table(data: Data) -> Table:
-    return _table(
-        "Noise while the codec trains",
-        ("noise on", "codec only, %", "generated, %", "against both, points", "spread"),
-        [
-            (NAMES[name], points(cell["codec"]), points(cell["generated"]), _points(cell["against_both"]),
-             _number(cell["spread"]), f"{P_DIFF_NOISE[name]:.1f}")
-            for name, cell in data["mean"]["noise"].items()
-        ],
-        f"{_note(data)} Spread: mean distance of two generated adapters, as a multiple of that of two fine-tuned ones. "
-        "p-diff's Table 3a lost its tick marks in our copy; its rows are matched by Tables 3b and 3c.",
-    )  # fmt: skip
-
-
-def _checkpoints_table(data: Data) -> Table:
-    return _table(
-        "Checkpoints a location",
-        ("checkpoints", "generated, %", "against all, points", "nearest checkpoint", "of checkpoints themselves"),
-        [
-            (count, points(cell["generated"]), _points(cell["against_all"]), _number(cell["nearest"]),
-             _number(cell["known_nearest"]), _figure(P_DIFF_COUNTS, count))
-            for count, cell in data["mean"]["checkpoints"].items()
-        ],
-        f"{_note(data)} Distances in multiples of the mean distance of two fine-tuned adapters of a location: from a "
-        "generated adapter to its nearest training checkpoint, and from a checkpoint to its nearest other one. "
-        + _missing(data),
-    )  # fmt: skip
-
-
-def _steps_table(data: Data) -> Table:
-    cells = data["mean"]["steps"]
-    return _table(
-        "Sampling steps",
-        ("steps", "generated, %", f"against {last(cells)}, points", "seconds an adapter", "distance"),
-        [
-            (count, points(cell["generated"]), _points(cell["against_finest"]), _number(cell["seconds"]),
-             _number(cell["distance"]), _figure(P_DIFF_STEPS, count))
-            for count, cell in cells.items()
-        ],
-        f"{_note(data)} Distance to the adapter of {last(cells)} steps from the same noise, in multiples of the mean "
-        "distance of two fine-tuned ones. p-diff varies the steps of its diffusion, by default 1,000; we vary the "
-        "steps of sampling alone.",
-    )  # fmt: skip
-
-
-def _likeness_table(data: Data) -> Table:
-    return _table(
-        "Overlap of wrong predictions",
-        ("adapters", "accuracy, %", "among themselves", "with fine-tuned", "highest with a fine-tuned one"),
-        [
-            (called(kind), points(cell["accuracy"]), _number(cell["among"]), _number(cell["to_fine_tuned"]),
-             _number(cell["highest"]), P_DIFF_LIKENESS.get(kind, "\u2013"))
-            for kind, cell in data["mean"]["likeness"].items()
-        ],
-        "Intersection over union of the wrongly named photographs of two adapters of a location; interval over "
-        "locations. Noise moves fine-tuned adapters, by multiples of the generated ones' distance to their nearest "
-        "checkpoint. p-diff's figures are the ranges of the highest overlap in its Table 8.",
-    )  # fmt: skip
-
-
-def _path_table(data: Data) -> Table:
-    cells = data["mean"]["path"]
-    return _table(
-        "Along the denoising path",
-        ("after step", "estimate, %", "against the last, points", "distance to the last"),
-        [
-            (step, points(cell["accuracy"]), _points(cell["against_last"]), _number(cell["distance"]), "\u2013")
-            for step, cell in cells.items()
-        ],
-        f"Estimates of the clean adapter along {last(cells)} steps; distances in multiples of the mean distance of two "
-        "fine-tuned ones. p-diff shows a figure (5b) and states no numbers.",
+def _table(data: Data, part: str, title: str, first: str, columns: Mapping[str, str], note: str) -> Table:
+    """One ablation; the unit of a column, percent, points or none, is that of its heading."""
+    published = NUMBERS[PUBLISHED[part]] if part in PUBLISHED else {}
+    names = {"noise": NAMES.__getitem__, "likeness": called}.get(part, str)
+    rows = tuple(
+        (names(name), *(_cell(head, cell[key]) for head, key in columns.items()), str(published.get(name, "\u2013")))
+        for name, cell in data["mean"][part].items()
     )
+    return Table(title, (first, *columns, "p-diff"), rows, note)
 
 
-def _guidance_table(data: Data) -> Table:
-    return _table(
-        "Guidance",
-        ("guidance", "generated, %", "against 1, points"),
-        [
-            (value, points(cell["generated"]), _points(cell["against_1"]), "\u2013")
-            for value, cell in data["mean"]["guidance"].items()
-        ],
-        f"{_note(data)} 0 ignores the location, 1 follows it as trained. p-diff has no condition.",
-    )
-
-
-def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], note: str) -> Table:
-    return Table(title, (*head, "p-diff"), tuple(rows), note)
+def _cell(head: str, value: Estimate) -> str:
+    if head.endswith(("%", "points")):
+        return points(value, signed=head.endswith("points"))
+    return ranged(value, ".2f")
 
 
 def _note(data: Data) -> str:
@@ -172,16 +138,17 @@ def _missing(data: Data) -> str:
     return f"The zoo has {setting['checkpoints']} checkpoints a location: {wanted} need the full recipe, not this one."
 
 
-def _noise_says(cells: Mapping[str, Any]) -> list[str]:
+def _of_noise(cells: Mapping[str, Any]) -> list[str]:
+    found = NUMBERS["table3a"]
     return [
         f"Noise on {NAMES[name]}, generated adapters: {_compared(cell['against_both'], 'noise on both')}; p-diff found "
-        f"{_plain(P_DIFF_NOISE[name] - P_DIFF_NOISE['both'], 1)} points."
+        f"{number(found[name] - found['both'], '+.1f')} points."
         for name, cell in cells.items()
         if name != "both"
     ]
 
 
-def _checkpoints_says(cells: Mapping[str, Any], most: str) -> list[str]:
+def _of_checkpoints(cells: Mapping[str, Any], most: str) -> list[str]:
     accuracies = [
         f"With {count} checkpoints a location: {_compared(cell['against_all'], f'all {most}')}."
         for count, cell in cells.items()
@@ -197,29 +164,13 @@ def _checkpoints_says(cells: Mapping[str, Any], most: str) -> list[str]:
 def _compared(value: Estimate, other: str) -> str:
     """A difference in words, called one only if its interval excludes zero."""
     if not value["real"]:
-        return f"no difference from {other} is shown ({_points(value)} points)"
-    return f"{'better' if value['mean'] > 0 else 'worse'} than {other} by {_points(value)} points"
+        return f"no difference from {other} is shown ({points(value, signed=True)} points)"
+    return f"{'better' if value['mean'] > 0 else 'worse'} than {other} by {points(value, signed=True)} points"
 
 
 def _beside(value: Estimate, less: str, more: str) -> str:
     """How a mean over locations differs from that of fine-tuned adapters among themselves."""
-    text = f"{_plain(value['mean'], 2)} ({_plain(value['low'], 2)} to {_plain(value['high'], 2)})"
+    text = ranged(value, "+.2f")
     if not value["real"]:
         return f"no difference from fine-tuned ones among themselves is shown ({text})"
     return f"{more if value['mean'] > 0 else less} than among fine-tuned ones, by {text}"
-
-
-def _plain(number: float, digits: int) -> str:
-    return f"{number:+.{digits}f}".replace("-", "\u2212")
-
-
-def _points(value: Estimate) -> str:
-    return points(value, signed=True)
-
-
-def _number(value: Estimate) -> str:
-    return f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
-
-
-def _figure(known: Mapping[str, float], name: str) -> str:
-    return f"{known[name]:.1f}" if name in known else "\u2013"

@@ -111,7 +111,7 @@ def heat(
     layout["yaxis"] |= {"autorange": "reversed"}
     layout["margin"]["b"] = 4
     head = ["", *columns]
-    table = [[name, *(_said(value, form) for value in row)] for name, row in zip(rows, values, strict=True)]
+    table = [[name, *(_text(value, form) for value in row)] for name, row in zip(rows, values, strict=True)]
     figure = figure_of(title, note, [trace], layout, {"head": head, "rows": table})
     return figure | {"narrow": {"xaxis": {"tickangle": -90}, "bare": len(columns) > 8}}
 
@@ -139,7 +139,7 @@ def _layout(x: str, y: str, *, percent: bool = False) -> Figure:
 
 
 def figure_of(title: str, note: str, data: list[Figure], layout: Figure, table: Figure) -> Figure:
-    """The parts of a figure as one; a legend is shown if there is more than one name to tell apart."""
+    """The parts of a figure as one; a legend is shown if there is more than one name."""
     shown = {trace.get("name") for trace in data if trace["type"] != "heatmap" and trace.get("showlegend", True)}
     return {
         "title": title,
@@ -151,12 +151,12 @@ def figure_of(title: str, note: str, data: list[Figure], layout: Figure, table: 
 
 
 def _wide_table(x: str, series: Sequence[Series], percent: bool, order: Sequence[str] = ()) -> Figure:
-    """One row an x, one column a series; a baseline of one value stands in every row."""
+    """One row an x, one column a series; a baseline of one value is repeated in every row."""
     form = ".1%" if percent else ".4g"
     places = [dict(zip(one.x, one.y, strict=False)) for one in series]
     constant = [one.y[0] if not one.x and len(one.y) == 1 else None for one in series]
     rows = [
-        [_said(value, "g"), *(_said(at.get(value, fixed), form) for at, fixed in zip(places, constant, strict=True))]
+        [_text(value, "g"), *(_text(at.get(value, fixed), form) for at, fixed in zip(places, constant, strict=True))]
         for value in (list(order) or all_x(series))
     ]
     return {"head": [x, *(one.name for one in series)], "rows": rows}
@@ -164,11 +164,11 @@ def _wide_table(x: str, series: Sequence[Series], percent: bool, order: Sequence
 
 def _long_table(series: Sequence[Series], x: str, y: str) -> Figure:
     """One row a point; none if there are too many to read."""
-    rows = [[one.name, _said(a, ".4g"), _said(b, ".4g")] for one in series for a, b in zip(one.x, one.y, strict=False)]
+    rows = [[one.name, _text(a, ".4g"), _text(b, ".4g")] for one in series for a, b in zip(one.x, one.y, strict=False)]
     return {"head": ["series", x, y], "rows": rows if len(rows) <= POINTS_IN_TABLE else []}
 
 
-def _said(value: X | None, form: str) -> str:
+def _text(value: X | None, form: str) -> str:
     if value is None:
         return "–"
     return value if isinstance(value, str) else format(value, form).replace("-", "−")

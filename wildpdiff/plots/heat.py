@@ -1,18 +1,18 @@
-"""How alike adapters are: the heat map of locations, and cosines by layer."""
+"""Similarity of adapters: the heat map of locations, and cosines by layer."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from .common import ACCENT, CIVIDIS, INK, LINE, SOFT, Figure, axis_title, layout
+from .common import ACCENT, CIVIDIS, INK, LINE, SOFT, Figure, axis_title, border, by_stage, layout, legend, trace
 
 NEW = "new"
 """What the generated adapter's row and column are called."""
 VALUES = "values"
 
 
-def alike_heat(
+def similarity_heat(
     locations: Sequence[str],
     alike: Sequence[Sequence[float]],
     generated: Sequence[float] = (),
@@ -35,7 +35,7 @@ def alike_heat(
     low = _lowest([value for line in values for value in line if value is not None])
     names = [*locations, f"<b>{NEW}</b>"]
     shown = _square()
-    near = _most_alike(locations, generated)
+    near = _most_similar(locations, generated)
     rows = [[name, *(_number(value) for value in line)] for name, line in zip([*locations, NEW], values, strict=True)]
     return {
         "data": [_heat(names, values, low), _numbers_in_cells(names, values, low)],
@@ -64,9 +64,9 @@ def by_layer(
         _depth_line("factors", depth, factors, layers, INK, "circle", "solid"),
         _depth_line("products BA", depth, products, layers, ACCENT, "diamond", "6px,3px"),
     ]
-    parts = {name: [at for at in depth if stages[at - 1] == name] for name in dict.fromkeys(stages)}
+    parts = by_stage(stages)
     shown = _deep(parts, len(layers), min([0.0, *factors, *products]), max([0.1, *factors, *products]))
-    shown["shapes"] = [_border(min(own) - 0.5) for own in list(parts.values())[1:]]
+    shown["shapes"] = [border(min(own) - 0.5) for own in list(parts.values())[1:]]
     shown["shapes"] += [_stripe(chosen + 1)] if chosen >= 0 else []
     short = ["", *(name.split()[-1] for name in list(parts)[1:])]
     rows = [[name, f"{f:.3f}", f"{p:.3f}"] for name, f, p in zip(layers, factors, products, strict=True)]
@@ -89,27 +89,24 @@ def _deep(parts: dict[str, list[int]], count: int, low: float, high: float) -> F
     shown["xaxis"] |= {"showgrid": False}
     shown["yaxis"] |= {"fixedrange": True, "nticks": 5, "range": [low - 0.04, min(1.02, high * 1.1)]}
     shown["yaxis"] |= {"title": axis_title("mean cosine"), "tickformat": ".2~f"}
-    shown["legend"] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12, "color": SOFT}}
+    shown["legend"] = legend(SOFT, 1.0)
     return shown
 
 
 def _heat(names: list[str], values: list[list[float | None]], low: float) -> Figure:
     ticks = {"tickfont": {"size": 11, "color": SOFT}, "tickformat": ".2f", "nticks": 4}
     bar = {"thickness": 8, "outlinewidth": 0, "len": 0.9, "x": 1.01, "xpad": 4} | ticks
-    return {
-        "type": "heatmap",
-        "x": names,
-        "y": names,
-        "z": values,
+    looks = {
+        "colorscale": CIVIDIS,
+        "colorbar": bar,
         "zmin": low,
         "zmax": 1,
-        "colorscale": CIVIDIS,
         "xgap": 1.5,
         "ygap": 1.5,
         "hoverongaps": False,
-        "hovertemplate": "%{y} with %{x}: %{z:.3f}<extra></extra>",
-        "colorbar": bar,
     }
+    hover = "%{y} with %{x}: %{z:.3f}<extra></extra>"
+    return {"type": "heatmap", "x": names, "y": names, "z": values, "hovertemplate": hover} | looks
 
 
 def _numbers_in_cells(names: list[str], values: list[list[float | None]], low: float) -> Figure:
@@ -117,17 +114,9 @@ def _numbers_in_cells(names: list[str], values: list[list[float | None]], low: f
     cells = [(x, y, z) for y, line in zip(names, values, strict=True) for x, z in zip(names, line, strict=True)]
     shown = [(x, y, z) for x, y, z in cells if z is not None]
     tints = ["#ffffff" if (z - low) / (1 - low) < 0.5 else "#1c1a15" for _, _, z in shown]
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "name": VALUES,
-        "x": [x for x, _, _ in shown],
-        "y": [y for _, y, _ in shown],
-        "text": [f"{z:.2f}" for _, _, z in shown],
-        "textfont": {"size": 10, "color": tints},
-        "hoverinfo": "skip",
-        "showlegend": False,
-    }
+    texts, font = [f"{z:.2f}" for _, _, z in shown], {"size": 10, "color": tints}
+    xs, ys = [x for x, _, _ in shown], [y for _, y, _ in shown]
+    return trace(VALUES, xs, ys, mode="text", text=texts, textfont=font, hoverinfo="skip", showlegend=False)
 
 
 def _square() -> Figure:
@@ -142,23 +131,13 @@ def _square() -> Figure:
 def _depth_line(
     name: str, depth: list[int], values: Sequence[float], layers: Sequence[str], tint: str, symbol: str, dash: str
 ) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": name,
-        "x": depth,
-        "y": [round(value, 4) for value in values],
-        "text": list(layers),
+    hover = f"%{{text}}: %{{y:.3f}}<extra>{name}</extra>"
+    looks: Figure = {
         "line": {"color": tint, "width": 1.6, "dash": dash},
         "marker": {"color": tint, "symbol": symbol, "size": 6},
-        "hovertemplate": f"%{{text}}: %{{y:.3f}}<extra>{name}</extra>",
     }
-
-
-def _border(depth: float) -> Figure:
-    """A hairline between two stages."""
-    place: Figure = {"x0": depth, "x1": depth, "y0": 0, "y1": 1, "yref": "paper"}
-    return {"type": "line", "layer": "below", "line": {"width": 1, "color": LINE}} | place
+    shares = [round(value, 4) for value in values]
+    return trace(name, depth, shares, mode="lines+markers", text=list(layers), hovertemplate=hover, **looks)
 
 
 def _stripe(depth: int) -> Figure:
@@ -171,7 +150,7 @@ def _lowest(values: Sequence[float]) -> float:
     return max(-1.0, min(math.floor(min(values) * 20) / 20, 0.95))
 
 
-def _most_alike(locations: Sequence[str], generated: Sequence[float]) -> str:
+def _most_similar(locations: Sequence[str], generated: Sequence[float]) -> str:
     if not generated:
         return ""
     best, name = max(zip(generated, locations, strict=True))

@@ -1,4 +1,4 @@
-"""Figures of a trial: how often each of several adapters is right on the same photographs, and by how much they differ.
+"""Figures of a trial: accuracy of several adapters on the same photographs, and their differences.
 
 Both figures list the adapters from top to bottom in the same rows, so that they can stand side by side.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .common import ACCENT, INK, LINE, SOFT, Figure, axis_title, layout
+from .common import ACCENT, INK, LINE, SOFT, Figure, axis_title, layout, trace, whiskers
 
 #: The trace with the numbers beside the marks; where there is no room for it, they stand below the rows' names.
 VALUES = "values"
@@ -131,7 +131,7 @@ def _signed(value: float) -> str:
 
 
 def _rows(names: Sequence[str]) -> Figure:
-    """A layout with one row a name, the first on top; names stand beside their rows as wide as they are."""
+    """A layout with one row a name, the first on top, names at the left."""
     shown = layout(showlegend=False, hovermode="closest")
     shown["yaxis"] |= {"range": [len(names) - 0.5, -0.5], "type": "category", "categoryarray": list(names)}
     shown["yaxis"] |= {"automargin": True, "fixedrange": True, "showgrid": False, "ticks": ""}
@@ -142,31 +142,16 @@ def _rows(names: Sequence[str]) -> Figure:
 
 def _whiskers(ends: Sequence[tuple[float, float, float]]) -> Figure:
     """Error bars from value, low and high."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 1.4,
-        "width": 4,
-        "color": INK,
-        "array": [max(0.0, high - value) for value, _, high in ends],
-        "arrayminus": [max(0.0, value - low) for value, low, _ in ends],
-    }
+    values, lows, highs = ([end[place] for end in ends] for place in range(3))
+    return whiskers(values, lows, highs, INK, thickness=1.4, width=4)
 
 
 def _texts(ends: Sequence[tuple[str, float, str]]) -> Figure:
-    """What stands right of each row's whisker."""
-    return {
-        "type": "scatter",
-        "mode": "text",
-        "name": VALUES,
-        "y": [name for name, _, _ in ends],
-        "x": [end for _, end, _ in ends],
-        "text": [f"  {text}" for _, _, text in ends],
-        "textposition": "middle right",
-        "textfont": {"size": 12.5, "color": INK},
-        "hoverinfo": "skip",
-        "cliponaxis": False,
-    }
+    """The text at the right of each row's whisker."""
+    looks: Figure = {"textposition": "middle right", "textfont": {"size": 12.5, "color": INK}, "cliponaxis": False}
+    texts = [f"  {text}" for _, _, text in ends]
+    xs, ys = [end for _, end, _ in ends], [name for name, _, _ in ends]
+    return trace(VALUES, xs, ys, mode="text", text=texts, hoverinfo="skip", **looks)
 
 
 def _figure(data: list[Figure], shown: Figure, summary: str, table: Figure, stage: str, narrow: Figure) -> Figure:

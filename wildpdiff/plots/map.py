@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .common import ACCENT, ACCENT_SOFT, GROUND, INK, SOFT, Figure, Point, axis_title, colour, layout, shape
+from .common import ACCENT, ACCENT_SOFT, GROUND, INK, SOFT, Figure, Point, axis_title, colour, layout, shape, trace
 
 A_TO_B = "A to B"
 _PLACES = 3
@@ -93,7 +93,7 @@ def ruler(scene: Scene, weight: float) -> Figure:
 
 
 def absent(text: str) -> Figure:
-    """A view that cannot be drawn, with the sentence that says why."""
+    """A view that cannot be drawn, with the reason in a sentence."""
     shown = layout(margin={"l": 8, "r": 8, "t": 8, "b": 8})
     for axis in ("xaxis", "yaxis"):
         shown[axis] |= {"visible": False, "range": [0, 1], "fixedrange": True}
@@ -122,16 +122,14 @@ def _line(scene: Scene, groups: dict[str, list[Point]]) -> list[Figure]:
     """The dotted line between the means of A and B; none if they are the same, or one has no fine-tuned rows."""
     if len(set(scene.ends)) < 2:
         return []
-    xs, ys = _columns([_middle(groups[name]) for name in scene.ends])
     line = {"color": SOFT, "width": 1.5, "dash": "dot"}
-    return [_scatter(A_TO_B, xs, ys, mode="lines", line=line, hoverinfo="skip")]
+    return [_marks(A_TO_B, [_middle(groups[name]) for name in scene.ends], mode="lines", line=line, hoverinfo="skip")]
 
 
 def _cloud(name: str, place: int, points: list[Point]) -> Figure:
     many = len(points) > 12
     marker = {"color": colour(place), "symbol": shape(place), "size": 6 if many else 9, "opacity": 0.6 if many else 0.9}
-    xs, ys = _columns(points)
-    return _scatter(name, xs, ys, mode="markers", marker=marker, hovertemplate=f"{name}, fine-tuned<extra></extra>")
+    return _marks(name, points, mode="markers", marker=marker, hovertemplate=f"{name}, fine-tuned<extra></extra>")
 
 
 def _trail(scene: Scene) -> Figure:
@@ -141,23 +139,20 @@ def _trail(scene: Scene) -> Figure:
     marker |= {"color": ACCENT_SOFT, "line": {"color": ACCENT, "width": 0.8}}
     line = {"color": ACCENT_SOFT, "width": 1}
     hover = "%{text}<extra>earlier in this session</extra>"
-    xs, ys = _columns(points)
     given: Figure = {"mode": "lines+markers", "text": texts, "marker": marker, "line": line, "hovertemplate": hover}
-    return _scatter("earlier in this session", xs, ys, **given)
+    return _marks("earlier in this session", points, **given)
 
 
 def _stars(points: Sequence[Point]) -> Figure:
     marker = {"symbol": "star", "size": 19, "color": ACCENT, "line": {"color": GROUND, "width": 1.5}}
     hover = "the generated adapter<extra></extra>"
-    xs, ys = _columns(points)
-    return _scatter("generated", xs, ys, mode="markers", marker=marker, hovertemplate=hover)
+    return _marks("generated", points, mode="markers", marker=marker, hovertemplate=hover)
 
 
 def _cloud_of(points: Sequence[Point]) -> Figure:
     marker = {"symbol": "star", "size": 10, "color": ACCENT, "opacity": 0.75, "line": {"color": GROUND, "width": 0.8}}
     hover = "what another seed would give<extra></extra>"
-    xs, ys = _columns(points)
-    return _scatter("other seeds", xs, ys, mode="markers", marker=marker, hovertemplate=hover)
+    return _marks("other seeds", points, mode="markers", marker=marker, hovertemplate=hover)
 
 
 def _average(weight: float) -> Figure:
@@ -166,11 +161,13 @@ def _average(weight: float) -> Figure:
     marker["line"] = {"color": INK, "width": 2}
     hover = "%{x:.2f}: the weighted average of the two mean rows<extra></extra>"
     given: Figure = {"mode": "lines+markers", "marker": marker, "line": {"color": INK, "width": 1.5}}
-    return _scatter("weighted averages", [0, weight, 1], [0, 0, 0], hovertemplate=hover, **given)
+    return trace("weighted averages", [0, weight, 1], [0, 0, 0], hovertemplate=hover, showlegend=False, **given)
 
 
-def _scatter(name: str, xs: list[float], ys: list[float], **more: object) -> Figure:
-    return {"type": "scatter", "name": name, "x": xs, "y": ys, "showlegend": False} | more
+def _marks(name: str, points: Sequence[Point], **more: object) -> Figure:
+    """A trace of places, with as many decimals as can be seen."""
+    xs, ys = ([round(point[axis], _PLACES) for point in points] for axis in (0, 1))
+    return trace(name, xs, ys, showlegend=False, **more)
 
 
 def _label(name: str, points: list[Point], stressed: bool) -> Figure:
@@ -178,19 +175,12 @@ def _label(name: str, points: list[Point], stressed: bool) -> Figure:
     top = max(y for _, y in points)
     font = {"size": 13 if stressed else 11.5, "color": INK if stressed else SOFT}
     text = f"<b>{name}</b>" if stressed else name
-    return {
-        "name": name,
-        "x": _middle(points)[0],
-        "y": top,
-        "text": text,
-        "showarrow": False,
-        "yshift": 11,
-        "font": font,
-    }
+    place = {"x": _middle(points)[0], "y": top, "yshift": 11}
+    return place | {"name": name, "text": text, "showarrow": False, "font": font}
 
 
 def _reading(text: str) -> Figure:
-    """What the ruler says of the newest adapter, in the corner, where it hides nothing."""
+    """The newest adapter's coordinates on the ruler, in the corner, where they hide nothing."""
     corner: Figure = {"xref": "paper", "yref": "paper", "x": 1, "y": 1, "xanchor": "right", "yanchor": "top"}
     return corner | {"text": text, "showarrow": False, "font": {"size": 13, "color": ACCENT}}
 
@@ -211,10 +201,6 @@ def _rows(scene: Scene, groups: dict[str, list[Point]]) -> list[list[str]]:
 
 def _numbers(point: Point) -> list[str]:
     return [f"{value:.3f}" for value in point]
-
-
-def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
-    return [round(x, _PLACES) for x, _ in points], [round(y, _PLACES) for _, y in points]
 
 
 def _middle(points: Sequence[Point]) -> Point:

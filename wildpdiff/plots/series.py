@@ -1,12 +1,13 @@
-"""Numbers to be drawn together, and what tells them apart: colours, markers, dashes.
+"""Series of numbers and their styles: colours, markers, dashes.
 
 Colours are hex values for white paper; `DARK` says what stands for each on dark ground.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from . import SHAPES
 
@@ -56,10 +57,19 @@ class Series:
     dashed: bool = False
     place: int | None = None
 
+    @classmethod
+    def of(
+        cls, name: str, x: Sequence[X], estimates: Iterable[Mapping[str, Any]], *, place: int | None = None
+    ) -> Series:
+        """Estimates with their intervals (`mean`, `low`, `high`), one an x."""
+        ends = [[estimate[key] for key in ("mean", "low", "high")] for estimate in estimates]
+        mean, low, high = map(list, zip(*ends, strict=True))
+        return cls(name, x, mean, low, high, place=place)
+
 
 @dataclass(frozen=True)
 class Style:
-    """What a series is drawn with: its colour, and what tells it apart without one (marker, dash, pattern of bars)."""
+    """Style of a series: its colour, and marker, dash and pattern of bars for those who cannot see it."""
 
     colour: str
     symbol: str
@@ -73,7 +83,7 @@ def colour(place: int | None) -> str:
 
 
 def styled(series: Sequence[Series]) -> list[tuple[Series, Style]]:
-    """Each series with its looks; those of no location take the neutral colours in turn."""
+    """Each series with its style; those of no location take the neutral colours in turn."""
     plain = dashed = 0
     pairs = []
     for one in series:

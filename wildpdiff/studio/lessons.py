@@ -9,7 +9,7 @@ from ..bundle import Bundle
 from ..evaluate import wilson
 from . import drawings, guesses
 from .guesses import Question
-from .stored import REGIMES, Stored, absent
+from .stored import REGIMES, Stored
 from .stories import apart_in
 
 State = dict[str, Any]
@@ -86,9 +86,9 @@ def cards(bundle: Bundle) -> tuple[Card, ...]:
     return tuple(make(places, stored) for make in makers)
 
 
-def _asked(name: str, question: Question | None) -> dict[str, Any]:
+def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, Any]:
     """A card's question, or the sentence that says which result it would need."""
-    return {"question": question, "missing": "" if question else absent(name)}
+    return {"question": question, "missing": "" if question else stored.absent(name)}
 
 
 def _lora(places: Places, stored: Stored) -> Card:
@@ -104,9 +104,8 @@ def _lora(places: Places, stored: Stored) -> Card:
         Try(f"An adapter for {places.a}", places.state(), "bars"),
         Try("What it changes", places.state(), "changed"),
     )
-    return Card(
-        "lora", "What a LoRA adapter is", text, drawings.lora(), tries, **_asked("table2", guesses.gain(stored))
-    )
+    asked = _asked(stored, "table2", guesses.gain(stored))
+    return Card("lora", "What a LoRA adapter is", text, drawings.lora(), tries, **asked)
 
 
 def _points(places: Places, stored: Stored) -> Card:
@@ -123,9 +122,8 @@ def _points(places: Places, stored: Stored) -> Card:
         Try("Cosines in L", places.state(m="L"), "heat"),
         Try("Cosines in H", places.state(m="H"), "heat"),
     )
-    return Card(
-        "points", "Weights as points", text, drawings.points(), tries, **_asked("figure6", guesses.cosine(stored))
-    )
+    asked = _asked(stored, "figure6", guesses.cosine(stored))
+    return Card("points", "Weights as points", text, drawings.points(), tries, **asked)
 
 
 def _diffusion(places: Places, stored: Stored) -> Card:
@@ -142,7 +140,7 @@ def _diffusion(places: Places, stored: Stored) -> Card:
         Try("Watch it denoise", places.state(), "tab-watch-button", "watch"),
         Try("Write one now", places.state(), "generate"),
     )
-    asked = _asked("fidelity", guesses.spread(stored, places.a))
+    asked = _asked(stored, "fidelity", guesses.spread(stored, places.a))
     return Card("diffusion", "Diffusion in one picture", text, drawings.diffusion(), tries, **asked)
 
 
@@ -159,7 +157,7 @@ def _blending(places: Places, stored: Stored) -> Card:
         Try("Half-way on the curve", places.state(t=0.5), "curve"),
         Try("Where it lands", places.state(t=0.5, view="ruler"), "map"),
     )
-    asked = _asked("figure7", guesses.blend(stored))
+    asked = _asked(stored, "figure7", guesses.blend(stored))
     return Card("blending", "Blending conditions is not averaging weights", text, drawings.blending(), tries, **asked)
 
 
@@ -174,7 +172,7 @@ def _regimes(places: Places, stored: Stored) -> Card:
         Try("L, the paper's plain form", places.state_apart(t=0.5, m="L", w="paper"), "curve"),
         Try("L, our way", places.state_apart(t=0.5, m="L"), "way"),
     )
-    asked = _asked("figure7", guesses.way(stored))
+    asked = _asked(stored, "figure7", guesses.way(stored))
     return Card("regimes", "Why L fails in the paper and H works", text, drawings.regimes(), tries, **asked)
 
 
@@ -214,7 +212,7 @@ def _numbers(places: Places, stored: Stored) -> Card:
         Try(f"{count} photographs", places.state(a=places.few, b=places.other, images=count), "bars"),
         Try("The map", places.state(t=0.5, view="umap"), "map"),
     )
-    asked = _asked("fidelity", guesses.novelty(stored, places.few))
+    asked = _asked(stored, "fidelity", guesses.novelty(stored, places.few))
     return Card("numbers", "What the numbers can and cannot say", text, drawings.numbers(rows), tries, **asked)
 
 

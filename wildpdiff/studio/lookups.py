@@ -166,7 +166,7 @@ def _grouped(names: Sequence[str], points: Sequence[Sequence[float]], owners: Se
 def _stored(stored: Json, setting: Setting, way: str) -> dict[str, int]:
     """The counts of a setting by location, from the curve of its pair in either direction."""
     if not stored["curves"]:
-        raise UserError("This bundle stores no curves; ask for evaluate, which measures now.")
+        raise UserError(f"{stored['problem'].rstrip('.')}, or ask for evaluate, which measures now.")
     curves_of, weights = stored["curves"].get(setting.regime, {}), list(stored["weights"])
     at = next((place for place, known in enumerate(weights) if abs(known - setting.weight) < 1e-6), None)
     if at is None:

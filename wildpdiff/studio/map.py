@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..plots.common import Figure, Point
-from ..plots.heat import alike_heat, by_layer
+from ..plots.heat import by_layer, similarity_heat
 from ..plots.map import Scene, absent, pca, ruler, umap, views
 from .layers import KINDS, between, layer_names, stages
 from .places import Spot, Terrain
@@ -122,7 +122,9 @@ def heat_figure(terrain: Terrain, journey: Journey) -> Figure:
     kind, layer = journey.kind, journey.layer
     where = "whole adapter" if layer == 0 else layer_names(terrain.layout)[layer - 1]
     new = journey.likeness[kind][layer].tolist() if journey.likeness else ()
-    return alike_heat(terrain.locations, terrain.alike[kind][layer].tolist(), new, what=f"{COMPARED[kind]}, {where}")
+    return similarity_heat(
+        terrain.locations, terrain.alike[kind][layer].tolist(), new, what=f"{COMPARED[kind]}, {where}"
+    )
 
 
 def layer_figure(terrain: Terrain, journey: Journey) -> Figure:

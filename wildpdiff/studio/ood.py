@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..files import load_json
 from ..ood import Gauge, Reading, Verdict
+from ..reproduce import EXPERIMENTS, stored_result
 
 Json = dict[str, Any]
 
@@ -95,10 +95,13 @@ def _counted(count: int, kind: str, places: int) -> str:
 
 def _measured(bundle: Bundle, regime: str) -> Iterator[str]:
     try:
-        data = load_json(bundle.folder / "results" / "table3.json")["data"]
+        data = stored_result(bundle, EXPERIMENTS["table3"]).data
         plain, mean = data["mean"]["pretrained"], data["regimes"][regime]["mean"]
         made, gain = mean["generated"], mean["generated_gain"]
-    except (UserError, KeyError, TypeError):
+    except UserError as error:
+        yield str(error)
+        return
+    except (KeyError, TypeError):
         return
     verdict = ("a gain" if gain["mean"] > 0 else "a loss") if gain["real"] else "no difference is shown"
     yield (

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..files import load_json
+from ..paper.curves import CURVES, SEED, STEPS, WEIGHTS
 from ..plots.common import SHAPES
+from ..reproduce import stored_result
 from .setting import Live, Result
 
 Json = dict[str, Any]
@@ -71,13 +72,12 @@ def table(bundle: Bundle, presets: list[Json]) -> Json:
 
 
 def curves(bundle: Bundle) -> Json:
-    """The stored counts along all blends (`paper.curves`); without curves if the bundle has none."""
-    path = bundle.folder / "results" / "curves.json"
+    """The stored counts along all blends (`paper.curves`); none, but a `problem` in words, if none can be shown."""
     try:
-        return dict(load_json(path)["data"])
-    except (UserError, KeyError, TypeError):
-        weights = [round(place / 10, 1) for place in range(11)]
-        return {"weights": weights, "images": 0, "seed": 0, "steps": 50, "pretrained": {}, "curves": {}}
+        return dict(stored_result(bundle, CURVES).data)
+    except UserError as error:
+        nothing = {"images": 0, "seed": SEED, "steps": STEPS, "pretrained": {}, "curves": {}}
+        return {"weights": list(WEIGHTS), "problem": str(error)} | nothing
 
 
 def places(bundle: Bundle) -> list[Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..bundled import bundled
 from .setting import Setting, is_own
 
 #: The folder that a freshly cloned project has.
@@ -16,7 +17,7 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
 
     Args:
         setting: with or without backgrounds of one's own, which the program reads from files.
-        folder: of the bundle.
+        folder: of the bundle, as `folder_of` calls it.
     """
     names = ["Bundle", "accuracy"] + (["load_picture"] if setting.own else [])
     places = list(setting.chosen)
@@ -25,7 +26,7 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
         "",
         f"from wildpdiff import {', '.join(names)}",
         "",
-        f'bundle = Bundle.open(Path("{folder}"))',
+        f"bundle = Bundle.open({_path(folder)})",
         f"a = {_embedding(setting.a, 'a')}",
         f"b = {_embedding(setting.b, 'b')}",
         f'generator = bundle.generator("{setting.regime}", way="{setting.way}")',
@@ -59,11 +60,17 @@ def command_of(setting: Setting) -> str:
 
 
 def folder_of(folder: Path) -> str:
-    """How a bundle's folder is called in code: by its place in the project, otherwise by its name alone."""
+    """How a bundle's folder is called in code: not at all if it comes along, by its place in a project, or its name."""
+    if folder.resolve() == bundled():
+        return ""
     return f"assets/{folder.name}" if folder.parent.name == "assets" else folder.name
+
+
+def _path(folder: str) -> str:
+    return f'Path("{folder}")' if folder else ""
 
 
 def _embedding(name: str, side: str) -> str:
     if not is_own(name):
         return f'bundle.embedding("{name}")'
-    return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"), size=256)[None])'
+    return f'bundle.condition(load_picture(Path("{PICTURE.format(side=side)}"))[None])'

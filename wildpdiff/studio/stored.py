@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..reproduce import RESULTS, Result, read_result
+from ..reproduce import EXPERIMENTS, Result, stored_result
 
 T = TypeVar("T")
 Data = Mapping[str, Any]
@@ -21,15 +21,21 @@ REGIMES = ("L", "M", "H")
 
 @dataclass(frozen=True)
 class Stored:
-    """The stored results of a bundle by name; those that are missing or damaged are not in it."""
+    """The stored results of a bundle by name; and why those are missing that are."""
 
     results: Mapping[str, Result]
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, bundle: Bundle) -> Stored:
         """Read the results that the lessons speak of."""
-        found = {name: _read(bundle, name) for name in NAMES}
-        return cls({name: result for name, result in found.items() if result})
+        results, problems = {}, {}
+        for name in NAMES:
+            try:
+                results[name] = stored_result(bundle, EXPERIMENTS[name])
+            except UserError as error:
+                problems[name] = str(error)
+        return cls(results, problems)
 
     def read(self, name: str, reader: Callable[[Data], T]) -> T | None:
         """What a function finds in a result; None if the result is missing or of another shape."""
@@ -39,6 +45,10 @@ class Stored:
             return reader(self.results[name].data)
         except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
             return None
+
+    def absent(self, name: str) -> str:
+        """Why a result cannot be shown, and what would measure it."""
+        return self.problems.get(name, f"The stored {name} says nothing of this; measure it anew.")
 
     def mean_of(self, way: str, regime: str) -> Data | None:
         """Mean accuracy of a way over the seen locations, as an estimate (Table 2)."""
@@ -77,22 +87,10 @@ class Stored:
         return self.read("table3", lambda data: _estimate(data["regimes"][regime]["mean"]["generated_gain"]))
 
 
-def absent(name: str) -> str:
-    """What to say of a result that a bundle lacks."""
-    return f"This bundle does not store {name}; `wildpdiff reproduce {name} --out DIR` measures it."
-
-
 def percent(found: Data) -> str:
     """An estimate as text with its 95% interval: `95.2% (94.3 to 96.1)`."""
     mean, low, high = (100 * found[key] for key in ("mean", "low", "high"))
     return f"{mean:.1f}% ({low:.1f} to {high:.1f})"
-
-
-def _read(bundle: Bundle, name: str) -> Result | None:
-    try:
-        return read_result(bundle.folder / RESULTS / f"{name}.json")
-    except UserError:
-        return None
 
 
 def _estimate(found: Data) -> Data:

@@ -205,7 +205,7 @@ class Studio:
         Raises:
             UserError: if it is not a usable picture.
         """
-        picture = load_picture(data, size=256)
+        picture = load_picture(data)
         with self._lock:
             embedding = self.bundle.condition(picture[None])
         seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])

@@ -9,7 +9,7 @@ from ..bundle import Bundle
 from ..measure.statistics import points
 from .guesses import Question, nearest
 from .lessons import Places, State
-from .stored import REGIMES, Stored, absent, percent
+from .stored import REGIMES, Stored, percent
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _seen(places: Places, stored: Stored) -> Step:
         f" Mean of {made['n']} seen locations: generated {100 * made['mean']:.1f}%, fine-tuned "
         f"{100 * tuned['mean']:.1f}%."
         if made and tuned
-        else f" {absent('table2')}"
+        else f" {stored.absent('table2')}"
     )
     text = (
         f"The generator was shown an empty background of {places.a} and wrote this adapter, without any training step. "
@@ -71,7 +71,7 @@ def _guess(places: Places, stored: Stored) -> Step:
     question = _valley_question(places, stored)
     then = places.state_apart(t=0.5, m="L", w="paper")
     if question is None:
-        return Step("Guess first", f"{text} {absent('figure2')}", then, "curve")
+        return Step("Guess first", f"{text} {stored.absent('figure2')}", then, "curve")
     return Step("Guess first", text, places.state_apart(t=0.5), "way", question=question, then=then)
 
 
@@ -98,7 +98,7 @@ def _both(places: Places, found: tuple[float, float, int]) -> str:
 def _why(places: Places, stored: Stored) -> Step:
     found = [(regime, stored.cosine(regime)) for regime in REGIMES]
     measured = ", ".join(f"{part['mean']:.2f} in {regime}" for regime, part in found if part)
-    told = f" Mean over pairs of locations: {measured}." if measured else f" {absent('figure6')}"
+    told = f" Mean over pairs of locations: {measured}." if measured else f" {stored.absent('figure6')}"
     text = (
         "Every cell is the cosine of two locations' adapters; in L they stand at right angles, which the paper takes "
         f"for the reason.{told} But choose Blending: ours in the bar, and the curve sags less in L too: between rows "
@@ -113,7 +113,7 @@ def _unseen(places: Places, stored: Stored) -> Step:
         f"Over {gain['n']} unseen locations generated adapters change accuracy by {points(gain, signed=True)} points "
         f"against no adapter: {_verdict(gain)}, and the paper found no gain either."
         if gain
-        else absent("table3")
+        else stored.absent("table3")
     )
     far = places.far or places.b
     text = f"No adapter was ever fine-tuned at {far}; the generator gets a picture of it and nothing else. {told}"

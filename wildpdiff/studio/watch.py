@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..evaluate import wilson
 from ..plots.common import Figure
-from ..plots.denoise import Curve, Mark, accuracy, spread, strengths, way_on
+from ..plots.denoise import Curve, Mark, accuracy, spread, strengths, trajectory_on
 from ..plots.map import Scene, pca, umap
 from .layers import layer_names, stages
 from .places import Plane
@@ -161,7 +161,7 @@ def _maps(studio: Studio, setting: Setting, way: Way, known: Statistics) -> dict
         "pca": (pca(on_plane, (plane.shares[0], plane.shares[1])), known.pca),
     }
     return {
-        name: way_on(figure, way.steps, _pairs(places), _pairs(known.others[name][-1]))
+        name: trajectory_on(figure, way.steps, _pairs(places), _pairs(known.others[name][-1]))
         for name, (figure, places) in drawn.items()
     }
 

@@ -13,7 +13,7 @@ from ..studio import lessons
 from ..studio import paper_tables as beside
 from ..studio.glossary import GLOSSARY
 from ..studio.lessons import Try
-from ..studio.stored import Stored, absent
+from ..studio.stored import Stored
 from ..studio.tours import tours
 from ..web import template
 from .page import Page, title
@@ -62,7 +62,7 @@ def lesson_grid(bundle: Bundle) -> str:
 
 def tables(stored: Stored) -> str:
     """Tables 2 and 3; a sentence in place of one that is not stored."""
-    missing = {name: absent(name) for name in ("table2", "table3")}
+    missing = {name: stored.absent(name) for name in ("table2", "table3")}
     return str(PARTS.tables(beside.seen(stored), beside.unseen(stored), missing))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 
 import gradio as gr
 
+from ..studio.results import curves
 from .changed import Changed
 from .chart import Chart, panel
 from .map import Atlas
@@ -41,6 +43,8 @@ class Play:
                 )
                 self.curve = Chart(elem_id="curve")
                 panel(SPREAD, "spread", elem_id="spread")
+                if problem := curves(self.page.studio.bundle).get("problem"):
+                    gr.HTML(f'<p class="absent">{html.escape(problem)}</p>', apply_default_css=False)
         with gr.Column(elem_classes="card"):
             title(
                 "Accuracy by location",

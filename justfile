@@ -1,0 +1,52 @@
+# The verbs of this project; `just` alone lists them. Each is one line that can be typed without just, too.
+
+python := ".venv/bin/python"
+
+_list:
+    @just --list --unsorted
+
+# a virtual environment with all that is needed to work here (no GPU, account or download beyond the package registry)
+setup:
+    python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]'
+
+# the same with the versions that the tests last passed with
+setup-locked:
+    python3 -m venv .venv && .venv/bin/pip install -q -r requirements.lock && .venv/bin/pip install -q --no-deps -e .
+
+# the app at http://127.0.0.1:7860
+serve *options:
+    .venv/bin/wildpdiff serve {{options}}
+
+# all tests; needs Chromium for those of the page
+test *options:
+    {{python}} -m pytest {{options}}
+
+# the tests that need neither Chromium nor more than a few seconds
+fast *options:
+    {{python}} -m pytest -m "not slow and not browser" {{options}}
+
+# which lines the fast tests never run
+coverage:
+    {{python}} -m pytest -m "not slow and not browser" --cov --cov-report=term
+
+# style, types, and which room may import which
+lint:
+    .venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+# speed, as ratios measured in the same run
+bench *options:
+    .venv/bin/wildpdiff bench {{options}}
+
+# measure a stored result anew, e.g. `just measure table5`, and keep it in the bundle
+measure name *options:
+    .venv/bin/wildpdiff reproduce {{name}} --store --out runs/report {{options}}
+
+# write down the versions of a fresh environment, after all tests passed in it
+lock:
+    head -2 requirements.lock > requirements.new
+    .venv/bin/pip freeze --exclude-editable | grep -v '^setuptools==' | sed 's/+cpu$//' >> requirements.new
+    mv requirements.new requirements.lock
+
+# a wheel with the bundle in it, in dist/
+wheel:
+    {{python}} -m pip wheel . --no-deps --wheel-dir dist

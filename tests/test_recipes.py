@@ -1,0 +1,83 @@
+"""A recipe is JSON and back, whole or not at all; a bundle says the very recipe that it was trained by."""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_bundle import RECIPE
+from typer.testing import CliRunner
+
+from wildpdiff.build.recipes import RECIPES, SAVANNA, SMOKE, Recipe, recipe_of, trained_by
+from wildpdiff.bundle import Bundle
+from wildpdiff.cli import app
+from wildpdiff.errors import UserError
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_recipe_is_the_same_after_json(recipe: Recipe) -> None:
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json())), "it") == recipe
+
+
+MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a missing key": (lambda own: own.pop("runs"), "lacks runs."),
+    "a missing key inside": (lambda own: own["connect"].pop("steps"), "lacks connect.steps."),
+    "an unknown key": (lambda own: own.update(rums=3), "has the unknown rums."),
+    "both": (lambda own: (own["clip"].pop("embedding"), own["clip"].update(embeding=1)),
+             "lacks clip.embedding and has the unknown clip.embeding."),
+    "text for a number": (lambda own: own.update(runs="six"), "'runs': input should be a valid integer."),
+    "a fraction for a count": (lambda own: own["run"].update(rows=2.5), "'run.rows': input should be a valid integer."),
+    "a number for a part": (lambda own: own.update(shared=3), "lacks shared.batch_size"),
+    "a number for a name": (lambda own: own.update(seen=["R10", 12]), "'seen.1': input should be a valid string."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_wrong_with_a_recipe_is_one_sentence_that_names_it(mistake: str, tmp_path: Path) -> None:
+    change, told = MISTAKES[mistake]
+    document = copy.deepcopy(SMOKE.to_json())
+    change(document)
+    (tmp_path / "mine.json").write_text(json.dumps(document))
+    with pytest.raises(UserError) as caught:
+        recipe_of(str(tmp_path / "mine.json"))
+    assert str(caught.value).startswith("'mine.json' is no ") and told in str(caught.value)
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("document", [None, [], "savanna", 3])
+def test_what_is_no_object_is_told_where_to_start(document: Any) -> None:
+    with pytest.raises(UserError, match=r"^It is no recipe; `wildpdiff recipe` prints one to start from\.$"):
+        Recipe.from_json(document, "It")
+
+
+def test_a_printed_recipe_can_be_changed_and_trained(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["recipe", "smoke"])
+    assert printed.exit_code == 0
+    document = json.loads(printed.stdout) | {"name": "mine", "runs": 4}
+    (tmp_path / "mine.json").write_text(json.dumps(document))
+    assert recipe_of(str(tmp_path / "mine.json")) == replace(SMOKE, name="mine", runs=4)
+
+
+def test_an_unknown_name_is_told_the_known_ones_and_that_a_file_will_do() -> None:
+    with pytest.raises(UserError, match=r"savanna, smoke, full, or a \.json file"):
+        recipe_of("nope")
+    with pytest.raises(UserError, match=r"'absent\.json' is missing"):
+        recipe_of("absent.json")
+
+
+def test_a_bundle_says_the_recipe_that_it_was_trained_by(tiny_bundle: Path) -> None:
+    bundle = Bundle.open(tiny_bundle)
+    assert trained_by(bundle) == RECIPE
+    bundle.manifest["recipe"] = "savanna"
+    with pytest.raises(UserError, match="The recipe in 'tiny' is no recipe"):
+        trained_by(bundle)
+
+
+def test_the_bundle_that_comes_along_was_trained_in_the_world_and_at_the_places_that_it_says() -> None:
+    bundle = Bundle.open()
+    recipe = trained_by(bundle)
+    assert (recipe.name, recipe.seen, recipe.unseen) == (SAVANNA.name, bundle.seen, bundle.unseen)
+    assert recipe.to_json()["world"] == bundle.manifest["world"]
