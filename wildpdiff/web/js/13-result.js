@@ -10,7 +10,7 @@
   const head = (state) => [{ text: wpd.title(state), strong: true }, { text: `${SEVERAL[state.m]}${state.w === 'paper' ? ", paper's plain form" : ''}` }];
 
   // How far samples of a seen location lie apart, over how far fine-tuned rows do that the generator never saw.
-  wpd.spread = (state, side) => ((((wpd.table.known || {})[state.m] || {})[state[side]] || {}).spread || {})[state.w] || null;
+  wpd.seeds_differ = (state, side) => ((((wpd.table.known || {})[state.m] || {})[state[side]] || {}).spread || {})[state.w] || null;
 
   const before = (state) => {
     const known = wpd.known(state), parts = head(state), own = state.a === 'own' || state.b === 'own';
@@ -31,7 +31,7 @@
     for (const [name, alike] of Object.entries(answer.alike || {})) if ([state.a, state.b].includes(name)) parts.push({ text: `cosine to ${name} ${alike.toFixed(3)}` });
     if (state.a === 'own' || state.b === 'own') parts.push({ text: 'no accuracy is claimed for a place of your own' });
     parts.push({ text: state.n > 1 ? `${state.n} adapters from seed ${state.seed}` : `seed ${state.seed}` });
-    const spread = wpd.same(state) || state.t === 0 ? wpd.spread(state, 'a') : state.t === 1 ? wpd.spread(state, 'b') : null;
+    const spread = wpd.same(state) || state.t === 0 ? wpd.seeds_differ(state, 'a') : state.t === 1 ? wpd.seeds_differ(state, 'b') : null;
     if (spread) parts.push({ text: `seeds differ ${spread.toFixed(2)}× as much as fine-tuned adapters` });
     if (answer.seconds) parts.push({ text: `${answer.seconds.toFixed(1)} s` });
     if (answer.note) parts.push({ text: answer.note });
