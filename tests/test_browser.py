@@ -279,6 +279,21 @@ def test_the_lecturers_journey_through_the_tour_without_one_live_adapter(browser
         assert page.locator("#tour").count() == 0
 
 
+def test_at_an_end_of_the_slider_the_result_says_how_much_seeds_differ_and_no_other_similarity_is_drawn(
+    browser: Any,
+) -> None:
+    with serving(BUNDLE, 7952) as address, visiting(browser, address, "?v=1&a=R10&b=R12&t=0.1") as page:
+        ratio = page.evaluate("wpd.table.known.H.R10.spread.ours")
+        axes = "Object.keys(document.querySelector('#curve .chart-node').layout).filter((name) => /^xaxis/.test(name))"
+        panels = page.evaluate(axes)
+        page.evaluate("wpd.set({ t: 0 })")
+        assert live(page, f"seeds differ {ratio:.2f}× as much as fine-tuned adapters")
+        assert page.evaluate(axes) == panels
+        page.evaluate("wpd.set({ t: 0.5 })")
+        live(page, "0.50")
+        assert "seeds differ" not in page.inner_text(".result")
+
+
 def test_the_students_journey_from_a_card_to_a_saved_picture(page: Any) -> None:
     page.evaluate("wpd.open('learn')")
     page.wait_for_selector(".card-try, [data-try]", timeout=WAIT)

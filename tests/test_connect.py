@@ -225,6 +225,18 @@ def test_a_killed_run_goes_on_with_the_same_hubs(
         assert torch.equal(again, before)
 
 
+def test_a_run_killed_before_its_last_hubs_were_kept_yields_them_again(
+    backbone: Backbone, anchors: Tensor, images: list[Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildpdiff.connect.SAVE_EVERY", 2)
+    runs = [
+        list(connect(backbone, anchors, images, [(0, 1)], RECIPE, seed=7, checkpoint=tmp_path / "hubs.part"))
+        for _ in range(2)
+    ]
+    assert [step.index for step, _ in runs[1]] == [3, 4]
+    assert torch.equal(runs[0][-1][1], runs[1][-1][1])
+
+
 def test_a_checkpoint_changes_nothing_and_a_seed_does(
     backbone: Backbone, anchors: Tensor, images: list[Images], whole: Whole
 ) -> None:

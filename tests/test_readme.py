@@ -13,6 +13,8 @@ from wildpdiff import Bundle
 from wildpdiff.build.recipes import trained_by
 from wildpdiff.cli import app
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.files import load_tensors
+from wildpdiff.picture import digest
 from wildpdiff.readme import results_table
 from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, reproduce, stored_result
 
@@ -94,9 +96,12 @@ def test_the_public_names_are_those_of_the_package_and_all_load():
 
 def test_the_bundle_was_made_in_this_very_world():
     bundle = Bundle.open(ROOT / "assets/savanna")
+    _, drawn = load_tensors(bundle.folder / "pictures.safetensors")
     for name in (bundle.seen[0], bundle.unseen[-1]):
         again = bundle.world.empties(bundle.world.location(name), 1, height=240, width=320)[0]
-        assert bool((again == bundle.pictures[name]).all()), "the savanna changed: train the bundle anew"
+        assert digest(again) == drawn[name], "the savanna changed: train the bundle anew"
+        # What is shown has lost some grain (3 to 4 levels); two locations differ by nearly 50.
+        assert (again.float() - bundle.pictures[name].float()).abs().mean() < 8, "another picture is shown"
 
 
 def test_assets_keep_to_what_a_space_takes():

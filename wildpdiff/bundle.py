@@ -38,7 +38,8 @@ class Bundle:
 
     Files: `bundle.json` (manifest with checksums and figures), `backbone.safetensors`, `clip/` (an open_clip folder),
     `conditions.safetensors` (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `pictures.safetensors`
-    (by its name one background of each location to look at, as the bytes of a WebP file), `joint.safetensors`
+    (by its name one background of each location to look at, as the bytes of a WebP file; the metadata has the digest
+    of the pixels that were drawn, see `picture.digest`), `joint.safetensors`
     (`row` `[D]`, trained on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments);
     and for each regime R of similarity `generator-R/` (with `paper.safetensors`, the paper's plain denoiser, which
     never saw a blend), `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`),

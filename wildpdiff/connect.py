@@ -17,6 +17,8 @@ from .loop import Checkpoint, Step, cosine, rng_at
 from .pretrain import flipped
 from .worlds.base import Images
 
+#: Steps between two savings of the state.
+SAVE_EVERY = 100
 #: How far hubs are moved along their anchors at once, as a share of these.
 LIFT = 0.05
 
@@ -111,7 +113,7 @@ def connect(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if kept and (index + 1) % 100 == 0:
+        if kept and (index + 1) % SAVE_EVERY == 0 and index + 1 < recipe.steps:  # the last step's result is yielded
             kept.save(index + 1)
         done = (anchors + hubs.beside).detach().cpu()
         if index + 1 == recipe.steps:

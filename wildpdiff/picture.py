@@ -1,5 +1,6 @@
 """Pictures that users bring: from a file, an upload or the clipboard to a tensor, or one sentence that says why not."""
 
+import hashlib
 import threading
 import warnings
 from collections.abc import Iterator
@@ -59,6 +60,11 @@ def packed(picture: Tensor, *, quality: int | None = None) -> Tensor:
     options = {"lossless": True} if quality is None else {"quality": quality, "method": 6}
     Image.fromarray(picture.permute(1, 2, 0).numpy()).save(stream, "WEBP", **options)
     return torch.frombuffer(bytearray(stream.getvalue()), dtype=torch.uint8)
+
+
+def digest(picture: Tensor) -> str:
+    """Sixteen hexadecimal digits that name a picture's very pixels, uint8 `[3, H, W]`."""
+    return hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
 def unpacked(data: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from ..generator import AdapterGenerator
 from ..loop import Step
 from ..measure.by_location import crossed_conditions, evaluate_locations
 from ..measure.fidelity import fidelity_over
-from ..picture import packed
+from ..picture import digest, packed
 from ..pretrain import pretrain
 from ..weightspace import Map
 from ..worlds.savanna.caption import Pairs
@@ -157,6 +157,7 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     save_tensors(
         out / "pictures.safetensors",
         {name: packed(picture, quality=95) for name, picture in zip(names, pictures, strict=True)},
+        dict(zip(names, map(digest, pictures), strict=True)),
     )
     yield Step(len(names), len(names), float("nan"))
 
