@@ -64,18 +64,6 @@ def test_the_stored_number_stands_there_before_the_server_is_asked(page: Any) ->
     assert said.startswith("precomputed") and all(f"({count}/100)" in said for count in stored)
 
 
-def test_at_an_end_a_live_answer_says_the_stored_spread_and_the_curve_stays_one_panel(browser: Any) -> None:
-    with serving(BUNDLE, 7952) as address, visiting(browser, address, "?v=1&images=15&t=0&m=H") as page:
-        page.locator("#generate").click()
-        stored = page.evaluate("wpd.figures('H', wpd.state.a).spread.ours")
-        said = live(page, "R10 →", f"seeds differ {stored:.2f}× as much as fine-tuned adapters")
-        assert 0 < stored < 3 and said.startswith("live")
-        page.wait_for_function("document.querySelector('#curve .chart-node').dataset.drawn === 'done'", timeout=WAIT)
-        assert page.evaluate("document.querySelector('#curve .chart-node').layout.shapes.length") == 1
-        page.evaluate("wpd.set({ t: 0.5 })")
-        assert "seeds differ" not in live(page, "0.50")
-
-
 def test_a_picture_is_handed_in_once_and_its_adapter_is_not_written_again(page: Any) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
