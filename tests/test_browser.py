@@ -271,7 +271,7 @@ def test_at_an_end_of_the_slider_the_result_says_how_much_seeds_differ_and_no_ot
     browser: Any,
 ) -> None:
     with serving(BUNDLE, 7952) as address, visiting(browser, address, "?v=1&a=R10&b=R12&t=0.1") as page:
-        ratio = page.evaluate("wpd.table.known.H.R10.spread.ours")
+        ratio = page.evaluate("wpd.figures('H', 'R10').spread.ours")
         axes = "Object.keys(document.querySelector('#curve .chart-node').layout).filter((name) => /^xaxis/.test(name))"
         panels = page.evaluate(axes)
         page.evaluate("wpd.set({ t: 0 })")
