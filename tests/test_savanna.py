@@ -20,9 +20,9 @@ from wildpdiff.worlds.savanna.caption import Pairs, caption
 from wildpdiff.worlds.savanna.location import BOUNDS, Location, draw_location, rng_of
 from wildpdiff.worlds.savanna.plate import SKY_DEPTH, Plate, ground_row
 from wildpdiff.worlds.savanna.prior import explained_share, real_sites, species_prior
-from wildpdiff.worlds.savanna.sheet import contact_sheet
 from wildpdiff.worlds.savanna.shot import MIN_AREA, Shot, draw_shot, render
 from wildpdiff.worlds.savanna.world import PRETRAINING, SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
+from wildpdiff.worlds.sheet import contact_sheet
 
 SMALL = SavannaWorld(SavannaConfig(size=48, train_images=6, eval_images=5, background_images=2))
 WORLD = SavannaWorld()
@@ -391,7 +391,7 @@ def test_pairs_match_each_picture_with_its_own_words() -> None:
 
 
 def test_a_contact_sheet_has_a_row_for_each_species(tmp_path: Path) -> None:
-    contact_sheet(SMALL.config, tmp_path / "sheet.png", by="species", height=32, columns=1)
+    contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", by="species", height=32, columns=1)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.height == 18 * 32
@@ -402,13 +402,13 @@ def test_a_contact_sheet_has_a_row_for_each_species(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [{"by": "colour"}, {"height": 31}, {"height": 5000}, {"columns": 0}, {"columns": 41}])
 def test_a_sheet_that_cannot_be_is_one_sentence(wrong: dict, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        contact_sheet(SMALL.config, tmp_path / "sheet.png", **wrong)
+        contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", **wrong)
     one_sentence(error, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sheet_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with at_most(2_000), pytest.raises(UserError) as error:
-        contact_sheet(SMALL.config, tmp_path / "sheet.png", by="species", height=32, columns=1)
+        contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", by="species", height=32, columns=1)
     one_sentence(error, tmp_path)
     assert list(tmp_path.iterdir()) == []

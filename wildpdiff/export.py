@@ -43,7 +43,7 @@ def ends_of(bundle: Bundle, request: Request) -> tuple[Tensor, Tensor, str]:
     if request.background is not None:
         if request.blend_with is not None:
             raise UserError("--blend-with needs --location; a background picture stands alone.")
-        picture = load_picture(request.background, size=bundle.world.config.size)
+        picture = load_picture(request.background, size=bundle.world.size)
         embedding = bundle.condition(picture[None])
         return embedding, embedding, f"the picture {request.background.name}"
     first = bundle.embedding(str(request.location))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from ..backbone import Backbone
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy

@@ -20,8 +20,8 @@ class Recipe:
     """From nothing to a bundle.
 
     `world` is the spec of where photographs come from (see `worlds.open_world`), `pretraining`, `seen` and `unseen` are
-    locations of it. `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`); without one, a small CLIP
-    by `clip` and `clip_training` learns from captions of the world at `clip_places` places.
+    locations of it. `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`); without one, a small
+    CLIP by `clip` and `clip_training` learns from captions of the world at `clip_places` places.
 
     `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
     all seen locations together, a baseline. `runs` independent fine-tunings by `run` a location and regime are the zoo;

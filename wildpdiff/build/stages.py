@@ -233,7 +233,7 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
 
 
 def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
-    """The spec of the world in the bundle: the recipe's own if that alone opens it, otherwise one of stored pictures."""
+    """The spec of the world in the bundle: the recipe's own if that alone opens it, otherwise of stored pictures."""
     world = open_world(recipe.world)
     if world.portable:
         return world.to_json()

@@ -56,7 +56,7 @@ def softmax_merge(
 ) -> Tensor:
     """The mean row `[D]` of the locations that look most alike, weighted by a softmax over their likeness.
 
-    Likeness is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of savannas all point one way.
+    Likeness is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of such places point one way.
 
     Args:
         embedding: of the place to serve, `[E]`.

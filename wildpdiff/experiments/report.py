@@ -22,9 +22,8 @@ OPENING = (
     "Wild-P-Diff is a diffusion model that makes adapters where others make pictures. It is shown what a camera-trap "
     "location looks like and writes some 65,000 numbers that fit a wildlife classifier to that location; the "
     "classifier itself stays as it is. These words return in every chapter:",
-    "Every photograph here is drawn by a program: a procedural savanna, so that all of it can be measured again on an "
-    "ordinary computer. Absolute numbers are therefore not comparable with the paper's, which come from real "
-    "photographs. What can be compared is the pattern: which way does better, and whether a gap is there at all.",
+    "{world} Absolute numbers are therefore not comparable with the paper's, which come from photographs of Snapshot "
+    "Serengeti. What can be compared is the pattern: which way does better, and whether a gap is there at all.",
     "Numbers in brackets after a value are its 95% interval. That of an accuracy counts both the adapters and the "
     "photographs, because others of either would have given another share. A difference is called one only if its "
     "interval excludes zero.",
@@ -74,12 +73,15 @@ class Chapter:
     problem: str = ""
 
 
-def html(chapters: Sequence[Chapter], *, title: str = TITLE) -> str:
-    """The whole page, with the script that draws the figures in it; it asks no server for anything."""
+def html(chapters: Sequence[Chapter], *, about: str = "", title: str = TITLE) -> str:
+    """The whole page, with the script that draws the figures in it; it asks no server for anything.
+
+    `about` says what the photographs are and what figures of them do not say.
+    """
     from plotly.offline import get_plotlyjs
 
     number = count(1)
-    body = [_opening(title), _contents(chapters), *(_chapter(chapter, number) for chapter in chapters)]
+    body = [_opening(title, about), _contents(chapters), *(_chapter(chapter, number) for chapter in chapters)]
     style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
     drawing = _DRAWING.replace("DARK_COLOURS", embedded(DARK))
     scripts = f"<script>{get_plotlyjs()}</script>\n<script>{drawing}</script>" if _draws(chapters) else ""
@@ -116,8 +118,8 @@ def _draws(chapters: Sequence[Chapter]) -> bool:
     return any(chapter.figures for chapter in chapters)
 
 
-def _opening(title: str) -> str:
-    paragraphs = [f"<p>{escape(text)}</p>\n" for text in OPENING]
+def _opening(title: str, about: str) -> str:
+    paragraphs = [f"<p>{escape(text.format(world=about).strip())}</p>\n" for text in OPENING]
     words = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>\n" for word, text in WORDS)
     first, *rest = paragraphs
     return f'<header>\n<h1>{escape(title)}</h1>\n{first}<dl class="words">\n{words}</dl>\n{"".join(rest)}</header>\n'

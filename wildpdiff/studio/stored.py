@@ -21,15 +21,17 @@ REGIMES = ("L", "M", "H")
 
 @dataclass(frozen=True)
 class Stored:
-    """The stored results of a bundle by name; those that are missing or damaged are not in it."""
+    """The stored results of a bundle by name; those that are missing or damaged are not in it; `about` says what
+    the photographs are."""
 
     results: Mapping[str, Result]
+    about: str = ""
 
     @classmethod
     def of(cls, bundle: Bundle) -> Stored:
         """Read the results that the lessons speak of."""
         found = {name: _read(bundle, name) for name in NAMES}
-        return cls({name: result for name, result in found.items() if result})
+        return cls({name: result for name, result in found.items() if result}, bundle.world.about)
 
     def read(self, name: str, reader: Callable[[Data], T]) -> T | None:
         """What a function finds in a result; None if the result is missing or of another shape."""

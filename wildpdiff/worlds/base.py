@@ -55,6 +55,8 @@ class World(Protocol):
     @property
     def portable(self) -> bool: ...
 
+    def __hash__(self) -> int: ...
+
     def to_json(self) -> dict[str, Any]:
         """The spec that `open_world` opens this world from."""
 
@@ -111,7 +113,7 @@ class Inventing(Protocol):
     """
 
     def sliders(self) -> list[dict[str, Any]]:
-        """Groups of numbers for the page: `heading`, `note`, and `numbers` with key, label, form, hint, low and high."""
+        """Groups for the page: `heading`, `note`, and `numbers` with key, label, form, hint, low and high."""
 
     def place_of(self, values: Mapping[str, Any]) -> Any:
         """The page's numbers as a place.
@@ -140,6 +142,7 @@ class Inventing(Protocol):
 
     def photographs(self, place: Any, count: int) -> Iterator[Images]:
         """The first `count` labelled photographs of a place in batches; number i is the same whatever the count."""
+
 
 @runtime_checkable
 class Inventive(Protocol):

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
-from ..picture import packed, unpacked
+from ..picture import packed, resized, unpacked
 from .base import SPLITS, Images, Split, World, location_of
 
 #: Evaluation photographs that are kept of a location.
@@ -67,8 +66,7 @@ class StoredWorld:
 
     def show(self, location: str, height: int) -> Tensor:
         """The first background, uint8 `[3, height, height]`."""
-        picture = self.backgrounds(location)[:1].float()
-        return F.interpolate(picture, (height, height), mode="bicubic", antialias=True)[0].round().clamp(0, 255).byte()
+        return resized(self.backgrounds(location)[0], height, height)
 
     def _pictures(self, name: str, first: int | None) -> Tensor:
         count = sum(key.startswith(f"{name}/") for key in self._tensors)

@@ -2,7 +2,7 @@
 (() => {
   const wpd = (window.wpd = window.wpd || {});
   const REST = 600;
-  const DEFAULTS = { a: 'R10', b: 'R12', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
+  const DEFAULTS = { a: '', b: '', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
   const CHOICES = { m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100] };
   const ASKED = ['a', 'b', 't', 'm', 'w', 'seed', 'n', 'steps', 'images'];
   const listeners = { state: [], answer: [], hover: [], table: [], busy: [], rest: [] };

@@ -4,7 +4,7 @@
   const SEVERAL = { L: 'Low', M: 'Medium', H: 'High' };
   const percent = (right, count) => `${Math.round((100 * right) / count)}% (${right}/${count})`;
 
-  // How the setting is called: R10 -> R12, 0.50.
+  // How the setting is called: A -> B, 0.50.
   wpd.title = (state) => (wpd.same(state) ? wpd.named(state, 'a') : `${wpd.named(state, 'a')} → ${wpd.named(state, 'b')}, ${state.t.toFixed(2)}`);
 
   const head = (state) => [{ text: wpd.title(state), strong: true }, { text: `${SEVERAL[state.m]}${state.w === 'paper' ? ", paper's plain form" : ''}` }];
