@@ -14,11 +14,13 @@ from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
 from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
 from wildpdiff.build import recipes
-from wildpdiff.build.grow import Job, do
+from wildpdiff.build.grow import do
+from wildpdiff.build.jobs import Job
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle
 from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.loop import Step
+from wildpdiff.worlds import open_world
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 
@@ -26,7 +28,7 @@ BRIEF = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
 RECIPE = replace(
     SMOKE,
     name="savanna",
-    world=SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1),
+    world=SavannaWorld(SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1)).to_json(),
     seen=SEEN,
     unseen=UNSEEN,
     shared=BRIEF,
@@ -40,9 +42,9 @@ SOURCES = ("src", "srcset", "data", "poster", "action", "background")
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tiny bundle's recipe at toy size, and trainings in this process."""
 
-    def grow(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, **how: Any) -> Iterator[Step]:
+    def grow(jobs: Sequence[Job], backbone: Path, world: dict[str, Any], **how: Any) -> Iterator[Step]:
         for place, job in enumerate(jobs, start=1):
-            do(job, Backbone.load(backbone), SavannaWorld(world))
+            do(job, Backbone.load(backbone), open_world(world))
             yield Step(place, len(jobs), float("nan"))
 
     monkeypatch.setitem(recipes.RECIPES, "savanna", RECIPE)

@@ -59,7 +59,7 @@ def test_all_pairs_of_seen_locations_and_every_unseen_one_have_a_curve(bundle: B
 def test_a_count_is_that_of_the_adapter_at_its_weight(bundle: Bundle, data: dict[str, Any]) -> None:
     condition = blend(bundle.embedding("R10"), bundle.embedding("R12"), 0.5)
     row = bundle.generator("L", way="paper").generate(condition[None], steps=2, seed=0)
-    images = bundle.world.photograph(bundle.world.location("R12"), "eval", 2)
+    images = bundle.world.images("R12", "eval", first=2)
     expected = float(accuracy(bundle.backbone, row, images.pixels, images.labels))
     assert data["curves"]["L"]["R10+R12"]["paper"][1][1] == round(2 * expected)
 

@@ -1,6 +1,5 @@
 """A tiny but true bundle: every part is real, nothing is trained; for tests of the app."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -55,7 +54,13 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
     if curves:
         save_json(folder / "results" / "curves.json", {"data": _curves()})
-    about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
+    about = {
+        "regimes": list(REGIMES),
+        "seen": list(SEEN),
+        "unseen": list(UNSEEN),
+        "world": world.to_json(),
+        "recipe": "tiny",
+    }
     seal(folder, about | {"figures": {regime: _figures(regime) for regime in REGIMES}})
     return folder
 
@@ -104,7 +109,7 @@ def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipConditio
     views = torch.stack([condition.views(pictures) for pictures in backgrounds])
     means = torch.stack([condition(pictures) for pictures in backgrounds])
     save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views}, {"condition": condition.name})
-    looks = [world.empties(world.location(name), 1, height=60, width=80)[0] for name in (*SEEN, *UNSEEN)]
+    looks = [world.show(name, 60) for name in (*SEEN, *UNSEEN)]
     named = dict(zip((*SEEN, *UNSEEN), map(packed, looks), strict=True))
     save_tensors(folder / "pictures.safetensors", named)
     return torch.cat([means[:, None], views], dim=1)

@@ -16,6 +16,7 @@ from ..evaluate import accuracy
 from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
 from ..together import faster_together
+from ..worlds import open_world
 from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs
@@ -101,14 +102,14 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
     Raises:
         UserError: as `Order.jobs`.
     """
-    jobs = order.jobs(bundle, recipe, Path())
+    jobs, world = order.jobs(bundle, recipe, Path()), open_world(recipe.world)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         step, look, together = _seconds(bundle, jobs[0].recipe)
     finally:
         torch.set_num_threads(threads)
-    each = jobs[0].recipe.steps * step + order.rows * look * len(bundle.world.labels(order.locations[0], "eval"))
+    each = jobs[0].recipe.steps * step + order.rows * look * len(world.labels(order.locations[0], "eval"))
     rounds = len(jobs) / together if together > 1 else -(-len(jobs) // max(1, workers))
     size = len(jobs) * order.rows * bundle.backbone.layout.dim * 4 / 1e6
     return Cost(step, look, together, rounds * each / 60, size)

@@ -80,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photograph as JPEG data addresses: `large` for people if the world draws it so, and as the classifier sees it."""
+    """A photograph as JPEG data addresses: `large` for people if the world can, and as the classifier sees it."""
 
     large: str
     seen: str

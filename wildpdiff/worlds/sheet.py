@@ -20,7 +20,8 @@ MARGIN = 92
 def contact_sheet(
     world: World, locations: Sequence[str], out: Path, *, by: str = "both", height: int = 150, columns: int = 8
 ) -> None:
-    """Write a PNG of evaluation photographs, a row for each location (the first ones) and for each species.
+    """Write a PNG of evaluation photographs, a row for each location (the first ones) and for each species
+    that is on any.
 
     Raises:
         UserError: if `by` is no known arrangement, a size is out of range, or the file cannot be written.
@@ -33,7 +34,8 @@ def contact_sheet(
     rows = {name: [(name, place) for place in range(min(columns, len(labels[name])))] for name in locations}
     rows = rows if by != "species" else {}
     if by != "location":
-        rows |= {name: _showing(labels, label)[:columns] for label, name in enumerate(world.species) if name != EMPTY}
+        found = {name: _showing(labels, label)[:columns] for label, name in enumerate(world.species) if name != EMPTY}
+        rows |= {name: photographs for name, photographs in found.items() if photographs}
     sheet = Image.new("RGB", (MARGIN + columns * height, len(rows) * height), (250, 248, 243))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for index, (name, photographs) in enumerate(rows.items()):
