@@ -59,7 +59,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
         "seen": list(SEEN),
         "unseen": list(UNSEEN),
         "world": world.to_json(),
-        "recipe": "tiny",
+        "recipe": "savanna",
     }
     seal(folder, about | {"figures": {regime: _figures(regime) for regime in REGIMES}})
     return folder
