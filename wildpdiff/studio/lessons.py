@@ -206,7 +206,7 @@ def _numbers(places: Places, stored: Stored) -> Card:
         f"Few photographs say little. The paper's smallest location has {count}: {right} right is "
         f"{right / count:.0%}, yet the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
         "A good accuracy does not make a generator good. It may write one adapter again and again, copy what it was "
-        "trained on, or average it, so samples are held against rows that it never saw: their spread, the nearest "
+        "trained on, or average it, so samples are held against rows it never saw: their spread, the nearest "
         f"training row, tests that try to tell them apart. {places.caution}",
     )
     rows = [(f"n = {many[1]}", *_whisker(*many)) for many in (FEW, MANY)]
