@@ -298,7 +298,7 @@ MISTAKES = {
     "steps": (("generate", "--out", "OUT", "--location", "R10", "--steps", "0"), "sampling steps"),
     "samples": (("generate", "--out", "OUT", "--location", "R10", "--samples", "-1"), "at least 1"),
     "seed too large": (("generate", "--out", "OUT", "--location", "R10", "--seed", "1" + "0" * 30), "seed"),
-    "a pair of one": (("sweep", "--pairs", "R10"), "R10:R12"),
+    "a pair of one": (("sweep", "--pairs", "R10"), "A:B"),
     "a pair of equals": (("sweep", "--pairs", "R10:R10"), "two different"),
     "unknown end": (("sweep", "--pairs", "R10:Z99"), "Z99"),
     "words for weights": (("sweep", "--pairs", "R10:R12", "--weights", "half"), "0,0.5,1"),
