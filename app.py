@@ -1,4 +1,4 @@
-"""The app of the bundled savanna; the entry of the Hugging Face Space."""
+"""The app of the bundled world; the entry of the Hugging Face Space."""
 
 from pathlib import Path
 

@@ -66,6 +66,24 @@ def test_umap_is_imported_only_when_a_map_is_made() -> None:
     assert "umap" not in set(_outside(ast.Module(body=list(top), type_ignores=[])))
 
 
+def test_no_module_but_its_own_and_the_recipes_names_the_drawn_world() -> None:
+    """The command line and the app open the bundle of that name by default; its path is all that they say."""
+    named = [
+        f"{path.relative_to(ROOT.parent)}: {line.strip()}"
+        for path in sorted((*ROOT.rglob("*"), ROOT.parent / "app.py"))
+        if path.suffix in (".py", ".js", ".css", ".html", ".toml", ".json")
+        and not path.is_relative_to(ROOT / "worlds" / "savanna")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "savanna" in line.lower()
+    ]
+    recipes = "wildpdiff/build/recipes.py: "
+    assert [line for line in named if not line.startswith(recipes)] == [
+        'app.py: BUNDLE = Path(__file__).parent / "assets" / "savanna"',
+        'wildpdiff/cli.py: DEFAULT_BUNDLE = Path(__file__).resolve().parent.parent / "assets" / "savanna"',
+    ]
+    assert any(line.startswith(recipes) for line in named)
+
+
 def test_the_library_never_prints() -> None:
     assert [name for name, tree in MODULES.items() if "print" in _calls(tree)] == ["cli"]
 

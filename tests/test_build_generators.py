@@ -33,7 +33,7 @@ from wildpdiff.files import load_tensors, save_tensors
 from wildpdiff.generator import AdapterGenerator
 from wildpdiff.residual import ResidualDenoiser
 from wildpdiff.train import GeneratorRecipe, train_over_codec
-from wildpdiff.worlds.savanna.world import SEEN
+from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 
 E, VIEWS = 6, 3
 BRIEF = GeneratorRecipe(vae_steps=4, vae_batch=4, denoiser_steps=6, denoiser_batch=4, mean_steps=5, mean_batch=4)
@@ -100,7 +100,7 @@ def test_no_held_out_pair_s_curve_is_trained_and_every_other_one_is() -> None:
 @pytest.fixture
 def connected(tmp_path: Path, tiny_bundle: Path) -> tuple[Task, Tensor]:
     """A task whose curves are trained, and all rows of its runs."""
-    task = task_in(tmp_path, replace(SMOKE, world=replace(SMOKE.world, size=32, train_images=6)))
+    task = task_in(tmp_path, replace(SMOKE, world=SavannaWorld(SavannaConfig(size=32, train_images=6)).to_json()))
     data = (tiny_bundle / "backbone.safetensors").read_bytes()
     (task.out / "backbone.safetensors").write_bytes(data)
     layout = Backbone.load(task.out / "backbone.safetensors").layout

@@ -166,7 +166,7 @@ def test_a_file_that_is_a_folder_is_one_sentence(copied: Path) -> None:
         lambda text: text[: len(text) // 2],
         lambda text: b"[]",
         lambda text: b"",
-        lambda text: text.replace(b'"format": 3', b'"format": 2'),
+        lambda text: text.replace(b'"format": 4', b'"format": 3'),
         lambda text: text.replace(b'"files"', b'"filed"'),
         lambda text: text.replace(b'"regimes"', b'"regines"'),
         lambda text: text.replace(b'"seen"', b'"sees"'),

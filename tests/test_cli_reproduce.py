@@ -13,10 +13,12 @@ from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
-from wildpdiff.build.grow import Job, do
+from wildpdiff.build.grow import do
+from wildpdiff.build.jobs import Job
 from wildpdiff.bundle import Bundle
 from wildpdiff.loop import Step
-from wildpdiff.worlds.savanna.world import SEEN, UNSEEN, SavannaConfig, SavannaWorld
+from wildpdiff.worlds import open_world
+from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
 from wildpdiff.zoo import Zoo
 
 SOURCES = ("src", "srcset", "data", "poster", "action", "background")
@@ -26,9 +28,9 @@ SOURCES = ("src", "srcset", "data", "poster", "action", "background")
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings in this process."""
 
-    def grow(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, **how: Any) -> Iterator[Step]:
+    def grow(jobs: Sequence[Job], backbone: Path, world: dict[str, Any], **how: Any) -> Iterator[Step]:
         for place, job in enumerate(jobs, start=1):
-            do(job, Backbone.load(backbone), SavannaWorld(world))
+            do(job, Backbone.load(backbone), open_world(world))
             yield Step(place, len(jobs), float("nan"))
 
     monkeypatch.setattr(zoos, "grow", grow)

@@ -15,7 +15,7 @@ from world_contract import check_world
 
 from wildpdiff.errors import UserError
 from wildpdiff.worlds import coco
-from wildpdiff.worlds.base import Images, Split
+from wildpdiff.worlds.base import SPLITS, Images, Split
 from wildpdiff.worlds.coco import CocoWorld
 
 SPECIES = ("zebra", "Lion")
@@ -90,6 +90,11 @@ def data(empty_set: DataSet) -> DataSet:
     return empty_set
 
 
+def tally(world: CocoWorld, location: str, split: Split) -> torch.Tensor:
+    """How many images of each class there are."""
+    return world.labels(location, split).bincount(minlength=len(world.species))
+
+
 def files(world: CocoWorld, location: str, split: Split) -> set[str]:
     return {photo.file for photo in world._photos[location] if photo.split == split}
 
@@ -125,8 +130,7 @@ def test_the_contract_catches_a_label_out_of_range(data: DataSet) -> None:
 def test_classes_are_the_listed_species_and_then_empty_whatever_their_case(data: DataSet) -> None:
     world = data.open(species=("LION", "zebra"))
     assert world.species == ("LION", "zebra", "empty")
-    train, held_out = world.tally("B04", "train"), world.tally("B04", "eval")
-    assert [a + b for a, b in zip(train, held_out, strict=True)] == [30, 30, 30]
+    assert (tally(world, "B04", "train") + tally(world, "B04", "eval")).tolist() == [30, 30, 30]
 
 
 def test_labels_belong_to_their_pixels(empty_set: DataSet) -> None:
@@ -158,9 +162,8 @@ def test_images_that_do_not_show_one_listed_class_are_left_out_and_counted(data:
     world = data.open()
     assert before.left_out == 0
     assert world.left_out == 8
-    assert [world.tally("B04", split) for split in ("train", "eval")] == [
-        before.tally("B04", split) for split in ("train", "eval")
-    ]
+    for split in SPLITS:
+        assert torch.equal(tally(world, "B04", split), tally(before, "B04", split))
 
 
 @pytest.mark.parametrize("names", [("Zebra", "Zebra"), ("Zebra", "giraffe"), ("giraffe", "Zebra")])
@@ -170,7 +173,7 @@ def test_one_listed_species_counts_once_also_with_several_boxes_or_an_unlisted_c
     data.add("D02", 1, *names)
     world = data.open(locations=["D02"])
     assert world.left_out == 0
-    assert [a + b for a, b in zip(world.tally("D02", "train"), world.tally("D02", "eval"), strict=True)] == [1, 0, 0]
+    assert (tally(world, "D02", "train") + tally(world, "D02", "eval")).tolist() == [1, 0, 0]
 
 
 def test_a_file_that_is_listed_twice_stands_on_one_side_only(data: DataSet) -> None:
@@ -209,7 +212,7 @@ def test_the_eval_side_has_about_the_asked_share_of_sequences(empty_set: DataSet
         name = f"{number}.JPG"
         empty_set.images.append(record | {"id": name, "file_name": name, "seq_id": str(number)})
         empty_set.annotations.append({"id": name, "image_id": name, "category_id": 2})
-    held_out = empty_set.open(eval_share=0.1).tally("B04", "eval")[0]
+    held_out = tally(empty_set.open(eval_share=0.1), "B04", "eval")[0]
     assert abs(held_out - 400) < 5 * (4000 * 0.1 * 0.9) ** 0.5
 
 

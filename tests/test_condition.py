@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wildpdiff.condition import ClipCondition, Preprocess, create_clip
+from wildpdiff.condition import ClipCondition, Preprocess, create_clip, keep_clip
 from wildpdiff.errors import UserError
 
 MODEL = "ViT-S-32-alt"  # the smallest of open_clip's own
@@ -135,6 +135,16 @@ def test_a_true_architecture_with_weights_from_a_file_embeds_like_open_clip(
     assert condition.dim == 256 and torch.allclose(condition(picture), expected, atol=2e-3)
     assert torch.allclose(condition.text(captions), texts, atol=1e-5)
     assert condition.name.startswith(f"{MODEL}/") and "mine" not in condition.name
+
+
+def test_a_named_clip_is_kept_in_a_folder_that_embeds_like_it(
+    architecture: tuple[open_clip.CLIP, Path], tmp_path: Path
+) -> None:
+    keep_clip(f"{MODEL}/{architecture[1]}", tmp_path / "clip")
+    kept, named = ClipCondition.load(f"local-dir:{tmp_path / 'clip'}"), ClipCondition.load(MODEL, str(architecture[1]))
+    backgrounds = torch.randint(0, 256, (2, 3, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(kept.views(backgrounds), named.views(backgrounds))
+    assert kept.name.startswith(f"{MODEL}/") and kept.preprocess == named.preprocess
 
 
 def test_weights_of_another_architecture_are_refused(architecture: tuple[open_clip.CLIP, Path]) -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from wildpdiff.build.recipes import SMOKE
-from wildpdiff.build.workers import each
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
@@ -59,7 +57,7 @@ def test_all_pairs_of_seen_locations_and_every_unseen_one_have_a_curve(bundle: B
 def test_a_count_is_that_of_the_adapter_at_its_weight(bundle: Bundle, data: dict[str, Any]) -> None:
     condition = blend(bundle.embedding("R10"), bundle.embedding("R12"), 0.5)
     row = bundle.generator("L", way="paper").generate(condition[None], steps=2, seed=0)
-    images = bundle.world.photograph(bundle.world.location("R12"), "eval", 2)
+    images = bundle.world.images("R12", "eval", first=2)
     expected = float(accuracy(bundle.backbone, row, images.pixels, images.labels))
     assert data["curves"]["L"]["R10+R12"]["paper"][1][1] == round(2 * expected)
 
@@ -86,21 +84,3 @@ def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) 
 def test_without_a_training_folder_there_is_one_sentence(bundle: Bundle) -> None:
     with pytest.raises(UserError, match="--run DIR"):
         next(curves.measure(Lab(bundle, SMOKE)))
-
-
-def _mark(path: Path) -> None:
-    if path.name == "bad":
-        raise UserError("This one is bad.")
-    path.write_text(str(torch.get_num_threads()))
-
-
-def test_the_pool_does_every_job_in_a_process_of_one_thread(tmp_path: Path) -> None:
-    jobs = [tmp_path / name for name in ("one", "two", "three")]
-    assert list(each(_mark, jobs, workers=2)) == [1, 2, 3]
-    assert {path.read_text() for path in jobs} == {"1"}
-    assert list(each(_mark, [], workers=2)) == []
-
-
-def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="This one is bad"):
-        list(each(_mark, [tmp_path / "bad"], workers=1))

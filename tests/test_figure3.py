@@ -51,7 +51,7 @@ def lab(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Lab:
         folder=folder, world=WORLD, backbone=backbone, seen=("R10",), unseen=("D03", "E03"), regimes=("L", "M", "H"),
         joint=joint, device="cpu",
     )  # fmt: skip
-    return Lab(bundle, replace(SMOKE, world=WORLD.config), run=folder, samples=100)  # type: ignore[arg-type]
+    return Lab(bundle, replace(SMOKE, world=WORLD.to_json()), run=folder, samples=100)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,16 @@ import pytest
 import torch
 
 from wildpdiff.backbone import Backbone, initial_row
-from wildpdiff.build.grow import Job, do, save_row
+from wildpdiff.build.grow import do
 from wildpdiff.build.grow_together import grow_together
+from wildpdiff.build.jobs import Job
+from wildpdiff.build.starts import save_row
 from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.worlds import open_world
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 
-WORLD = SavannaConfig(size=32, train_images=6, eval_images=4)
+WORLD = SavannaWorld(SavannaConfig(size=32, train_images=6, eval_images=4)).to_json()
 RECIPE = FinetuneRecipe(converge=1, rows=12, interval=1, batch_size=2)
 
 
@@ -36,7 +39,7 @@ def test_a_zoo_grown_together_is_the_one_grown_location_by_location(saved: Path,
     network = Backbone.load(saved)
     steps = list(grow_together(jobs(tmp_path / "a", network), saved, WORLD, device="cpu"))
     for job in jobs(tmp_path / "b", network):
-        do(job, network, SavannaWorld(WORLD))
+        do(job, network, open_world(WORLD))
     together, alone = (Zoo(tmp_path / side / "zoo", network.layout, regime="M") for side in "ab")
     for name in ("R10", "R12"):
         rows, own = together.of(name)[0], alone.of(name)[0]

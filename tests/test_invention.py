@@ -16,10 +16,10 @@ from PIL import Image
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
 from wildpdiff.plots.invent import Gap, gap_dots, share_bars
-from wildpdiff.studio import factors, trial
 from wildpdiff.studio import invent as invention
 from wildpdiff.studio import labelled as own_trial
-from wildpdiff.studio.invent import Place, animals, findings, like, photographs, picture, place_of, surprise, values_of
+from wildpdiff.studio import trial
+from wildpdiff.studio.invent import findings
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.trial import Arm, Score
@@ -28,10 +28,13 @@ from wildpdiff.ui.invent import Invent
 from wildpdiff.ui.labelled import OwnPhotos
 from wildpdiff.ui.page import Page
 from wildpdiff.worlds.base import Images
+from wildpdiff.worlds.savanna import factors, inventing
+from wildpdiff.worlds.savanna.inventing import Place
 from wildpdiff.worlds.savanna.location import BOUNDS
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaWorld
 
 WORLD = SavannaWorld()
+WAY = WORLD.inventing()
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +45,17 @@ def studio(tiny_bundle: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invention, "BATCH", 3)
+    monkeypatch.setattr(inventing, "BATCH", 3)
 
 
 def taken(place: Place, count: int) -> Images:
-    parts = list(photographs(WORLD, place, count))
+    parts = list(WAY.photographs(place, count))
     return Images(torch.cat([part.pixels for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 def test_the_same_numbers_give_the_same_photographs_and_others_give_others(short: None) -> None:
-    place = like(WORLD, "R10")
-    first, again = taken(place, 4), taken(place_of(values_of(place)), 4)
+    place = WAY.like("R10")
+    first, again = taken(place, 4), taken(WAY.place_of(WAY.values_of(place)), 4)
     assert torch.equal(first.pixels, again.pixels) and torch.equal(first.labels, again.labels)
     warmer = Place(replace(place.location, warmth=0.4), place.like)
     other = taken(warmer, 4)
@@ -61,58 +64,58 @@ def test_the_same_numbers_give_the_same_photographs_and_others_give_others(short
 
 
 def test_a_photograph_is_the_same_however_many_are_asked_for(short: None) -> None:
-    place = surprise(WORLD, 5)
+    place = WAY.surprise(5)
     few, more = taken(place, 2), taken(place, 5)
     assert torch.equal(few.pixels, more.pixels[:2]) and torch.equal(few.labels, more.labels[:2])
-    assert [len(part) for part in photographs(WORLD, place, 5)] == [3, 2]
+    assert [len(part) for part in WAY.photographs(place, 5)] == [3, 2]
 
 
 def test_the_picture_is_the_first_of_those_that_the_adapter_is_written_from() -> None:
-    place = Place(replace(surprise(WORLD, 1).location, warmth=0.3, noise=0.05, contrast=1.3, strip=1))
+    place = Place(replace(WAY.surprise(1).location, warmth=0.3, noise=0.05, contrast=1.3, strip=1))
     cooler = Place(replace(place.location, warmth=-0.3))
     for each in (place, cooler):
         expected = WORLD.empties(each.location, 1, height=60, width=80)[0]
-        assert torch.equal(picture(WORLD, each, height=60, width=80), expected)
+        assert torch.equal(WAY.scene(each, 60, 80), expected)
 
 
-@pytest.mark.parametrize("key", invention.DEVELOPED)
+@pytest.mark.parametrize("key", inventing.DEVELOPED)
 def test_numbers_that_only_develop_a_scene_do_not_change_its_painting(key: str) -> None:
-    location = surprise(WORLD, 2).location
+    location = WAY.surprise(2).location
     end = BOUNDS[key][1] if key in BOUNDS else 2
-    invention._scene.cache_clear()
+    inventing._scene.cache_clear()
     for changed in (location, replace(location, **{key: end})):
         expected = WORLD.empties(changed, 1, height=24, width=24)[0]
-        assert torch.equal(picture(WORLD, Place(changed), height=24, width=24), expected)
-    assert invention._scene.cache_info().misses == 1
+        assert torch.equal(WAY.scene(Place(changed), 24, 24), expected)
+    assert inventing._scene.cache_info().misses == 1
 
 
 def test_a_start_like_a_named_location_has_its_numbers_and_its_animals() -> None:
     for name in (SEEN[0], UNSEEN[0]):
-        place, named = like(WORLD, name), WORLD.location(name)
+        place, named = WAY.like(name), WORLD.location(name)
         assert all(getattr(place.location, key) == getattr(named, key) for key in BOUNDS)
         assert place.location.seed == named.seed and place.location.name != name
-        assert np.allclose(animals(WORLD, place), WORLD.prior(named))
+        assert np.allclose(WAY.shares(place), WORLD.prior(named))
 
 
 def test_a_wetter_place_has_more_hippopotamus_and_the_same_share_of_empty_photographs() -> None:
-    dry = like(WORLD, "R10")
+    dry = WAY.like("R10")
     wet = Place(replace(dry.location, wet=0.9), dry.like)
-    before, after = animals(WORLD, dry), animals(WORLD, wet)
+    before, after = WAY.shares(dry), WAY.shares(wet)
     hippopotamus = SPECIES.index("hippopotamus")
     assert after[hippopotamus] > 2 * before[hippopotamus]
-    assert after[-1] == before[-1] and after.sum() == pytest.approx(1)
+    assert after[-1] == before[-1] and sum(after) == pytest.approx(1)
 
 
 def test_a_surprise_is_drawn_by_the_world_and_its_animals_are_its_own() -> None:
-    one, two = surprise(WORLD, 1), surprise(WORLD, 2)
-    assert one == surprise(WORLD, 1) and one.location != two.location
-    assert np.array_equal(animals(WORLD, one), WORLD.prior(one.location))
+    one, two = WAY.surprise(1), WAY.surprise(2)
+    assert one == WAY.surprise(1) and one.location != two.location
+    assert np.array_equal(WAY.shares(one), WORLD.prior(one.location))
     assert one.location.name != two.location.name
 
 
 def test_a_place_survives_the_way_through_the_browser() -> None:
-    for place in (like(WORLD, "S09"), surprise(WORLD, 7)):
-        assert place_of(values_of(place)) == place
+    for place in (WAY.like("S09"), WAY.surprise(7)):
+        assert WAY.place_of(WAY.values_of(place)) == place
 
 
 @pytest.mark.parametrize(
@@ -124,16 +127,16 @@ def test_a_place_survives_the_way_through_the_browser() -> None:
 )  # fmt: skip
 def test_numbers_out_of_bounds_get_one_sentence(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError) as caught:
-        place_of(values_of(surprise(WORLD, 1)) | wrong)
+        WAY.place_of(WAY.values_of(WAY.surprise(1)) | wrong)
     assert str(caught.value).endswith(".")
 
 
 def test_a_missing_number_or_an_unknown_start_gets_one_sentence() -> None:
-    values = values_of(surprise(WORLD, 1))
+    values = WAY.values_of(WAY.surprise(1))
     with pytest.raises(UserError, match="lacks a number"):
-        place_of({key: value for key, value in values.items() if key != "trees"})
+        WAY.place_of({key: value for key, value in values.items() if key != "trees"})
     with pytest.raises(UserError, match="not known") as caught:
-        animals(WORLD, place_of(values | {"like": "x" * 5_000}))
+        WAY.shares(WAY.place_of(values | {"like": "x" * 5_000}))
     assert len(str(caught.value)) < 400
 
 
@@ -145,20 +148,20 @@ def test_every_slider_moves_a_number_within_its_bounds() -> None:
 
 
 def test_the_condition_of_a_named_location_is_the_one_in_the_bundle(studio: Studio) -> None:
-    world = studio.bundle.world
-    made = studio.bundle.condition(invention.backgrounds(world, Place(world.location("R10"))))
+    way, place = invention.inventing_in(studio), Place(WORLD.location("R10"))
+    made = studio.bundle.condition(way.empty_place(place))
     assert torch.allclose(made, studio.bundle.embedding("R10"), atol=1e-6)
     assert trial.nearest(studio, made)[0][0] == "R10"
 
 
 def test_a_measurement_counts_what_evaluate_counts_and_is_the_same_again(studio: Studio, short: None) -> None:
-    setting, place = Setting("R10", "R12", regime="M", way="paper", seed=3, steps=2), surprise(WORLD, 4)
+    setting, place = Setting("R10", "R12", regime="M", way="paper", seed=3, steps=2), WAY.surprise(4)
     frames = list(findings(studio, place, setting, 7))
     assert [frame.stage for frame in frames] == ["looking", "written", "measuring", "measuring", "done"]
     last, bundle = frames[-1], studio.bundle
     shown = taken(place, 7)
     assert torch.equal(last.pixels, shown.pixels) and torch.equal(last.score.labels, shown.labels)
-    condition = bundle.condition(invention.backgrounds(bundle.world, place))
+    condition = bundle.condition(invention.inventing_in(studio).empty_place(place))
     row = bundle.generator("M", way="paper").generate(condition[None], steps=2, seed=3)[0]
     means = bundle.means("M")
     near = bundle.seen.index(last.alike[0][0])
@@ -170,7 +173,7 @@ def test_a_measurement_counts_what_evaluate_counts_and_is_the_same_again(studio:
 
 def test_stopping_a_measurement_hands_the_classifiers_back(studio: Studio, short: None) -> None:
     before = {name: value.clone() for name, value in studio.bundle.backbone.network.state_dict().items()}
-    frames = findings(studio, surprise(WORLD, 4), Setting("R10", "R12", steps=2), 9)
+    frames = findings(studio, WAY.surprise(4), Setting("R10", "R12", steps=2), 9)
     while next(frames).stage != "measuring":
         pass
     frames.close()  # type: ignore[attr-defined]
@@ -182,7 +185,7 @@ def test_stopping_a_measurement_hands_the_classifiers_back(studio: Studio, short
 @pytest.mark.parametrize("count", [0, -1, invention.MANY + 1])
 def test_a_count_out_of_range_gets_one_sentence(studio: Studio, count: int) -> None:
     with pytest.raises(UserError, match="photographs can be drawn"):
-        next(findings(studio, surprise(WORLD, 4), Setting("R10", "R12"), count))
+        next(findings(studio, WAY.surprise(4), Setting("R10", "R12"), count))
 
 
 def score(first: str, second: str) -> Score:
@@ -263,7 +266,7 @@ def test_a_measurement_on_the_page_grows_and_ends_with_its_sentence_and_six_phot
     studio: Studio, short: None
 ) -> None:
     invent = Invent(Page(studio, None, None))  # type: ignore[arg-type]
-    values = values_of(surprise(WORLD, 4)) | {"stamp": 5}
+    values = WAY.values_of(WAY.surprise(4)) | {"stamp": 5}
     frames = list(invent.run(values, 7, {"m": "M", "w": "paper", "seed": 3, "steps": 2, "a": "own"}, request()))
     assert [frame[0]["stage"] for frame in frames] == [
         "looking",
@@ -282,7 +285,7 @@ def test_a_measurement_on_the_page_grows_and_ends_with_its_sentence_and_six_phot
 
 
 def test_stop_ends_a_measurement_of_its_own_session_only(studio: Studio, short: None) -> None:
-    invent, values = Invent(Page(studio, None, None)), values_of(surprise(WORLD, 4))  # type: ignore[arg-type]
+    invent, values = Invent(Page(studio, None, None)), WAY.values_of(WAY.surprise(4))  # type: ignore[arg-type]
     mine, other = (invent.run(values, 9, {"steps": 1}, request(session)) for session in ("mine", "other"))
     for frames in (mine, other):
         while next(frames)[0]["stage"] != "measuring":
@@ -294,18 +297,18 @@ def test_stop_ends_a_measurement_of_its_own_session_only(studio: Studio, short: 
 
 def test_a_wrong_place_leaves_the_results_and_says_why(studio: Studio) -> None:
     invent = Invent(Page(studio, None, None))  # type: ignore[arg-type]
-    *_, last = invent.run(values_of(surprise(WORLD, 4)) | {"trees": 7}, 96, None, request())
+    *_, last = invent.run(WAY.values_of(WAY.surprise(4)) | {"trees": 7}, 96, None, request())
     assert last[0]["stage"] == "failed" and "trees must lie in 0..1" in last[0]["text"]
     assert "problem" in invent.draw_quick({"stamp": 1})
 
 
 def test_a_place_can_be_taken_as_a_background_of_ones_own(studio: Studio) -> None:
-    invent, place = Invent(Page(studio, None, None)), surprise(WORLD, 4)  # type: ignore[arg-type]
-    shown, session = invent.used("b", values_of(place), request())
+    invent, place = Invent(Page(studio, None, None)), WAY.surprise(4)  # type: ignore[arg-type]
+    shown, session = invent.used("b", WAY.values_of(place), request())
     made = studio.pictures.of(shown["used"]["place"]["name"])
     assert session == request().session_hash
     assert shown["used"]["side"] == "b" and made.picture.shape == (3, 320, 320)
-    assert torch.equal(made.embedding, studio.bundle.condition(invention.backgrounds(studio.bundle.world, place)))
+    assert torch.equal(made.embedding, studio.bundle.condition(invention.inventing_in(studio).empty_place(place)))
     assert studio.write(Setting("R10", shown["used"]["place"]["name"], 1.0, steps=1)).isfinite().all()
 
 

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from wildpdiff.backbone import Backbone
-from wildpdiff.build import jobs, runs
-from wildpdiff.build.grow import Job, do, mixed, photographs, save_row
+from wildpdiff.build import jobs, runs, starts
+from wildpdiff.build.grow import do
+from wildpdiff.build.jobs import Job
+from wildpdiff.build.photographs import mixed, photographs
 from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.starts import save_row
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors, save_tensors
 from wildpdiff.finetune import FinetuneRecipe
@@ -50,23 +53,23 @@ def test_of_three_locations_none_can_be_held_out() -> None:
 def test_an_unknown_regime_is_one_sentence(tmp_path: Path, regime: str) -> None:
     for ask in (
         lambda: jobs.location_jobs(SMOKE, tmp_path, regime),
-        lambda: jobs.start_file(tmp_path, regime, "R10"),
-        lambda: jobs.checked_regime(regime),
+        lambda: starts.start_file(tmp_path, regime, "R10"),
+        lambda: starts.checked_regime(regime),
     ):
         with pytest.raises(UserError, match=rf"^Regime '{regime}' is not known; choose one of: L, M, H\.$"):
             ask()
 
 
 def test_locations_have_their_own_start_in_l_and_share_one_in_m_and_h(tmp_path: Path) -> None:
-    starts = {regime: {job.start for job in jobs.location_jobs(TEN, tmp_path, regime)} for regime in jobs.REGIMES}
-    assert {regime: len(files) for regime, files in starts.items()} == {"L": 10, "M": 1, "H": 1}
-    assert len(set.union(*starts.values())) == 12
+    found = {regime: {job.start for job in jobs.location_jobs(TEN, tmp_path, regime)} for regime in starts.REGIMES}
+    assert {regime: len(files) for regime, files in found.items()} == {"L": 10, "M": 1, "H": 1}
+    assert len(set.union(*found.values())) == 12
 
 
 def test_drawn_starts_differ_by_location_and_change_nothing_yet(tmp_path: Path, backbone: Backbone) -> None:
-    jobs.write_starts(SMOKE, backbone, tmp_path)
-    files = [jobs.start_file(tmp_path, "M", "")]
-    files += [jobs.start_file(tmp_path, "L", location) for location in SMOKE.seen]
+    starts.write_starts(SMOKE, backbone, tmp_path)
+    files = [starts.start_file(tmp_path, "M", "")]
+    files += [starts.start_file(tmp_path, "L", location) for location in SMOKE.seen]
     rows = torch.stack([row_of(path) for path in files])
     assert len(rows.unique(dim=0)) == 4
     factors = backbone.layout.unpack(rows)
@@ -77,15 +80,15 @@ def test_drawn_starts_differ_by_location_and_change_nothing_yet(tmp_path: Path, 
 
 def test_starts_that_are_there_are_not_drawn_again(tmp_path: Path, backbone: Backbone) -> None:
     kept = torch.arange(backbone.layout.dim).float()
-    save_row(jobs.start_file(tmp_path, "M", ""), kept, backbone)
-    jobs.write_starts(SMOKE, backbone, tmp_path)
-    assert torch.equal(row_of(jobs.start_file(tmp_path, "M", "")), kept)
+    save_row(starts.start_file(tmp_path, "M", ""), kept, backbone)
+    starts.write_starts(SMOKE, backbone, tmp_path)
+    assert torch.equal(row_of(starts.start_file(tmp_path, "M", "")), kept)
 
 
 def test_starts_are_the_seed_s(tmp_path: Path, backbone: Backbone) -> None:
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
-        jobs.write_starts(replace(SMOKE, seed=seed), backbone, tmp_path / folder)
-    rows = [row_of(jobs.start_file(tmp_path / folder, "L", "R10")) for folder in "abc"]
+        starts.write_starts(replace(SMOKE, seed=seed), backbone, tmp_path / folder)
+    rows = [row_of(starts.start_file(tmp_path / folder, "L", "R10")) for folder in "abc"]
     assert torch.equal(rows[0], rows[1]) and not torch.equal(rows[0], rows[2])
 
 
@@ -109,13 +112,13 @@ def test_an_order_changes_interval_rows_and_locations_but_no_seed(tmp_path: Path
 def test_runs_are_as_many_of_every_location_and_regime_and_differ_in_their_seed_and_file(tmp_path: Path) -> None:
     every = runs.all_runs(TEN, tmp_path, tmp_path / "backbone.safetensors")
     assert Counter((run.regime, run.location) for run in every) == {
-        (regime, name): TEN.runs for regime in jobs.REGIMES for name in SEEN
+        (regime, name): TEN.runs for regime in starts.REGIMES for name in SEEN
     }
     assert len({run.path for run in every}) == len(every)
-    for regime in jobs.REGIMES:
+    for regime in starts.REGIMES:
         group = [run for run in every if run.regime == regime]
         assert len({run.seed for run in group}) == len(group)
-        assert all(run.start == jobs.start_file(tmp_path, regime, run.location) for run in group)
+        assert all(run.start == starts.start_file(tmp_path, regime, run.location) for run in group)
 
 
 def test_a_run_s_seed_is_no_other_run_s_under_another_seed_of_the_recipe(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_run_s_seed_is_no_other_run_s_under_another_seed_of_the_recipe(tmp_pat
 
 
 def a_run(folder: Path, start: Path, backbone: Path, seed: int) -> runs.Run:
-    return runs.Run(folder / f"R10-{seed}.safetensors", "M", "R10", start, backbone, WORLD.config, TUNING, seed)
+    return runs.Run(folder / f"R10-{seed}.safetensors", "M", "R10", start, backbone, WORLD.to_json(), TUNING, seed)
 
 
 def test_runs_of_one_location_end_in_rows_of_their_own_and_are_not_done_twice(
@@ -182,8 +185,8 @@ def job(folder: Path, start: Path, *, rows: int = 2) -> Job:
 
 
 def start_in(folder: Path, backbone: Backbone) -> Path:
-    jobs.write_starts(replace(SMOKE, seen=()), backbone, folder)
-    return jobs.start_file(folder, "M", "")
+    starts.write_starts(replace(SMOKE, seen=()), backbone, folder)
+    return starts.start_file(folder, "M", "")
 
 
 def test_a_job_that_is_done_twice_adds_nothing(tmp_path: Path, backbone: Backbone) -> None:

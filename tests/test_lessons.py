@@ -117,7 +117,7 @@ def test_what_is_said_of_the_adapter_is_so(known: dict[str, Card], backbone: Bac
     convolutions = {name.rpartition(".")[0] for name in layout.names}
     assert f"Beside {len(convolutions)} of the network's convolutions" in text
     assert round(numbers / 1e6) == 4 and "about four million" in text
-    assert f"photographs from {data('table5')['pretraining']['locations']} other locations" in text
+    assert data("table5")["pretraining"]["locations"] > 50 and "photographs from many other locations" in text
 
 
 def test_the_answer_on_fine_tuning_is_table_2(known: dict[str, Card]) -> None:

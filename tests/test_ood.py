@@ -11,7 +11,6 @@ from torch import Tensor
 from wildpdiff.bundle import Bundle
 from wildpdiff.files import load_tensors
 from wildpdiff.ood import Gauge, Verdict, distances
-from wildpdiff.worlds.savanna.caption import caption
 
 REAL = Path(__file__).resolve().parent.parent / "assets" / "savanna"
 
@@ -106,7 +105,7 @@ def verdicts(names: tuple[str, ...], fresh: int) -> list[Verdict]:
     """What the real gauge says of `fresh` pictures of each place that had no part in anything."""
     world, found = bundle().world, []
     for name in names:
-        pixels = world.empties(world.location(name), 8 + fresh)[8:]
+        pixels = world.fresh_backgrounds(name, fresh)
         found += [gauge().read(embedding).verdict for embedding in bundle().condition.views(pixels)]
     return found
 
@@ -164,6 +163,6 @@ def test_what_is_no_savanna_is_outside(what: str) -> None:
 def test_the_real_clip_cannot_tell_known_places_by_their_captions() -> None:
     world, condition, seen = bundle().world, bundle().condition, bundle().seen
     others = [f"P{index:03d}" for index in range(60)]
-    own, other = (condition.text([caption(world.location(name)) for name in names]) for names in (seen, others))
+    own, other = (condition.text([world.caption(name) for name in names]) for names in (seen, others))
     words = Gauge.of_means(seen, torch.stack([bundle().embedding(name) for name in seen]), own, other)
     assert not words.tells

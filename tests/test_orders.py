@@ -1,11 +1,9 @@
 """An order of one zoo: what is refused, what it costs, and that it grows once."""
 
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,22 +11,25 @@ import torch
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
-from wildpdiff.build.grow import _finished, work_on
-from wildpdiff.build.jobs import start_file, zoo_folder
-from wildpdiff.build.orders import Order, cost, grow_order, starts
+from wildpdiff.build import starts as starting
+from wildpdiff.build.grow import work_on
+from wildpdiff.build.jobs import zoo_folder
+from wildpdiff.build.orders import Order, cost, grow_order
 from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.starts import start_file, starts
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
 from wildpdiff.finetune import FinetuneRecipe, finetune
 from wildpdiff.loop import Step
-from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig
+from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 
+WORLD = SavannaWorld(SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1))
 BRIEF = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
 RECIPE = replace(
     SMOKE,
-    world=SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1),
+    world=WORLD.to_json(),
     seen=SEEN,
     shared=BRIEF,
     finetune=BRIEF,
@@ -152,18 +153,10 @@ def test_a_zoo_of_another_regime_in_the_folder_is_refused_and_kept(
 
 def test_a_damaged_start_is_what_the_worker_complains_of(bundle: Bundle, tmp_path: Path) -> None:
     """The worker runs in this process; a spawned one would take seconds to begin."""
-    jobs = replace(ORDER, locations=("Q08",)).jobs(bundle, RECIPE, tmp_path)
+    (job,) = replace(ORDER, locations=("Q08",)).jobs(bundle, RECIPE, tmp_path)
     start_file(tmp_path, "M", "").write_bytes(b"nothing")
-    complaints: Any = multiprocessing.get_context("spawn").SimpleQueue()
-    threads = torch.get_num_threads()
-    with pytest.raises(SystemExit) as end:
-        work_on(jobs, bundle.folder / "backbone.safetensors", RECIPE.world, "cpu", complaints)
-    torch.set_num_threads(threads)
-    ended: Any = SimpleNamespace(is_alive=lambda: False, exitcode=end.value.code)
     with pytest.raises(UserError, match=r"^'start-M\.safetensors' is damaged [^\n]*\.$"):
-        _finished(ended, complaints)
-    with pytest.raises(UserError, match="run the same command again"):
-        _finished(ended, complaints)
+        work_on(job, bundle.folder / "backbone.safetensors", RECIPE.world, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +202,7 @@ class KilledError(Exception):
 def test_starts_that_were_stopped_go_on_and_end_the_same(
     bundle: Bundle, started: tuple[Path, list[Step]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: str
 ) -> None:
-    monkeypatch.setattr(zoos, "each", here)
+    monkeypatch.setattr(starting, "each", here)
     trained = []
 
     def brittle(*of: Any, **options: Any) -> Iterator[Any]:
@@ -225,7 +218,7 @@ def test_starts_that_were_stopped_go_on_and_end_the_same(
         next(first)
         first.close()  # type: ignore[attr-defined]
     else:
-        monkeypatch.setattr(zoos, "finetune", brittle)
+        monkeypatch.setattr(starting, "finetune", brittle)
         with pytest.raises(KilledError):
             list(begin(bundle, tmp_path))
     assert start_file(tmp_path, "H", "").exists() and not (tmp_path / "joint.safetensors").exists()

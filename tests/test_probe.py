@@ -305,12 +305,12 @@ def test_the_python_writes_the_very_rows_of_the_page_and_counts_as_it_does(
     studio: Studio, tiny_bundle: Path, change: dict[str, Any]
 ) -> None:
     setting = replace(SETTING, **change)
-    names, printed = ran(python_of(setting), tiny_bundle)
+    names, printed = ran(python_of(setting, "assets/savanna"), tiny_bundle)
     written = studio.write(setting)
     assert torch.equal(names["rows"], written)
     expected = []
     for location in setting.chosen:
-        images = studio.bundle.world.photograph(studio.bundle.world.location(location), "eval", 4)
+        images = studio.bundle.world.images(location, "eval", first=4)
         shares = accuracy(studio.bundle.backbone, written, images.pixels, images.labels)
         expected.append(f"{location} {shares.tolist()}")
     assert printed.splitlines() == expected

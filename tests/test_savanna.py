@@ -20,9 +20,9 @@ from wildpdiff.worlds.savanna.caption import Pairs, caption
 from wildpdiff.worlds.savanna.location import BOUNDS, Location, draw_location, rng_of
 from wildpdiff.worlds.savanna.plate import SKY_DEPTH, Plate, ground_row
 from wildpdiff.worlds.savanna.prior import explained_share, real_sites, species_prior
-from wildpdiff.worlds.savanna.sheet import contact_sheet
 from wildpdiff.worlds.savanna.shot import MIN_AREA, Shot, draw_shot, render
 from wildpdiff.worlds.savanna.world import PRETRAINING, SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
+from wildpdiff.worlds.sheet import contact_sheet
 
 SMALL = SavannaWorld(SavannaConfig(size=48, train_images=6, eval_images=5, background_images=2))
 WORLD = SavannaWorld()
@@ -109,7 +109,7 @@ def test_a_photograph_drawn_larger_is_the_same_photograph(name: str) -> None:
     location, count = WORLD.location(name), 6
     photographs = WORLD.photograph(location, "eval", count).pixels.float()
     for index in range(count):
-        larger = WORLD.enlarged(location, "eval", index, 288).float()
+        larger = WORLD.enlarged(location.name, index, 288).float()
         assert larger.shape == (3, 288, 288)
         away = (torch.nn.functional.avg_pool2d(larger, 3) - photographs).abs().mean(dim=(1, 2, 3))
         others = torch.cat([away[:index], away[index + 1 :]])
@@ -119,10 +119,9 @@ def test_a_photograph_drawn_larger_is_the_same_photograph(name: str) -> None:
 
 def test_a_photograph_drawn_at_its_own_size_is_that_very_photograph() -> None:
     location = SMALL.location("P007")
-    for stream in ("train", "eval"):
-        photographs = SMALL.photograph(location, stream, 5).pixels
-        again = [SMALL.enlarged(location, stream, index, 48) for index in range(5)]
-        assert torch.equal(torch.stack(again), photographs)
+    photographs = SMALL.photograph(location, "eval", 5).pixels
+    again = [SMALL.enlarged(location.name, index, 48) for index in range(5)]
+    assert torch.equal(torch.stack(again), photographs)
 
 
 def test_a_larger_photograph_shows_the_try_that_the_photograph_itself_chose(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +136,7 @@ def test_a_larger_photograph_shows_the_try_that_the_photograph_itself_chose(monk
     location = SMALL.location("P001")
     animal = next(index for index, label in enumerate(SMALL.photograph(location, "eval", 9).labels) if label < 18)
     monkeypatch.setattr(world_module, "render", seen_at_the_third_try)
-    SMALL.enlarged(location, "eval", animal, 96)
+    SMALL.enlarged(location.name, animal, 96)
     assert len(shots[48]) == 3
     assert shots[96] == shots[48][2:]
 
@@ -145,7 +144,7 @@ def test_a_larger_photograph_shows_the_try_that_the_photograph_itself_chose(monk
 @pytest.mark.parametrize("size", [0, 15, 2049])
 def test_a_photograph_of_no_size_is_one_sentence(size: int, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        SMALL.enlarged(SMALL.location("P001"), "eval", 0, size)
+        SMALL.enlarged("P001", 0, size)
     one_sentence(error, tmp_path)
 
 
@@ -391,24 +390,24 @@ def test_pairs_match_each_picture_with_its_own_words() -> None:
 
 
 def test_a_contact_sheet_has_a_row_for_each_species(tmp_path: Path) -> None:
-    contact_sheet(SMALL.config, tmp_path / "sheet.png", by="species", height=32, columns=1)
+    contact_sheet(SMALL, SMALL.locations, tmp_path / "sheet.png", by="species", height=32, columns=1)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.height == 18 * 32
-        rows = np.asarray(sheet).reshape(18, 32, sheet.width, 3)[:, :, -42:]
+        rows = np.asarray(sheet).reshape(18, 32, sheet.width, 3)[:, :, -32:]
         assert len({row.tobytes() for row in rows}) == 18
 
 
 @pytest.mark.parametrize("wrong", [{"by": "colour"}, {"height": 31}, {"height": 5000}, {"columns": 0}, {"columns": 41}])
 def test_a_sheet_that_cannot_be_is_one_sentence(wrong: dict, tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        contact_sheet(SMALL.config, tmp_path / "sheet.png", **wrong)
+        contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", **wrong)
     one_sentence(error, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sheet_on_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with at_most(2_000), pytest.raises(UserError) as error:
-        contact_sheet(SMALL.config, tmp_path / "sheet.png", by="species", height=32, columns=1)
+        contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", by="species", height=32, columns=1)
     one_sentence(error, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,7 @@ def test_a_record_is_what_a_single_evaluation_says(bundle: Bundle, made: list[Ma
         (record.a, record.accuracy_a, record.right_a, record.low_a, record.high_a),
         (record.b, record.accuracy_b, record.right_b, record.low_b, record.high_b),
     ):
-        images = bundle.world.photograph(bundle.world.location(name), "eval", 4)
+        images = bundle.world.images(name, "eval", first=4)
         assert share == pytest.approx(float(accuracy(bundle.backbone, row, images.pixels, images.labels)[0]))
         assert (right, record.images) == (round(share * 4), 4)
         assert (low, high) == pytest.approx(wilson(right, 4))
@@ -95,7 +95,7 @@ def test_photographs_that_are_handed_in_are_used(bundle: Bundle) -> None:
 
     def photographs(location: str, count: int) -> Any:
         asked.append((location, count))
-        return world.photograph(world.location(location), "eval", count + 3)
+        return world.images(location, "eval", first=count + 3)
 
     found = [one.record for one in run(bundle, SMALL, photographs=photographs)]
     assert found == [one.record for one in run(bundle, SMALL)]

@@ -11,6 +11,7 @@ from wildpdiff.build.recipes import SMOKE
 from wildpdiff.evaluate import pretrained_accuracy
 from wildpdiff.experiments.lab import Data, Lab
 from wildpdiff.paper import table5
+from wildpdiff.worlds.base import Split
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
 WORLD = SavannaWorld(SavannaConfig(size=32, train_images=30, eval_images=10))
@@ -19,7 +20,7 @@ WORLD = SavannaWorld(SavannaConfig(size=32, train_images=30, eval_images=10))
 @pytest.fixture(scope="module")
 def lab(backbone: Backbone) -> Lab:
     bundle = fake_bundle(("R10", "U13"), (), unseen=("D03",), world=WORLD, backbone=backbone)
-    return Lab(bundle, replace(SMOKE, world=WORLD.config), samples=2)
+    return Lab(bundle, replace(SMOKE, world=WORLD.to_json()), samples=2)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,9 @@ def data(lab: Lab) -> Data:
 
 
 @pytest.mark.parametrize(("name", "stream", "count"), [("R10", "train", 40), ("D03", "eval", 7), ("P003", "train", 25)])
-def test_labels_drawn_without_painting_are_those_of_the_photographs(name: str, stream: str, count: int) -> None:
+def test_labels_drawn_without_painting_are_those_of_the_photographs(name: str, stream: Split, count: int) -> None:
     painted = WORLD.photograph(WORLD.location(name), stream, count).labels
-    assert torch.equal(table5.drawn_labels(WORLD, name, stream, count), painted)
+    assert torch.equal(WORLD.labels(name, stream, first=count), painted)
 
 
 def test_photographs_are_counted_with_and_without_empty_ones(lab: Lab, data: Data) -> None:

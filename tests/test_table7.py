@@ -36,7 +36,7 @@ def images() -> Images:
 def run(backbone: Backbone, tmp_path: Path) -> Run:
     path = tmp_path / "backbone.safetensors"
     backbone.save(path)
-    return Run(tmp_path / "runs", path, backbone.fingerprint, WORLD.config, "R10", "last1", SHORT, 3, (2, 3))
+    return Run(tmp_path / "runs", path, backbone.fingerprint, WORLD.to_json(), "R10", "last1", SHORT, 3, (2, 3))
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def lab(backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(parameters, "TRIAL", replace(SHORT, rows=1))
     monkeypatch.setattr(parameters, "RATES", dict.fromkeys(KINDS, (1e-3, 1e-2)))
     monkeypatch.setattr(parameters, "do_all", here)
-    return Lab(bundle, replace(SMOKE, world=WORLD.config), run=tmp_path, samples=2)  # type: ignore[arg-type]
+    return Lab(bundle, replace(SMOKE, world=WORLD.to_json()), run=tmp_path, samples=2)  # type: ignore[arg-type]
 
 
 def here(runs: Sequence[Run], workers: int) -> Iterator[Step]:
@@ -157,7 +157,7 @@ def test_another_start_seed_rate_or_classifier_is_another_run(run: Run, tmp_path
 def test_a_rate_is_chosen_without_a_look_at_evaluation_photographs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     train, seen = WORLD.images("R10", "train"), []
 
-    def images(self: SavannaWorld, location: str, split: str) -> Images:
+    def images(self: SavannaWorld, location: str, split: str, first: int | None = None) -> Images:
         seen.append(split)
         return train
 

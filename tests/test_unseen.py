@@ -347,18 +347,18 @@ def taught(text: str) -> Any:
 
 def test_words_that_the_clip_never_read_are_named() -> None:
     network = taught("dense woodland, knee-high grass")
-    phrase = checked("Dense woodland, an office, knee-high grass", network)
+    phrase = checked("Dense woodland, an office, knee-high grass", network, "dry grass")
     assert phrase.unread == ("an", "office") and not phrase.cut
     assert "an, office" in phrase.notes[0]
-    assert checked("dense grass", network).notes == []
+    assert checked("dense grass", network, "dry grass").notes == []
     with pytest.raises(UserError, match="None of these words"):
-        checked("kitchen cupboard", network)
+        checked("kitchen cupboard", network, "dry grass")
 
 
 def test_what_does_not_fit_into_the_clip_is_named() -> None:
     text = ", ".join(["dense woodland"] * 12)
     network = taught(text)
-    phrase = checked(text, network)
+    phrase = checked(text, network, "dry grass")
     pieces = SimpleTokenizer(context_length=network.context_length).encode(text)
     assert len(pieces) > network.context_length - 2
     assert phrase.cut and text.endswith(phrase.cut) and phrase.cut in phrase.notes[0]

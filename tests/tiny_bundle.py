@@ -1,6 +1,6 @@
 """A tiny but true bundle: every part is real, nothing is trained; for tests of the app."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ BRIEF = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
 RECIPE = replace(
     SMOKE,
     name="tiny",
-    world=SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1),
+    world=SavannaWorld(SavannaConfig(size=32, train_images=4, eval_images=3, background_images=1)).to_json(),
     seen=SEEN,
     unseen=UNSEEN,
     shared=BRIEF,
@@ -69,7 +69,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
-    about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
+    about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
     figures = {regime: _figures(regime) for regime in REGIMES}
     seal(folder, about | {"figures": figures, "recipe": RECIPE.to_json()})
     if curves:
@@ -128,7 +128,7 @@ def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipConditio
     views = torch.stack([condition.views(pictures) for pictures in backgrounds])
     means = torch.stack([condition(pictures) for pictures in backgrounds])
     save_tensors(folder / "conditions.safetensors", {"mean": means, "views": views}, {"condition": condition.name})
-    looks = [world.empties(world.location(name), 1, height=60, width=80)[0] for name in (*SEEN, *UNSEEN)]
+    looks = [world.show(name, 60) for name in (*SEEN, *UNSEEN)]
     named = dict(zip((*SEEN, *UNSEEN), map(packed, looks), strict=True))
     save_tensors(folder / "pictures.safetensors", named)
     return torch.cat([means[:, None], views], dim=1)

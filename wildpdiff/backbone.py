@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from pathlib import Path
 
 import timm
@@ -64,7 +65,10 @@ class Backbone(nn.Module):
             UserError: if the file is missing, damaged or of another architecture.
         """
         tensors, metadata = load_tensors(path)
-        species = tuple(metadata.get("species", "").split(","))
+        try:
+            species = tuple(json.loads(metadata["species"]))
+        except (KeyError, ValueError):
+            raise UserError(f"'{path.name}' does not say its species; fetch or make it anew.") from None
         backbone = cls.build(species)
         try:
             backbone.network.load_state_dict({name: _full(value) for name, value in tensors.items()})
@@ -75,7 +79,7 @@ class Backbone(nn.Module):
     def save(self, path: Path) -> None:
         """Write the network as plain timm state dict, safetensors, in half precision (see `round_to_half`)."""
         tensors = {name: _half(value) for name, value in self.network.state_dict().items()}
-        save_tensors(path, tensors, {"species": ",".join(self.species), "architecture": ARCHITECTURE})
+        save_tensors(path, tensors, {"species": json.dumps(self.species), "architecture": ARCHITECTURE})
 
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""

@@ -21,10 +21,11 @@ from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
 from .picture import unpacked
 from .weightspace import Map
-from .worlds.savanna.world import SavannaConfig, SavannaWorld
+from .worlds import open_world
+from .worlds.base import World
 from .zoo import CodedZoo
 
-FORMAT = 3
+FORMAT = 4
 #: How the middle between two locations is written.
 WAYS = ("ours", "paper")
 MANIFEST = "bundle.json"
@@ -36,14 +37,15 @@ PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition
 class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
-    Files: `bundle.json` (manifest with checksums and figures), `backbone.safetensors`, `clip/` (an open_clip folder),
-    `conditions.safetensors` (`mean` `[15, E]` and `views` `[15, G, E]` of the named locations), `pictures.safetensors`
-    (by its name one background of each location to look at, as the bytes of a WebP file; the metadata has the digest
-    of the pixels that were drawn, see `picture.digest`), `joint.safetensors`
-    (`row` `[D]`, trained on all seen locations), `generator-R10/` (unconditional), `results/` (stored experiments);
-    and for each regime R of similarity `generator-R/` (with `paper.safetensors`, the paper's plain denoiser, which
-    never saw a blend), `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`),
-    `curves-R.safetensors` (`anchors` and `hubs` of the curves between locations as latents, `[10, k]` each) and
+    Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec), `backbone.safetensors`,
+    `clip/` (an open_clip folder), `conditions.safetensors` (`mean` `[P, E]` and `views` `[P, G, E]` of the named
+    locations), `pictures.safetensors` (by its name one background of each location to look at, as the bytes of a WebP
+    file; the metadata has the digest of the pixels that were drawn, see `picture.digest`), `photographs.safetensors`
+    (of a world that its spec alone does not open, see `worlds.stored`), `joint.safetensors` (`row` `[D]`, trained on
+    all seen locations), `generator-FIRST/` (unconditional, of the first seen location), `results/` (stored
+    experiments); and for each regime R of similarity `generator-R/` (with `paper.safetensors`, the paper's plain
+    denoiser, which never saw a blend), `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`),
+    `curves-R.safetensors` (`anchors` and `hubs` of the curves between locations as latents, `[Q, k]` each) and
     `map-R.safetensors` (see `weightspace.Map`).
     """
 
@@ -115,9 +117,9 @@ class Bundle:
         return dict(self.manifest["figures"].get(regime, {}))
 
     @cached_property
-    def world(self) -> SavannaWorld:
+    def world(self) -> World:
         """Where images come from."""
-        return SavannaWorld(SavannaConfig(**self.manifest["world"]))
+        return open_world(self.manifest["world"], self.folder)
 
     @cached_property
     def backbone(self) -> Backbone:

@@ -66,15 +66,15 @@ def world(
     by: Annotated[str, typer.Option(help="location, species, or both.")] = "both",
     height: Annotated[int, typer.Option(help="Height of one picture in pixels.")] = 150,
     columns: Annotated[int, typer.Option(help="Pictures in a row.")] = 8,
-    shift: Annotated[float | None, typer.Option(help="How far locations differ; default: as in the bundle.")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
 ) -> None:
-    """Render a contact sheet of the savanna: photographs by location and by species."""
-    from .build.recipes import SAVANNA
-    from .worlds.savanna.sheet import contact_sheet
+    """Render a contact sheet of the bundle's world: photographs by location and by species."""
+    from .bundle import Bundle
+    from .worlds.sheet import contact_sheet
 
-    device_of(device)  # checked like everywhere; drawing itself needs no accelerator
-    contact_sheet(SAVANNA.world, out, by=by, height=height, columns=columns, shift=shift)
+    opened = Bundle.open(bundle, device_of(device))  # checked like everywhere; drawing itself needs no accelerator
+    contact_sheet(opened.world, (*opened.seen, *opened.unseen), out, by=by, height=height, columns=columns)
     _say(f"Wrote {out}.")
 
 
@@ -82,8 +82,8 @@ def world(
 def train(
     out: OutOption,
     recipe: Annotated[
-        str, typer.Option(help="savanna; smoke to test the way; full for 300 rows a location; or a .json file.")
-    ] = "savanna",
+        str, typer.Option(help="A recipe's name; smoke to test the way; full for 300 rows a location; or a .json file.")
+    ] = DEFAULT_BUNDLE.name,
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:
@@ -235,7 +235,7 @@ def evaluate(
 
 @app.command()
 def sweep(
-    pairs: Annotated[str, typer.Option(help="Pairs of locations, like R10:R12,R10:U11.")],
+    pairs: Annotated[str, typer.Option(help="Pairs of locations, like A:B,A:C.")],
     weights: Annotated[str, typer.Option(help="Blend weights; 0 is the first location.")] = "0,0.25,0.5,0.75,1",
     seeds: Annotated[int, typer.Option(help="Adapters of each combination, 1 to 16.")] = 1,
     seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,

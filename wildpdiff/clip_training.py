@@ -1,6 +1,6 @@
 """A small CLIP of our own, for worlds whose pictures no published CLIP knows: built, trained, judged and saved."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,7 @@ from torch import Tensor
 from .condition import CLIP, CONFIG_FILE, WEIGHTS_FILE, ClipLoss, Preprocess, SimpleTokenizer, create_clip
 from .files import save_json, save_tensors
 from .loop import Checkpoint, Step, cosine, rng_at
-
-Pairs = Callable[[torch.Generator, int], tuple[Tensor, list[str]]]
-"""`pairs(rng, B)` draws B pictures, uint8 `[B, 3, H, W]`, and the caption of each."""
+from .worlds.base import Pairs
 
 
 @dataclass(frozen=True)

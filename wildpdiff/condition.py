@@ -1,6 +1,7 @@
 """What a place looks like, as numbers: CLIP embeddings of its background pictures. The only door to open_clip."""
 
 import difflib
+import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from open_clip import CLIP, ClipLoss, SimpleTokenizer
 from torch import Tensor, nn
 
 from .errors import UserError
-from .files import load_json, sha256
+from .files import load_json, save_json, save_tensors, sha256
 
 __all__ = ["CLIP", "ClipCondition", "ClipLoss", "Condition", "Preprocess", "SimpleTokenizer", "create_clip"]
 
@@ -171,6 +172,30 @@ class ClipCondition:
             raise UserError(
                 f"The tokenizer of '{self.name}' could not be loaded; connect to the internet once."
             ) from error
+
+
+def keep_clip(name: str, folder: Path) -> None:
+    """Copy a CLIP into a folder that `local-dir:` opens.
+
+    Args:
+        name: `local-dir:FOLDER`, or `MODEL/WEIGHTS` as `ClipCondition.load` takes them apart.
+        folder: made if it is not there.
+
+    Raises:
+        UserError: as `ClipCondition.load`, or if the folder cannot be written.
+    """
+    model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
+    condition = ClipCondition.load(model, pretrained or None)
+    if model.startswith(LOCAL):
+        shutil.copytree(model.removeprefix(LOCAL), folder, dirs_exist_ok=True)
+        return
+    network = condition.network
+    quick = any(isinstance(module, open_clip.transformer.QuickGELU) for module in network.modules())
+    config = open_clip.get_model_config(model) | ({"quick_gelu": True} if quick else {})
+    preprocess = {key: value for key, value in asdict(condition.preprocess).items() if key != "size"}
+    save_tensors(folder / WEIGHTS_FILE, network.state_dict())
+    about = {"name": condition.name.rpartition("/")[0] or model, "model_cfg": config, "preprocess_cfg": preprocess}
+    save_json(folder / CONFIG_FILE, about)
 
 
 def create_clip(model_config: dict[str, Any], preprocess: Preprocess) -> CLIP:

@@ -100,7 +100,7 @@ def open_archive(data: bytes, species: Sequence[str]) -> Archive:
     labelled = [(info, label_of(folder, species)) for info, folder in placed]
     known = [(info, label) for info, label in labelled if label is not None]
     unknown = sorted({folder for info, folder in placed if folder and label_of(folder, species) is None})
-    _check_amount([info for info, _ in known], unknown)
+    _check_amount([info for info, _ in known], unknown, species[0])
     others = len(files) - len(pictures) + sum(not folder for _, folder in placed)
     members, labels = tuple(info for info, _ in known), tuple(label for _, label in known)
     return Archive(data, members, labels, tuple(unknown), others)
@@ -149,10 +149,10 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         raise UserError("The zip names places outside itself ('..' or an absolute name); pack plain folders instead.")
 
 
-def _check_amount(photographs: list[zipfile.ZipInfo], unknown: list[str]) -> None:
+def _check_amount(photographs: list[zipfile.ZipInfo], unknown: list[str], example: str) -> None:
     if not photographs:
         found = f"; its folders are called {shortened(unknown)}" if unknown else ""
-        raise UserError(f"The zip has no photograph in a folder named after a species, such as 'zebra'{found}.")
+        raise UserError(f"The zip has no photograph in a folder named after a species, such as '{example}'{found}.")
     if len(photographs) > MAX_PHOTOS:
         raise UserError(f"The zip holds {len(photographs):,} photographs; at most {MAX_PHOTOS} are read at once.")
     if sum(info.file_size for info in photographs) > MAX_UNPACKED:

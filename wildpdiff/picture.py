@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -71,6 +72,12 @@ def unpacked(data: Tensor) -> Tensor:
     """The picture, uint8 `[3, H, W]`, that `packed` made the bytes of."""
     with Image.open(BytesIO(data.numpy().tobytes())) as image:
         return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def resized(picture: Tensor, height: int, width: int) -> Tensor:
+    """A picture, uint8 `[3, H, W]`, in another size: uint8 `[3, height, width]`."""
+    pixels = F.interpolate(picture[None].float(), (height, width), mode="bicubic", antialias=True)[0]
+    return pixels.round().clamp(0, 255).to(torch.uint8)
 
 
 def picture_of(image: Image.Image, *, size: int | None = None) -> Tensor:

@@ -21,6 +21,7 @@ from .files import load_json, save_json, write_whole
 from .loop import Step
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
+from .worlds.base import World
 
 FORMAT = 2
 REPORT = "report.html"
@@ -156,7 +157,7 @@ def reproduce(
             empty = _result(experiment, own, {}, quick=quick, seconds=0.0, command=command)
             result = replace(results.get(experiment.name, empty), problem=problem)
         results[experiment.name] = result
-        _write(out, known, results, experiment.name)
+        _write(out, known, results, experiment.name, lab.bundle.world)
 
 
 def chapter(experiment: Experiment, result: Result) -> Chapter:
@@ -276,7 +277,7 @@ def _earlier(out: Path, known: Mapping[str, Experiment], lab: Lab) -> dict[str, 
     return results
 
 
-def _write(out: Path, known: Mapping[str, Experiment], results: Mapping[str, Result], name: str) -> None:
+def _write(out: Path, known: Mapping[str, Experiment], results: Mapping[str, Result], name: str, world: World) -> None:
     """Write the newest result, its figures and the report; figures that it no longer has are removed."""
     save_json(out / f"{name}.json", results[name].to_json())
     chapters = {other: chapter(known[other], results[other]) for other in known if other in results}
@@ -286,7 +287,7 @@ def _write(out: Path, known: Mapping[str, Experiment], results: Mapping[str, Res
         document = plain(figure, "data", "layout")
         document["layout"] = document["layout"] | {"title": {"text": figure["title"]}}
         save_json(out / f"{name}-figure{place}.json", document)
-    page = html(list(chapters.values()))
+    page = html(list(chapters.values()), about=f"{world.about} {world.caution}")
     write_whole(out / REPORT, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 

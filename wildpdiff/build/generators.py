@@ -17,10 +17,11 @@ from ..files import load_tensors, save_tensors
 from ..generator import AdapterGenerator, GeneratorConfig
 from ..loop import Step
 from ..train import Curves, GeneratorRecipe, train_generator, train_over_codec
-from ..worlds.savanna.world import SavannaWorld
+from ..worlds import open_world
 from ..zoo import CodedZoo, Zoo
-from .grow import do, mixed
+from .grow import do
 from .jobs import held_out_pairs, location_jobs, pairs
+from .photographs import mixed
 from .recipes import Recipe
 from .runs import rows_at, shown
 
@@ -82,7 +83,7 @@ def connect_regime(task: Task) -> None:
     backbone = Backbone.load(task.out / "backbone.safetensors").to(task.device)
     rows, index = learned_rows(task, backbone)
     anchors = torch.stack([rows[index == place].mean(dim=0) for place in range(len(recipe.seen))])
-    world = SavannaWorld(recipe.world)
+    world = open_world(recipe.world)
     images = [mixed(world, ((name, 1.0),), "train") for name in recipe.seen]
     checkpoint = path.with_suffix(".part")
     *_, (_, hubs) = connect(
@@ -123,7 +124,7 @@ def grow_alone(task: Task) -> None:
     """Fine-tune the first seen location on, and keep its rows at the long saving interval (paper, section 4.2)."""
     backbone = Backbone.load(task.out / "backbone.safetensors").to(task.device)
     for job in _alone_jobs(task):
-        do(job, backbone, SavannaWorld(task.recipe.world))
+        do(job, backbone, open_world(task.recipe.world))
 
 
 def train_alone(task: Task) -> None:

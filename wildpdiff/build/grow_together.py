@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,12 +13,15 @@ from ..backbone import Backbone
 from ..evaluate import accuracy
 from ..loop import Step
 from ..together import finetune_together
-from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from ..worlds import open_world
+from ..worlds.base import SPLITS
 from ..zoo import Zoo
-from .grow import Job, mixed, start_row
+from .jobs import Job
+from .photographs import mixed
+from .starts import start_row
 
 
-def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, device: str) -> Iterator[Step]:
+def grow_together(jobs: Sequence[Job], backbone: Path, world: Mapping[str, Any], *, device: str) -> Iterator[Step]:
     """Do all jobs of one zoo in batched steps; killed and run again, it goes on. Yields rows in the zoo of all rows.
 
     Rows reach the zoos before the training state that follows them is saved, as in `grow.grow_zoo`.
@@ -29,8 +33,8 @@ def grow_together(jobs: Sequence[Job], backbone: Path, world: SavannaConfig, *, 
         return
     jobs[0].folder.mkdir(parents=True, exist_ok=True)
     checkpoint, block = jobs[0].folder / f".{'-'.join(job.name for job in jobs)}.part", 10 * recipe.interval
-    images = [mixed(SavannaWorld(world), job.parts, "train") for job in jobs]
-    held_out = [mixed(SavannaWorld(world), job.parts, "eval") for job in jobs]
+    opened = open_world(world)
+    images, held_out = ([mixed(opened, job.parts, split) for job in jobs] for split in SPLITS)
     fresh: dict[int, Tensor] = {}
 
     def keep() -> None:

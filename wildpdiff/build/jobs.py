@@ -1,54 +1,46 @@
-"""Which fine-tunings a zoo is made of: three regimes of similarity, saving intervals; and which pairs are held out."""
+"""Which fine-tunings a zoo is made of, by regime and saving interval; and which pairs are held out."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from ..backbone import Backbone, initial_row
-from ..errors import UserError
-from .grow import Job, save_row
+from ..finetune import FinetuneRecipe
 from .recipes import Recipe
+from .starts import checked_regime, start_file
 
-#: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
-REGIMES = ("L", "M", "H")
 #: Saving intervals from which on a row costs so much that there are fewer.
 LONG = 100
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fine-tuning to do: rows named `name` in the zoo `folder`.
+
+    Attributes:
+        folder: of the zoo.
+        regime: of the zoo.
+        name: of the rows, a location's or a blend's.
+        start: file that holds the starting row, as `row` `[D]` or as the last of `rows` `[J, D]`.
+        parts: locations whose photographs are trained on, each with its share of them.
+        recipe: how long and how fast.
+        seed: of the batches.
+    """
+
+    folder: Path
+    regime: str
+    name: str
+    start: Path
+    parts: tuple[tuple[str, float], ...]
+    recipe: FinetuneRecipe
+    seed: int
 
 
 def zoo_folder(work: Path, regime: str, interval: int) -> Path:
     """Where the rows of a regime and saving interval are kept."""
     return work / f"zoo-{regime}-{interval}"
-
-
-def checked_regime(regime: str) -> str:
-    """The regime, if it is one.
-
-    Raises:
-        UserError: naming the known ones.
-    """
-    if regime not in REGIMES:
-        raise UserError(f"Regime '{regime}' is not known; choose one of: {', '.join(REGIMES)}.")
-    return regime
-
-
-def start_file(work: Path, regime: str, location: str) -> Path:
-    """The starting row of a location in a regime: its own, the shared one, or the converged one."""
-    names = {"L": f"start-L-{location}", "M": "start-M", "H": "start-H"}
-    return work / f"{names[checked_regime(regime)]}.safetensors"
-
-
-def write_starts(recipe: Recipe, backbone: Backbone, work: Path) -> None:
-    """Draw the random starting rows of regimes L and M; H's is fine-tuned (see `build`)."""
-    for place, location in enumerate(("", *recipe.seen)):
-        path = start_file(work, "L" if location else "M", location)
-        if not path.exists():
-            rng = torch.Generator().manual_seed(recipe.seed * 1000 + place)
-            save_row(path, initial_row(backbone.layout, rng), backbone)
 
 
 def location_jobs(

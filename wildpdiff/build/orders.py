@@ -10,20 +10,18 @@ from pathlib import Path
 
 import torch
 
-from ..backbone import Backbone
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy
-from ..files import load_tensors
 from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
 from ..together import faster_together
-from ..worlds.savanna.world import SavannaWorld
-from .grow import Job, grow, photographs, save_row
+from ..worlds import open_world
+from .grow import grow
 from .grow_together import grow_together
-from .jobs import checked_regime, location_jobs, start_file, write_starts
+from .jobs import Job, location_jobs
 from .recipes import Recipe
-from .workers import each
+from .starts import checked_regime, starts
 
 
 @dataclass(frozen=True)
@@ -74,46 +72,6 @@ def grow_order(
 
 
 @dataclass(frozen=True)
-class Start:
-    """A converged row to make for others to start from: on which locations' photographs, and where it is kept."""
-
-    path: Path
-    locations: tuple[str, ...]
-    recipe: Recipe
-    backbone: Path
-    work: Path
-    device: str
-
-
-def starts(
-    recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bool = True, workers: int = 1
-) -> Iterator[Step]:
-    """Write the rows that fine-tunings start from.
-
-    Random ones for regimes L and M; for H one that converged at the first seen location (paper, appendix D); and, if
-    `joint`, the baseline that is trained on all seen locations together.
-    """
-    write_starts(recipe, Backbone.load(backbone), work)
-    plans = [(start_file(work, "H", ""), recipe.seen[:1])]
-    plans += [(work / "joint.safetensors", recipe.seen)] if joint else []
-    jobs = [Start(path, locations, recipe, backbone, work, device) for path, locations in plans if not path.exists()]
-    for count in each(make_start, jobs, workers=workers):
-        yield Step(count, len(jobs), float("nan"))
-
-
-def make_start(start: Start) -> None:
-    """Fine-tune one starting row; a killed one goes on where it was."""
-    recipe, network = start.recipe, Backbone.load(start.backbone).to(start.device)
-    checkpoint = start.path.with_suffix(".part")
-    images = photographs(SavannaWorld(recipe.world), start.locations, recipe.world.train_images)
-    first = load_tensors(start_file(start.work, "M", ""))[0]["row"]
-    for tuned in finetune(network, first, images, recipe.shared, seed=recipe.seed, checkpoint=checkpoint):
-        if tuned.row is not None:
-            save_row(start.path, tuned.row, network)
-    checkpoint.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
 class Cost:
     """What an order will cost here, measured by a few steps on one thread.
 
@@ -144,14 +102,14 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
     Raises:
         UserError: as `Order.jobs`.
     """
-    jobs = order.jobs(bundle, recipe, Path())
+    jobs, world = order.jobs(bundle, recipe, Path()), open_world(recipe.world)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         step, look, together = _seconds(bundle, jobs[0].recipe)
     finally:
         torch.set_num_threads(threads)
-    each = jobs[0].recipe.steps * step + order.rows * look * recipe.world.eval_images
+    each = jobs[0].recipe.steps * step + order.rows * look * len(world.labels(order.locations[0], "eval"))
     rounds = len(jobs) / together if together > 1 else -(-len(jobs) // max(1, workers))
     size = len(jobs) * order.rows * bundle.backbone.layout.dim * 4 / 1e6
     return Cost(step, look, together, rounds * each / 60, size)
@@ -159,7 +117,7 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
 
 def _seconds(bundle: Bundle, tuning: FinetuneRecipe) -> tuple[float, float, float]:
     """Seconds of a fine-tuning step, of naming one image, and the gain of batching two locations."""
-    images = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "cost", 32)
+    images = bundle.world.images(bundle.seen[0], "eval", first=32)
     row = bundle.means(bundle.regime)[0]
     run = finetune(bundle.backbone, row, images, tuning, seed=0)
     next(run)

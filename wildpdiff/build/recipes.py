@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,12 +17,16 @@ from ..files import load_json
 from ..finetune import FinetuneRecipe
 from ..pretrain import PretrainRecipe
 from ..train import PLAIN, GeneratorRecipe
-from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig
+from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, SavannaWorld
 
 
 @dataclass(frozen=True)
 class Recipe:
     """From nothing to a bundle.
+
+    `world` is the spec of where photographs come from (see `worlds.open_world`), `pretraining`, `seen` and `unseen` are
+    locations of it. `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`); without one, a small
+    CLIP by `clip` and `clip_training` learns from captions of the world at `clip_places` places.
 
     `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
     all seen locations together, a baseline. `runs` independent fine-tunings by `run` a location and regime are the zoo;
@@ -34,11 +38,12 @@ class Recipe:
     """
 
     name: str
-    world: SavannaConfig = field(default_factory=SavannaConfig)
+    world: Mapping[str, Any] = field(default_factory=SavannaWorld().to_json)
     pretraining: tuple[str, ...] = PRETRAINING
     seen: tuple[str, ...] = SEEN
     unseen: tuple[str, ...] = UNSEEN
     pretrain: PretrainRecipe = field(default_factory=PretrainRecipe)
+    condition: str | None = None
     clip: ClipConfig = field(default_factory=ClipConfig)
     clip_training: ClipRecipe = field(default_factory=ClipRecipe)
     clip_places: int = 900
@@ -96,7 +101,7 @@ they are longer, by about 20 minutes of one core. Fine-tuned adapters name 94% r
 
 SMOKE = Recipe(
     "smoke",
-    world=SavannaConfig(size=64, train_images=24, eval_images=12, background_images=3),
+    world=SavannaWorld(SavannaConfig(size=64, train_images=24, eval_images=12, background_images=3)).to_json(),
     pretraining=PRETRAINING[:2],
     seen=SEEN[:3],
     unseen=UNSEEN[:1],

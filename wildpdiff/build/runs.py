@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,10 +17,10 @@ from ..errors import UserError
 from ..files import load_tensors, save_tensors
 from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
-from ..worlds.savanna.world import SavannaConfig, SavannaWorld
-from .grow import mixed, start_row
-from .jobs import REGIMES, start_file
+from ..worlds import open_world
+from .photographs import mixed
 from .recipes import Recipe
+from .starts import REGIMES, start_file, start_row
 from .workers import each
 
 
@@ -32,7 +33,7 @@ class Run:
     location: str
     start: Path
     backbone: Path
-    world: SavannaConfig
+    world: Mapping[str, Any]
     recipe: FinetuneRecipe
     seed: int
 
@@ -74,7 +75,7 @@ def do_runs(runs: list[Run], *, workers: int) -> Iterator[Step]:
 
 def do_run(run: Run) -> None:
     """Fine-tune one run's rows into its file."""
-    backbone, images = _backbone(run.backbone), mixed(SavannaWorld(run.world), ((run.location, 1.0),), "train")
+    backbone, images = _backbone(run.backbone), mixed(open_world(run.world), ((run.location, 1.0),), "train")
     tuned = finetune(backbone, start_row(run.start), images, run.recipe, seed=run.seed)
     rows = torch.stack([one.row for one in tuned if one.row is not None])
     about = {"layout": backbone.layout.fingerprint, "regime": run.regime, "seed": str(run.seed)}

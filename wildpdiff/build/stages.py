@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ..adapter import AdapterLayout
 from ..backbone import Backbone
 from ..bundle import Bundle, is_whole, seal
 from ..clip_training import build_clip, retrieval, save_clip, train_clip
-from ..condition import ClipCondition
+from ..condition import CONFIG_FILE, ClipCondition, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
@@ -24,18 +24,19 @@ from ..measure.fidelity import fidelity_over
 from ..picture import digest, packed
 from ..pretrain import pretrain
 from ..weightspace import Map
-from ..worlds.savanna.caption import Pairs
-from ..worlds.savanna.location import draw_location
-from ..worlds.savanna.world import SPECIES, SavannaWorld
+from ..worlds import open_world
+from ..worlds.base import Captioned, World, location_of
+from ..worlds.stored import store
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
-from .grow import photographs
-from .jobs import REGIMES
-from .orders import starts
+from .photographs import photographs
 from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
+from .starts import REGIMES, starts
 from .workers import each
 
 BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
+#: Height of the pictures to look at.
+SHOWN = 240
 
 Progress = Iterator[tuple[str, Step]]
 
@@ -46,11 +47,12 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo.
 
     Raises:
-        UserError: if `out` was begun with another recipe, or the disk is full.
+        UserError: if the recipe does not fit its world, `out` was begun with another recipe, or the disk is full.
     """
     out, work = Path(out), Path(out) / "work"
+    world = open_world(recipe.world)
+    _check(recipe, world)
     _same_recipe(recipe, work)
-    world = SavannaWorld(recipe.world)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
     yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
@@ -101,6 +103,21 @@ def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
             begun = time.monotonic()
 
 
+def _check(recipe: Recipe, world: World) -> None:
+    named = (*recipe.pretraining, *recipe.seen, *recipe.unseen)
+    for name in named:
+        location_of(name, world.locations)
+        if not re.fullmatch(r"[\w .-]+", name) or name.startswith("."):
+            raise UserError(f"Location '{name}' cannot name a file; rename it in the world's data.")
+    if len(set(named)) < len(named):
+        raise UserError("A location may stand in one of pretraining, seen and unseen, and once.")
+    for name in (*recipe.seen, *recipe.unseen):
+        if len(world.backgrounds(name)) < 2:
+            raise UserError(f"Location '{name}' has one background; at least two are needed.")
+    if recipe.condition is None and not isinstance(world, Captioned):
+        raise UserError(f"Worlds of kind '{world.kind}' have no captions; name a CLIP as the recipe's condition.")
+
+
 def _same_recipe(recipe: Recipe, work: Path) -> None:
     path, wanted = work / "recipe.json", recipe.to_json()
     if path.exists() and load_json(path) != wanted:
@@ -108,38 +125,37 @@ def _same_recipe(recipe: Recipe, work: Path) -> None:
     save_json(path, wanted)
 
 
-def _backbone(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
+def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> Iterator[Step]:
     path, checkpoint = out / BACKBONE, work / "backbone.safetensors"
     if path.exists():
         return
     images = photographs(world, recipe.pretraining, recipe.pretrain.images_per_location)
-    backbone = Backbone.build(SPECIES, seed=recipe.seed).to(device)
+    backbone = Backbone.build(world.species, seed=recipe.seed).to(device)
     yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
     backbone.round_to_half().save(path)
     checkpoint.unlink(missing_ok=True)
 
 
-def _clip(recipe: Recipe, world: SavannaWorld, out: Path, work: Path, device: str) -> Iterator[Step]:
+def _clip(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> Iterator[Step]:
+    """The CLIP that the recipe names, copied; without one, a small CLIP that learns from the world's captions."""
     folder, checkpoint = out / "clip", work / "clip.safetensors"
-    if (folder / "open_clip_config.json").exists():
+    if (folder / CONFIG_FILE).exists():
         return
-    places = [
-        draw_location(f"C{index:04d}", seed=recipe.seed, shift=recipe.world.shift * 1.2)
-        for index in range(recipe.clip_places)
-    ]
-    model = build_clip(recipe.clip, seed=recipe.seed).to(device)
-    pairs = Pairs(places, recipe.world.size)
-    yield from train_clip(model, pairs, recipe.clip_training, seed=recipe.seed, checkpoint=checkpoint)
-    fresh = Pairs(
-        [world.location(name) for name in (*recipe.seen, *recipe.unseen, *recipe.pretraining)], recipe.world.size
-    )
-    pixels, captions = fresh(torch.Generator().manual_seed(recipe.seed), len(fresh.plates))
-    save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
-    save_clip(model, recipe.clip, folder, name="savanna-clip")
-    checkpoint.unlink(missing_ok=True)
+    if recipe.condition is not None:
+        keep_clip(recipe.condition, folder)
+        yield Step(1, 1, float("nan"))
+    elif isinstance(world, Captioned):
+        model = build_clip(recipe.clip, seed=recipe.seed).to(device)
+        pairs = world.captioned_others(recipe.clip_places, recipe.seed)
+        yield from train_clip(model, pairs, recipe.clip_training, seed=recipe.seed, checkpoint=checkpoint)
+        places = (*recipe.seen, *recipe.unseen, *recipe.pretraining)
+        pixels, captions = world.captioned(places)(torch.Generator().manual_seed(recipe.seed), len(places))
+        save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
+        save_clip(model, recipe.clip, folder, name=f"{world.kind}-clip")
+        checkpoint.unlink(missing_ok=True)
 
 
-def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step]:
+def _conditions(recipe: Recipe, world: World, out: Path) -> Iterator[Step]:
     """Embed the backgrounds of the named locations; and keep a picture of each to look at."""
     path = out / "conditions.safetensors"
     if path.exists() and (out / "pictures.safetensors").exists():
@@ -148,10 +164,11 @@ def _conditions(recipe: Recipe, world: SavannaWorld, out: Path) -> Iterator[Step
     views, pictures = [], []
     for place, name in enumerate(names):
         views.append(condition.views(world.backgrounds(name)))
-        pictures.append(world.empties(world.location(name), 1, height=240, width=320)[0])
+        pictures.append(world.show(name, SHOWN))
         if place + 1 < len(names):
             yield Step(place + 1, len(names), float("nan"))
-    stacked = torch.stack(views)
+    fewest = min(map(len, views))
+    stacked = torch.stack([own[:fewest] for own in views])
     mean = torch.nn.functional.normalize(stacked.mean(dim=1), dim=1)
     save_tensors(path, {"mean": mean, "views": stacked}, {"condition": condition.name})
     save_tensors(
@@ -194,7 +211,7 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
         return
     about: dict[str, Any] = {
         "recipe": recipe.to_json(), "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
-        "world": asdict(recipe.world), "figures": {},
+        "world": _carried(recipe, out), "figures": {},
     }  # fmt: skip
     bundle = Bundle(out, about, torch.device(device))
     total, done = len(REGIMES) * (len(recipe.seen) + len(recipe.unseen)) + len(recipe.seen), 0
@@ -206,6 +223,14 @@ def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Ste
     notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
     seal(out, about | notes)
     yield Step(total, total, float("nan"))
+
+
+def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """The spec of the world in the bundle: the recipe's own if that alone opens it, otherwise of stored pictures."""
+    world = open_world(recipe.world)
+    if world.portable:
+        return world.to_json()
+    return store(world, out, (*recipe.seen, *recipe.unseen), recipe.pretraining)
 
 
 def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str, Any]]:

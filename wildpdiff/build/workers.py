@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
@@ -15,7 +15,9 @@ import torch
 from ..errors import UserError
 
 
-def each(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+def each(
+    work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int, every: float | None = None
+) -> Iterator[int]:
     """Call `work` on every job, `workers` at once; yields how many are done.
 
     A job keeps what it found in a file of its own, so that a killed run goes on with the jobs that are not finished.
@@ -24,6 +26,7 @@ def each(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> I
         work: a function of a module, so that another process can import it.
         jobs: what to call it on; picklable.
         workers: processes at once.
+        every: seconds after which to say it again, though no job was finished.
 
     Raises:
         UserError: what a worker complained of, or that one was stopped.
@@ -33,11 +36,16 @@ def each(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> I
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=_begin)
-    futures = [pool.submit(work, job) for job in jobs]
+    waiting, done = {pool.submit(work, job) for job in jobs}, 0
     try:
-        for count, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            yield count
+        while waiting:
+            finished, waiting = wait(waiting, every, FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                done += 1
+                yield done
+            if not finished:
+                yield done
     except BaseException as error:
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()

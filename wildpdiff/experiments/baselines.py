@@ -56,7 +56,7 @@ def softmax_merge(
 ) -> Tensor:
     """The mean row `[D]` of the locations with the most similar embeddings, weighted by a softmax of the similarity.
 
-    Similarity is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of savannas all point one way.
+    Similarity is the cosine of embeddings less the mean of `known`: raw CLIP embeddings of such places point one way.
 
     Args:
         embedding: of the place to serve, `[E]`.

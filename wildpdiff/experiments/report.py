@@ -44,15 +44,19 @@ class Chapter:
     problem: str = ""
 
 
-def html(chapters: Sequence[Chapter], *, title: str = TITLE) -> str:
-    """The whole page, with the script that draws the figures in it; it asks no server for anything."""
+def html(chapters: Sequence[Chapter], *, about: str = "", title: str = TITLE) -> str:
+    """The whole page, with the script that draws the figures in it; it asks no server for anything.
+
+    `about` says what the photographs are and what figures of them do not say.
+    """
     from jinja2 import Environment, FileSystemLoader
     from plotly.offline import get_plotlyjs
 
     pages = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"embedded": embedded, "parted": _parted}
     pages.globals |= {"numeric_columns": _numeric_columns, "plain": plain, "plotly": get_plotlyjs, "file": _file}
-    return pages.get_template("report.html.jinja").render(chapters=chapters, title=title, dark=DARK).lstrip()
+    page = pages.get_template("report.html.jinja")
+    return page.render(chapters=chapters, title=title, about=about, dark=DARK).lstrip()
 
 
 def plain(figure: Figure, *keys: str) -> Figure:

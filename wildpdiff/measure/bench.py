@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..evaluate import accuracy, best_batch
 from ..folded import Folded
 
-STEPS, BATCH = 50, 16
+STEPS, BATCH, DRAWN = 50, 16, 100
 
 
 def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
             if round_index:
                 seconds[name].append(spent)
     middle = {name: median(values) for name, values in seconds.items()}
-    images = len(_images(bundle))
+    images, drawn = len(_images(bundle)), len(bundle.world.images(bundle.seen[0], "eval", first=DRAWN))
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
@@ -66,7 +66,7 @@ def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
             "plain_timm_images_per_second": images / middle["plain"],
             "ratio": median(b / a for a, b in zip(seconds["adapted"], seconds["plain"], strict=True)),
         },
-        "world_images_per_second": 100 / middle["world"],
+        "world_images_per_second": drawn / middle["world"],
         "import_seconds": _import_seconds(),
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "rounds": rounds,
@@ -94,7 +94,7 @@ def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
     row = bundle.means(bundle.regime)[0].to(bundle.device)
     folded, row = Folded(bundle.backbone), torch.nn.Parameter(row)
     optimizer = torch.optim.AdamW([row], lr=1e-4)
-    photographs = bundle.world.photograph(bundle.world.location(bundle.seen[0]), "bench", BATCH)
+    photographs = bundle.world.images(bundle.seen[0], "eval", first=BATCH)
     pixels, labels = photographs.pixels.to(bundle.device), photographs.labels.to(bundle.device)
 
     def step() -> None:
@@ -127,8 +127,7 @@ def _plain_timm(bundle: Bundle) -> Callable[[], object]:
 
 
 def _world(bundle: Bundle) -> Callable[[], object]:
-    location = bundle.world.location(bundle.seen[0])
-    return lambda: bundle.world.photograph(location, "bench", 100)
+    return lambda: bundle.world.images(bundle.seen[0], "eval", first=DRAWN)
 
 
 def _import_seconds() -> float:

@@ -12,7 +12,7 @@ from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, mean_interval, pretrained_accuracy
 from ..loop import Step
-from ..worlds.base import Images
+from ..worlds.base import EMPTY, Freshening, Images
 
 COLUMNS = ("pretrained", "fine_tuned", "generated", "one_picture")
 
@@ -36,8 +36,8 @@ def evaluate_locations(
     """Measure `samples` adapters a location of a regime's generator beside fine-tuned ones; yields the growing report.
 
     Accuracies lie in 0..1; `std` is over adapters. `generated` adapters follow the location's mean embedding,
-    `one_picture` ones a single new background each. `fine_tuned` rows are those of known runs that the generator never
-    saw, as the codec keeps them. At unseen locations there are none, so they are left out.
+    `one_picture` ones a single new background each, where there is one. `fine_tuned` rows are those of known runs that
+    the generator never saw, as the codec keeps them. At unseen locations there are none, so they are left out.
     """
     if samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
@@ -47,13 +47,14 @@ def evaluate_locations(
         images = bundle.world.images(location, "eval")
         condition = bundle.embedding(location).expand(samples, -1)
         generated = generator.generate(condition, steps=steps, seed=seed)
-        one_picture = generator.generate(fresh_views(bundle, location, samples), steps=steps, seed=seed)
+        fresh = fresh_views(bundle, location, samples)
         row: dict[str, Any] = {
             "images": len(images),
             "pretrained": pretrained_accuracy(bundle.backbone, images.pixels, images.labels),
             "generated": spread(bundle, generated, images),
-            "one_picture": spread(bundle, one_picture, images),
         }
+        if len(fresh):
+            row["one_picture"] = spread(bundle, generator.generate(fresh, steps=steps, seed=seed), images)
         if location in bundle.seen:
             row["fine_tuned"] = spread(bundle, bundle.zoo(regime).rows(location, "held_out"), images)
         report["locations"][location] = row
@@ -62,10 +63,17 @@ def evaluate_locations(
 
 
 def fresh_views(bundle: Bundle, location: str, count: int) -> Tensor:
-    """Embeddings `[count, E]` of `count` backgrounds of a location that nothing was trained on."""
+    """Embeddings `[N, E]` of single backgrounds of a location that nothing was trained on, `count` of them at most.
+
+    A world that has no further backgrounds gives its empty evaluation photographs.
+    """
     world = bundle.world
-    known = world.config.background_images
-    return bundle.condition.views(world.empties(world.location(location), known + count)[known:])
+    if isinstance(world, Freshening):
+        pictures = world.fresh_backgrounds(location, count)
+    else:
+        images = world.images(location, "eval")
+        pictures = images.pixels[images.labels == world.species.index(EMPTY)][:count]
+    return bundle.condition.views(pictures) if len(pictures) else torch.zeros(0, bundle.condition.dim)
 
 
 def spread(bundle: Bundle, rows: Tensor, images: Images) -> dict[str, float]:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..build.generators import config_of, discard, train_unconditional
 from ..build.grow import grow
-from ..build.jobs import location_jobs, write_starts
+from ..build.jobs import location_jobs
+from ..build.starts import write_starts
 from ..experiments.baselines import gaussian_in_pca, means_of_few, noisy
 from ..experiments.lab import Lab
 from ..generator import AdapterGenerator

@@ -98,8 +98,7 @@ def _opened(folder: Path) -> Bundle:
 
 @lru_cache(maxsize=16)
 def _images(folder: Path, location: str) -> Images:
-    world = _opened(folder).world
-    return world.photograph(world.location(location), "eval", IMAGES)
+    return _opened(folder).world.images(location, "eval", first=IMAGES)
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:

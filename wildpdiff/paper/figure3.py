@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..backbone import initial_row
-from ..build.grow import save_row
+from ..build.starts import save_row
 from ..errors import UserError
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..experiments.parameter_kinds import LORA
@@ -106,7 +106,7 @@ def _run(lab: Lab, place: int, location: str, recipe: FinetuneRecipe, at: tuple[
         lab.work / "figure3",
         lab.bundle.folder / "backbone.safetensors",
         lab.bundle.backbone.fingerprint,
-        lab.bundle.world.config,
+        lab.recipe.world,
         location,
         LORA,
         recipe,

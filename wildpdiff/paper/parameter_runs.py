@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,8 +22,8 @@ from ..experiments.parameter_kinds import named_rightly, tune
 from ..files import load_json, load_tensors, save_json, sha256
 from ..finetune import FinetuneRecipe
 from ..loop import Step
-from ..worlds.base import Images
-from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from ..worlds import open_world
+from ..worlds.base import Images, Split, World
 
 #: Training photographs, the last ones of a location, that rates are chosen on.
 VALIDATION = 200
@@ -36,7 +37,7 @@ class Run:
         folder: where its outcome goes.
         backbone: file of the pretrained classifier.
         fingerprint: of that classifier.
-        world: where the photographs come from.
+        world: spec of where the photographs come from.
         location: whose photographs.
         kind: what is adapted, one of `KINDS`.
         recipe: how long and how fast.
@@ -51,7 +52,7 @@ class Run:
     folder: Path
     backbone: Path
     fingerprint: str
-    world: SavannaConfig
+    world: Mapping[str, Any]
     location: str
     kind: str
     recipe: FinetuneRecipe
@@ -65,7 +66,7 @@ class Run:
     def file(self) -> Path:
         """Its outcome's file, whose name has a digest of all that the outcome depends on."""
         start = sha256(self.start) if self.start else ""
-        parts = [self.fingerprint, asdict(self.world), self.location, self.kind, asdict(self.recipe)]
+        parts = [self.fingerprint, self.world, self.location, self.kind, asdict(self.recipe)]
         text = json.dumps([*parts, self.seed, self.at, self.choosing, start], sort_keys=True)
         return self.folder / f"{self.location}-{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
@@ -124,16 +125,16 @@ def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:
 
 def _photographs(run: Run) -> tuple[Images, Images]:
     """What a run trains on, and what it is measured on."""
-    train = _images(run.world, run.location, "train")
+    train = _images(open_world(run.world), run.location, "train")
     if not run.choosing:
-        return train, _images(run.world, run.location, "eval")
+        return train, _images(open_world(run.world), run.location, "eval")
     cut = len(train) - min(VALIDATION, len(train) // 4)
     return Images(train.pixels[:cut], train.labels[:cut]), Images(train.pixels[cut:], train.labels[cut:])
 
 
 @lru_cache(maxsize=3)
-def _images(world: SavannaConfig, location: str, split: str) -> Images:
-    return SavannaWorld(world).images(location, "train" if split == "train" else "eval")
+def _images(world: World, location: str, split: Split) -> Images:
+    return world.images(location, split)
 
 
 @lru_cache(maxsize=1)

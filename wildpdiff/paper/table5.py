@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +13,7 @@ from ..loop import Step
 from ..measure.statistics import estimate, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, bars, heat
-from ..worlds.base import EMPTY
-from ..worlds.savanna.location import rng_of
-from ..worlds.savanna.world import SavannaWorld
+from ..worlds.base import EMPTY, World
 from . import NUMBERS, QUESTIONS, column_means
 
 #: Photographs with and without the empty ones, of them to train and to evaluate on.
@@ -32,8 +29,8 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     data: Data = {"species": list(world.species), "locations": {}, "pretraining": {}}
     total = len(named) + 1
     for done, (name, kind) in enumerate(named, 1):
-        train = drawn_labels(world, name, "train", world.config.train_images)
-        data["locations"][name] = {"kind": kind} | _counts(world, train, lab.images(name).labels) | _accuracy(lab, name)
+        counted = _counts(world, world.labels(name, "train"), world.labels(name, "eval"))
+        data["locations"][name] = {"kind": kind} | counted | _accuracy(lab, name)
         yield Step(done, total, float("nan")), data
     data["pretraining"] = _pretraining(lab)
     data["mean"] = {
@@ -42,16 +39,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     yield Step(total, total, float("nan")), data
 
 
-def drawn_labels(world: SavannaWorld, name: str, stream: str, count: int) -> Tensor:
-    """The labels `[count]` of a location's photographs, as `world.photograph` draws them, without painting any."""
-    location = world.location(name)
-    chances = np.cumsum(world.prior(location))
-    draws = [float(rng_of("shot", world.config.seed, location.name, stream, index).random()) for index in range(count)]
-    labels = np.searchsorted(chances, np.array(draws) * chances[-1])
-    return torch.from_numpy(labels).clamp(max=len(world.species) - 1)
-
-
-def _counts(world: SavannaWorld, train: Tensor, held_out: Tensor) -> Data:
+def _counts(world: World, train: Tensor, held_out: Tensor) -> Data:
     """Photographs of a location, by split, with and without empty ones, and of each species."""
     labels = torch.cat([train, held_out])
     by_species = torch.bincount(labels, minlength=len(world.species)).tolist()
@@ -76,7 +64,7 @@ def _accuracy(lab: Lab, name: str) -> Data:
 def _pretraining(lab: Lab) -> Data:
     """The photographs that the classifier was pretrained on, of all its locations together."""
     world, count = lab.bundle.world, lab.recipe.pretrain.images_per_location
-    labels = torch.cat([drawn_labels(world, name, "train", count) for name in lab.recipe.pretraining])
+    labels = torch.cat([world.labels(name, "train", first=count) for name in lab.recipe.pretraining])
     counted = _counts(world, labels, labels[:0])
     return {"locations": len(lab.recipe.pretraining), "per_location": count} | counted
 

@@ -107,7 +107,7 @@ def _run(lab: Lab, location: str, kind: str, rate: float, seed: int, *, choosing
         lab.work / "parameters",
         lab.bundle.folder / "backbone.safetensors",
         lab.bundle.backbone.fingerprint,
-        lab.bundle.world.config,
+        lab.recipe.world,
         location,
         kind,
         recipe,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..evaluate import best_batch, wilson
 from ..folded import prepared_batches
+from ..worlds.base import Enlarging
 from .results import picture_uri
 from .setting import IMAGES, Setting
 from .studio import Studio
@@ -79,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Picture:
-    """A photograph as JPEG data addresses: drawn `large` for people, and as the classifier sees it."""
+    """A photograph as JPEG data addresses: `large` for people if the world can, and as the classifier sees it."""
 
     large: str
     seen: str
@@ -105,12 +106,13 @@ class Flips:
         return self.studio.write(replace(setting, samples=1))[0]
 
     def at(self, row: Tensor, location: str, count: int) -> Change:
-        """What a raw row `[D]` changes at a location's first `count` evaluation photographs, at most `IMAGES[-1]`."""
+        """What a raw row `[D]` changes at a location's first `count` evaluation photographs, at most `IMAGES[-1]`, and
+        as many as there are."""
         labels = self.studio.images(location, count).labels[:count]
         before, after = self.plain(location)[:count], self._named(row, location, count)
         right_before, right_after = (int((named.argmax(dim=1) == labels).sum()) for named in (before, after))
         found = flips(before, after, labels, self.studio.bundle.world.species)
-        return Change(location, count, right_before, right_after, found)
+        return Change(location, len(labels), right_before, right_after, found)
 
     def _plain(self, location: str) -> Tensor:
         """Confidences `[IMAGES[-1], K]` of a location's photographs without an adapter."""
@@ -125,11 +127,12 @@ class Flips:
         return torch.cat(parts).softmax(dim=1).cpu()
 
     def _picture(self, location: str, index: int) -> Picture:
-        """Evaluation photograph `index` of a location, drawn large and as it is."""
-        world = self.studio.bundle.world
-        place, sizes = world.location(location), ((SIZE, 80), (world.config.size, 90))
-        drawn = [(world.enlarged(place, "eval", index, size), size, quality) for size, quality in sizes]
-        return Picture(*(picture_uri(picture, width=size, quality=quality) for picture, size, quality in drawn))
+        """Evaluation photograph `index` of a location, as large as the world can draw it and as it is."""
+        world, pixels = self.studio.bundle.world, self.studio.images(location, IMAGES[-1]).pixels[index]
+        seen = picture_uri(pixels, width=world.size, quality=90)
+        if not isinstance(world, Enlarging):
+            return Picture(seen, seen)
+        return Picture(picture_uri(world.enlarged(location, index, SIZE), width=SIZE, quality=80), seen)
 
 
 def flips(before: Tensor, after: Tensor, labels: Tensor, species: Sequence[str]) -> tuple[Flip, ...]:

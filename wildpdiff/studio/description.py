@@ -44,15 +44,15 @@ class Phrase:
         return notes
 
 
-def checked(text: str, network: CLIP) -> Phrase:
-    """A visitor's words.
+def checked(text: str, network: CLIP, example: str) -> Phrase:
+    """A visitor's words; `example` is what to write instead of unusable ones.
 
     Raises:
         UserError: if there are none, too many, or none that the network ever read.
     """
     plain = " ".join(text.split())
     if not plain:
-        raise UserError("Describe the place first, for example: open woodland, short dry grass, low hills.")
+        raise UserError(f"Describe the place first, for example: {example}.")
     if len(plain) > LONGEST:
         raise UserError(f"The description has {len(plain)} characters; at most {LONGEST} can be read, so shorten it.")
     kept, cut = _cut(plain, network)
@@ -60,8 +60,7 @@ def checked(text: str, network: CLIP) -> Phrase:
     unread = tuple(word for word in words if not _read(word, network))
     if len(unread) == len(words):
         raise UserError(
-            "None of these words stood in the captions that this CLIP learned from; try words such as treeless, "
-            "thicket, dry grass, red soil, hills or cloudy sky."
+            f"None of these words stood in the captions that this CLIP learned from; try such as in: {example}."
         )
     return Phrase(plain, unread, cut)
 

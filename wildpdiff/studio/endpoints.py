@@ -154,7 +154,7 @@ class Answers:
     def _card(self, setting: Setting) -> dict[str, str]:
         blend = f"{1 - setting.weight:.2f} of {setting.a}, {setting.weight:.2f} of {setting.b}"
         card = {"condition": blend, "steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
-        return card | {"generator": self.studio.generator(setting).fingerprint, "world": "procedural savanna"}
+        return card | {"generator": self.studio.generator(setting).fingerprint, "world": self.studio.bundle.world.about}
 
 
 def decoded(value: object, name: str, most: int, what: str) -> bytes:

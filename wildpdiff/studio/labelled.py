@@ -10,15 +10,13 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..labelled import Archive, shortened
-from ..worlds.base import EMPTY, Images
+from ..worlds.base import EMPTY, Images, World
 from .setting import Setting
 from .studio import Studio
 from .trial import Arm, Score, compared, nearest, plain_row, scores, tuned
 from .words import spoken
 
 BATCH = 24
-#: What must be said beside every number on photographs that the world did not draw.
-CAUTION = "The classifier has seen drawn animals only, so real photographs may score near chance, about 1 in {classes}."
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,14 @@ class Photographs:
             many = f"{len(self.problems)} pictures were" if len(self.problems) > 1 else "1 picture was"
             parts.append(f"{many} left out, the first because: {self.problems[0]}")
         return " ".join(parts)
+
+
+def caution(world: World) -> str:
+    """What must be said beside every number on photographs that are not of the world."""
+    return (
+        f"{world.about} The classifier has seen no others, so yours may score near chance, about 1 in "
+        f"{len(world.species)}."
+    )
 
 
 def reading(archive: Archive, size: int) -> Iterator[Photographs]:

@@ -10,7 +10,7 @@ from ..evaluate import wilson
 from . import drawings, guesses
 from .guesses import Question
 from .stored import REGIMES, Stored
-from .stories import apart_in
+from .stories import apart_in, usual_places
 
 State = dict[str, Any]
 #: What a lesson may point at: elements of the frame and of the tab Play, and the tabs themselves.
@@ -59,15 +59,15 @@ class Places:
     other: str
     far: str | None
     apart: tuple[str, str]
+    caution: str
     regimes: tuple[str, ...] = REGIMES
 
     @classmethod
     def of(cls, bundle: Bundle) -> Places:
         """Those of a bundle."""
-        seen, wanted = bundle.seen, ("R10", "R12", "S09", "U13")
-        a, b, few, other = (name if name in seen else seen[at % len(seen)] for at, name in enumerate(wanted))
+        a, b, few, other = usual_places(bundle)
         far = bundle.unseen[0] if bundle.unseen else None
-        return cls(a, b, few, other, far, apart_in(bundle), bundle.regimes)
+        return cls(a, b, few, other, far, apart_in(bundle), bundle.world.caution, bundle.regimes)
 
     def state(self, **patch: Any) -> State:
         """A whole setting: A to B as usual, but for what is given; a regime that the bundle lacks becomes another."""
@@ -93,7 +93,7 @@ def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, An
 
 def _lora(places: Places, stored: Stored) -> Card:
     text = (
-        "The classifier is a network of about four million numbers, trained once on photographs from 100 other "
+        "The classifier is a network of about four million numbers, trained once on photographs from many other "
         "locations and then frozen. To fit it to one more location, an adapter is fine-tuned there: a small addition "
         "that leaves the network as it is.",
         "Beside 44 of the network's convolutions stand two thin tables of numbers, A and B; their product BA is added "
@@ -183,7 +183,7 @@ def _our_regimes(stored: Stored) -> tuple[str, ...]:
         return ()
     end = "no difference between L, M and H is shown" if alike else "L, M and H still differ"
     return (
-        f"In our savanna the paper's plain form reaches {paper}% (L, M, H) at the weaker location half-way, where the "
+        f"In our world the paper's plain form reaches {paper}% (L, M, H) at the weaker location half-way, where the "
         f"two locations' own adapters reach {own}%. Yet even in L a short curve joins two rows, on which one adapter "
         f"serves both. With a generator that learned such curves of other pairs, {end}.",
     )
@@ -201,11 +201,11 @@ def _numbers(places: Places, stored: Stored) -> Card:
     text = (
         "UMAP, the map, keeps neighbours together but not distances: how far apart two clusters are drawn means "
         "nothing, and an adapter half-way need not be drawn midway. The heat map and the ruler can tell.",
-        f"Few photographs say little. The paper's location S09 has {count}: {right} right is {right / count:.0%}, yet "
-        f"the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
+        f"Few photographs say little. The paper's smallest location has {count}: {right} right is "
+        f"{right / count:.0%}, yet the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
         "A good accuracy does not make a generator good. It may write one adapter again and again, copy what it was "
-        "trained on, or average it, so samples are held against rows that it never saw: their spread, the nearest "
-        "training row, tests that try to tell them apart. And every photograph here is drawn by a program.",
+        "trained on, or average it, so samples are held against rows it never saw: their spread, the nearest "
+        f"training row, tests that try to tell them apart. {places.caution}",
     )
     rows = [(f"n = {many[1]}", *_whisker(*many)) for many in (FEW, MANY)]
     tries = (

@@ -47,7 +47,7 @@ class Lookups:
             "version": version("wildpdiff"),
             "device": self.studio.device,
             "bundle": str(bundle.manifest["sum"])[:12],
-            "world": "procedural savanna: no photograph here is of a real animal",
+            "world": f"{bundle.world.about} {bundle.world.caution}",
             "seen": len(bundle.seen),
             "unseen": len(bundle.unseen),
             "regimes": list(bundle.regimes),

@@ -18,8 +18,8 @@ Json = dict[str, Any]
 MEANING: dict[Verdict, str] = {
     "like a known location": "The generator learned from conditions like this one.",
     "between": "Farther out than the known locations' own ones, not as far as those of other locations.",
-    "outside": "As far out as a savanna location that nothing was trained on, or farther. Whether it shows a savanna "
-    "at all this gauge cannot say: the CLIP behind it has seen nothing else.",
+    "outside": "As far out as a location that nothing was trained on, or farther. Whether it shows such a place at all "
+    "this gauge cannot say: it knows nothing else.",
     "cannot tell": "Known and other locations lie in one another on this scale, so no place on it means anything.",
 }
 PAPER = "The paper found no gain at locations that its generator had never met (its Table 3)."
@@ -78,7 +78,7 @@ def reading_skill(bundle: Bundle) -> str:
     if not about:
         return ""
     return (
-        f"This small CLIP learned words from captions of drawn savannas only. Of the pictures of {about['places']} new "
+        f"This small CLIP learned words from captions of this world only. Of the pictures of {about['places']} new "
         f"places, the own caption came first for {about['retrieval']:.0%} (chance: {1 / about['places']:.0%})."
     )
 

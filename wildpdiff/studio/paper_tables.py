@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..paper.table2 import PAPER as PAPER_SEEN
@@ -15,8 +16,7 @@ from .stored import REGIMES, Stored
 #: A cell: its figure, and what stands small below it.
 Cell = tuple[str, str]
 NONE: Cell = ("–", "")
-#: What the figures of either side are of.
-OURS = "Ours: a procedural savanna, drawn by a program"
+#: What the paper's figures are of.
 PAPER = "Paper: real photographs of Snapshot Serengeti"
 
 
@@ -39,19 +39,19 @@ class Comparison:
 
 def seen(stored: Stored) -> tuple[Comparison, ...]:
     """Table 2 for every regime that is stored; none if the result is missing."""
-    return stored.read("table2", _seen) or ()
+    return stored.read("table2", partial(_seen, stored.about)) or ()
 
 
 def unseen(stored: Stored) -> tuple[Comparison, ...]:
     """Table 3; none if the result is missing."""
-    return stored.read("table3", _unseen) or ()
+    return stored.read("table3", partial(_unseen, stored.about)) or ()
 
 
-def _seen(data: Mapping[str, Any]) -> tuple[Comparison, ...]:
-    return tuple(_of_regime(data, regime) for regime in REGIMES if regime in data["regimes"])
+def _seen(about: str, data: Mapping[str, Any]) -> tuple[Comparison, ...]:
+    return tuple(_of_regime(about, data, regime) for regime in REGIMES if regime in data["regimes"])
 
 
-def _of_regime(data: Mapping[str, Any], regime: str) -> Comparison:
+def _of_regime(about: str, data: Mapping[str, Any], regime: str) -> Comparison:
     part, paper = data["regimes"][regime], PAPER_SEEN[regime]
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for name, row in part["locations"].items():
@@ -65,8 +65,8 @@ def _of_regime(data: Mapping[str, Any], regime: str) -> Comparison:
     rows.append(("mean", _mean_row(part["mean"], regime)))
     images = next(iter(part["locations"].values()))["generated"]["images"]
     caption = (
-        f"Table 2, regime {regime}: accuracy at the seen locations, percent. {OURS}; {images} photographs a "
-        f"location, {data['samples']} generated and {TUNED} fine-tuned adapters, 95% intervals below. {PAPER}, "
+        f"Table 2, regime {regime}: accuracy at the seen locations, percent. Ours: {images} photographs a "
+        f"location, {data['samples']} generated and {TUNED} fine-tuned adapters, 95% intervals below. {about} {PAPER}, "
         "15 to 281 for evaluation at a location. Compare gaps, not levels."
     )
     groups = ("Pretrained", "Fine-tuned there", "Generated", "Generated − fine-tuned")
@@ -81,7 +81,7 @@ def _mean_row(mean: Mapping[str, Any], regime: str) -> tuple[Cell, ...]:
     return (*cells, _ours(mean["generated"]), _theirs(made), _gap(mean["gap"]), _theirs(made - tuned, signed=True))
 
 
-def _unseen(data: Mapping[str, Any]) -> tuple[Comparison, ...]:
+def _unseen(about: str, data: Mapping[str, Any]) -> tuple[Comparison, ...]:
     regimes = [regime for regime in REGIMES if regime in data["regimes"]]
     rows = []
     for name, row in data["shared"].items():
@@ -94,8 +94,8 @@ def _unseen(data: Mapping[str, Any]) -> tuple[Comparison, ...]:
     rows.append(("mean", tuple(_unseen_mean(data, regimes))))
     images = next(iter(data["shared"].values()))["pretrained"]["images"]
     caption = (
-        f"Table 3: accuracy at locations that nothing was trained on, percent. {OURS}; {images} photographs a "
-        f"location, {data['samples']} generated adapters, 95% intervals below. {PAPER}. {_verdict(data)}"
+        f"Table 3: accuracy at locations that nothing was trained on, percent. Ours: {images} photographs a "
+        f"location, {data['samples']} generated adapters, 95% intervals below. {about} {PAPER}. {_verdict(data)}"
     )
     groups = ("Pretrained", *(f"Generated, {regime}" for regime in regimes))
     return (Comparison("Unseen", caption, groups, tuple(rows)),)

@@ -35,7 +35,7 @@ def sweep_of(spec: object) -> Sweep:
         UserError: for any value that is missing, of another kind or out of range.
     """
     if not isinstance(spec, dict):
-        raise UserError("'spec' must be an object such as {'pairs': [['R10', 'R12']], 'weights': [0, 0.5, 1]}.")
+        raise UserError("'spec' must be an object such as {'pairs': [['A', 'B']], 'weights': [0, 0.5, 1]}.")
     known = ("pairs", "weights", "regimes", "ways", "seeds", "steps", "images", "seed")
     strange = next((str(name) for name in spec if name not in known), None)
     if strange is not None:
@@ -45,7 +45,7 @@ def sweep_of(spec: object) -> Sweep:
             raise UserError(f"'{name}' must be a list of at most {ITEMS}.")
     for pair in spec.get("pairs", []):
         if not isinstance(pair, list) or len(pair) != 2:
-            raise UserError("Each of 'pairs' must be two locations, such as ['R10', 'R12'].")
+            raise UserError("Each of 'pairs' must be two locations, such as ['A', 'B'].")
     texts = {name: [text(part, name) for part in spec[name]] for name in ("regimes", "ways") if name in spec}
     pairs = [[text(name, "pairs") for name in pair] for pair in spec.get("pairs", [])]
     weights = [number(part, "weights") for part in spec.get("weights", [])]

@@ -7,12 +7,10 @@ from pathlib import Path
 from ..bundled import bundled
 from .setting import Setting, is_own
 
-#: The folder that a freshly cloned project has.
-USUAL = "assets/savanna"
 PICTURE = "your-picture-{side}.jpg"
 
 
-def python_of(setting: Setting, folder: str = USUAL) -> str:
+def python_of(setting: Setting, folder: str) -> str:
     """A Python program that writes a setting's adapters again and measures them at A and at B.
 
     Args:
@@ -37,7 +35,7 @@ def python_of(setting: Setting, folder: str = USUAL) -> str:
     if places:
         lines += [
             f"for location in {places}:".replace("'", '"'),
-            f'    images = bundle.world.photograph(bundle.world.location(location), "eval", {setting.images})',
+            f'    images = bundle.world.images(location, "eval", first={setting.images})',
             "    print(location, accuracy(bundle.backbone, rows, images.pixels, images.labels).tolist())",
         ]
     return "\n".join(lines) + "\n"

@@ -21,10 +21,11 @@ REGIMES = ("L", "M", "H")
 
 @dataclass(frozen=True)
 class Stored:
-    """The stored results of a bundle by name; and why those are missing that are."""
+    """The stored results of a bundle by name; why those are missing that are; and what the photographs are."""
 
     results: Mapping[str, Result]
     problems: Mapping[str, str] = field(default_factory=dict)
+    about: str = ""
 
     @classmethod
     def of(cls, bundle: Bundle) -> Stored:
@@ -35,7 +36,7 @@ class Stored:
                 results[name] = stored_result(bundle, EXPERIMENTS[name])
             except UserError as error:
                 problems[name] = str(error)
-        return cls(results, problems)
+        return cls(results, problems, bundle.world.about)
 
     def read(self, name: str, reader: Callable[[Data], T]) -> T | None:
         """What a function finds in a result; None if the result is missing or of another shape."""

@@ -14,12 +14,11 @@ Preset = dict[str, Any]
 def presets(bundle: Bundle) -> list[Preset]:
     """Name, the state to set and a sentence on what to look at; for locations that the bundle has.
 
-    R10 and R12 are the paper's own pair; S09 is its location of only fifteen photographs. The valley is shown where it
-    is deep, see `apart_in`; how deep it is on average stands in the tour and in README.
+    The first two seen locations are the usual pair. The valley is shown where it is deep, see `apart_in`; how deep it
+    is on average stands in the tour and in README.
     """
     usual = {"w": "ours", "seed": 0, "n": 1, "steps": 50, "images": 100}
-    first, second = _of(bundle, "R10", 0), _of(bundle, "R12", 1)
-    few, other = _of(bundle, "S09", 2), _of(bundle, "U13", 3)
+    first, second, few, other = usual_places(bundle)
     apart = apart_in(bundle)
     low = "L" if "L" in bundle.regimes else bundle.regime
     made = [
@@ -44,8 +43,8 @@ def presets(bundle: Bundle) -> list[Preset]:
         (
             "The trap of few images",
             {"a": few, "b": other, "t": 0.0, "m": bundle.regime, "images": 15},
-            "Only 15 photographs, as many as the paper has at S09: look how wide the whiskers are. One photograph more "
-            "or less is seven points.",
+            "Only 15 photographs, as many as the paper's smallest location has: look how wide the whiskers are. One "
+            "photograph more or less is seven points.",
         ),
     ]
     if bundle.unseen:
@@ -63,15 +62,20 @@ def presets(bundle: Bundle) -> list[Preset]:
 
 def apart_in(bundle: Bundle) -> tuple[str, str]:
     """A pair held out from training on which the paper's plain form fails most, half-way: of the stored curves of L,
-    the one whose weaker location falls lowest; R12 and H13, or the bundle's first two, where there are none."""
+    the one whose weaker location falls lowest; where there are none, two that stand opposite in the list."""
     stored = curves(bundle)["curves"].get("L", {})
     middle = {
         (a, b): min(way[5] for way in stored[f"{a}+{b}"]["paper"])
         for a, b in held_out_pairs(bundle.seen)
         if len(stored.get(f"{a}+{b}", {}).get("paper", [[]])[0]) == 11
     }
-    return min(middle, key=lambda pair: middle[pair]) if middle else (_of(bundle, "R12", 1), _of(bundle, "H13", 0))
+    if middle:
+        return min(middle, key=lambda pair: middle[pair])
+    count = len(bundle.seen)
+    return bundle.seen[1 % count], bundle.seen[(1 + count // 2) % count]
 
 
-def _of(bundle: Bundle, wanted: str, index: int) -> str:
-    return wanted if wanted in bundle.seen else bundle.seen[index % len(bundle.seen)]
+def usual_places(bundle: Bundle) -> tuple[str, str, str, str]:
+    """The seen locations that stories are told of: the usual pair, and two more for few photographs."""
+    first, second, few, other = (bundle.seen[place % len(bundle.seen)] for place in (0, 1, -3, -2))
+    return first, second, few, other

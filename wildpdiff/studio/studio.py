@@ -47,7 +47,7 @@ class Studio:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.pictures = Pictures()
-        self._images: dict[str, Images] = {}
+        self._images: dict[str, tuple[int, Images]] = {}
         self._locks = {name: threading.Lock() for name in (*bundle.seen, *bundle.unseen)}
         self._lock = threading.RLock()
         self._spare: list[Folded] = []
@@ -238,7 +238,7 @@ class Studio:
         ends = "-".join(OWN if is_own(name) else name for name in (setting.a, setting.b))
         card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
         card |= {"steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
-        card |= {"generator": self._fingerprint(setting), "world": "procedural savanna"}
+        card |= {"generator": self._fingerprint(setting), "world": self.bundle.world.about}
         name = f"adapter-{ends}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
         save_peft(self.bundle.backbone, row, folder / name, card=card)
         return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
@@ -260,12 +260,13 @@ class Studio:
         importlib.import_module("wildpdiff.lora")
 
     def images(self, location: str, count: int) -> Images:
-        """At least the first `count` photographs of a location's evaluation split; kept for the next call."""
+        """At least the first `count` photographs of a location's evaluation split, if there are so many; they are kept
+        for the next call."""
         with self._locks[location]:
-            kept = self._images.get(location)
-            if kept is None or len(kept) < count:
-                world = self.bundle.world
-                kept = self._images[location] = world.photograph(world.location(location), "eval", count)
+            asked, kept = self._images.get(location, (0, None))
+            if kept is None or asked < count:
+                kept = self.bundle.world.images(location, "eval", first=count)
+                self._images[location] = (count, kept)
             return kept
 
     def generator(self, setting: Setting) -> AdapterGenerator:
@@ -325,10 +326,12 @@ class Studio:
     def _look(self, networks: Sequence[Folded], name: str, count: int, before: Live | None) -> Live:
         """Measure each merged network on the first `count` images of a location, going on from what is known."""
         images, start = self.images(name, count), before.count if before else 0
+        if before and start >= len(images):
+            return before
         named = self.named(networks, images.pixels[start:count])
         right = (named == images.labels[start:count]).sum(dim=1).tolist()
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
-        total = max(start, count)
+        total = max(start, min(count, len(images)))
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
 
 

@@ -156,12 +156,13 @@ def path_frames(
         studio: what answers.
         setting: what was asked.
         wanted: asked at every step and at every measured place; when it says no, the frames end.
-        photographs: of each chosen location, to name at every measured place.
+        photographs: of each chosen location, to name at every measured place; at most as many as both have.
 
     Raises:
         UserError: at the first frame, as `Studio.check`, or if the sample is not finite.
     """
     alone = replace(setting, samples=1)
+    photographs = min([photographs, *(len(studio.images(name, photographs)) for name in alone.chosen)])
     generator, pairs = studio.generator(alone), list[tuple[Tensor, Tensor]]()
     first, last = studio.ends(alone)
     options: dict[str, Any] = {"other": last, "weight": alone.weight, "steps": alone.steps}

@@ -11,7 +11,6 @@ from io import BytesIO
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
@@ -20,9 +19,9 @@ from ..bundle import Bundle
 from ..errors import UserError
 from ..files import load_tensors
 from ..ood import Gauge
+from ..picture import resized
 from ..weightspace import cosine
-from ..worlds.base import Images
-from ..worlds.savanna.caption import caption
+from ..worlds.base import Captioned, Images
 from .description import checked, tile
 from .ood import MEANING, compared, standing
 from .pictures import HOUSE, Upload
@@ -79,7 +78,7 @@ class Strangers:
     def captions(self) -> list[tuple[str, str]]:
         """Four locations with their own captions: two known ones, two unseen."""
         seen, unseen = self.bundle.seen, self.bundle.unseen
-        return [(name, self._caption(name)) for name in (seen[0], seen[len(seen) // 2], unseen[0], unseen[-1])]
+        return [(name, self.caption(name)) for name in (seen[0], seen[len(seen) // 2], unseen[0], unseen[-1])]
 
     def picture(self, data: bytes) -> Upload:
         """A visitor's picture.
@@ -119,7 +118,7 @@ class Strangers:
             UserError: if there are no words, too many, or none that the bundle's CLIP ever read.
         """
         condition = self.bundle.condition
-        phrase = checked(text, condition.network)
+        phrase = checked(text, condition.network, self.caption(self.bundle.seen[0]))
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
         return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes))
@@ -185,17 +184,24 @@ class Strangers:
         return about | {"stage": "written", "rows": [[name, round(value, 4)] for name, value in ranked]}
 
     def _spoken(self, names: Sequence[str]) -> Tensor:
-        return self.bundle.condition.text([self._caption(name) for name in names])
+        return self.bundle.condition.text([self.caption(name) for name in names])
 
-    def _caption(self, name: str) -> str:
-        return caption(self.bundle.world.location(name))
+    def caption(self, name: str) -> str:
+        """A location in words.
+
+        Raises:
+            UserError: if the world has none.
+        """
+        world = self.bundle.world
+        if not isinstance(world, Captioned):
+            raise UserError("This world has no words for its places; give a picture.")
+        return world.caption(name)
 
     @torch.inference_mode()
     def _named(self, row: Tensor, picture: Tensor) -> list[list[Any]]:
         """The likeliest species of one picture, uint8 `[3, H, W]`, under a row `[D]`, with the confidence in each."""
-        side = self.bundle.world.config.size
-        small = F.interpolate(picture[None].float(), (side, side), mode="bicubic", antialias=True)
-        pixels = small.round().clamp(0, 255).to(torch.uint8).to(self.bundle.device)
+        side = self.bundle.world.size
+        pixels = resized(picture, side, side)[None].to(self.bundle.device)
         with self.studio.wearing(row[None]) as [network]:
             best = network(prepared(pixels))[0].softmax(dim=0).topk(BEST)
         names = [spoken(self.bundle.world.species[index]) for index in best.indices.tolist()]

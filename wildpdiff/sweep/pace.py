@@ -59,9 +59,8 @@ def drawing(bundle: Bundle) -> float:
     with _LOCK:
         if "cpu" not in _DRAWING:
             world = bundle.world
-            location = world.location(bundle.seen[0])
-            world.plate(location, world.config.size)
-            _DRAWING["cpu"] = _seconds(lambda: world.photograph(location, "pace", 4), rounds=1) / 4
+            world.images(bundle.seen[0], "eval", first=1)  # what a first one costs is not told
+            _DRAWING["cpu"] = _seconds(lambda: world.images(bundle.seen[0], "eval", first=4), rounds=1) / 4
         return _DRAWING["cpu"]
 
 
@@ -78,7 +77,7 @@ def _measure(bundle: Bundle) -> Pace:
     row = generator.generate(condition, steps=1)
     latents = generator.encode(row)
     begin = _seconds(lambda: folded.append(Folded(bundle.backbone)), rounds=1)
-    size = bundle.world.config.size
+    size = bundle.world.size
     pixels = prepared(torch.zeros(_IMAGES, 3, size, size, dtype=torch.uint8, device=bundle.device))
     network = folded[0].wear(row[0])
     network(pixels)

@@ -25,7 +25,7 @@ Photographs = Callable[[str, int], Images]
 @dataclass(frozen=True)
 class Made:
     """One adapter: its record, its raw row `[D]` on the CPU, and which photographs of a and of b it names correctly,
-    bool `[2, M]`."""
+    bool `[2, M]`; of either as many as both have, at most as many as were asked for."""
 
     record: Record
     row: Tensor
@@ -56,7 +56,9 @@ def run(
         if rows is None:
             return
         near = known[spot.regime].near(rows)
-        looks = [_look(photographs(name, sweep.images), sweep.images, bundle.device) for name in (spot.a, spot.b)]
+        shown = [photographs(name, sweep.images) for name in (spot.a, spot.b)]
+        count = min(sweep.images, *map(len, shown))
+        looks = [_look(images, count, bundle.device) for images in shown]
         for seed, row, found in zip(seeds, rows, near, strict=True):
             if not wanted():
                 return
@@ -73,7 +75,7 @@ class _Drawn:
 
     def __call__(self, location: str, count: int) -> Images:
         if location not in self.kept:
-            self.kept[location] = self.world.photograph(self.world.location(location), "eval", count)
+            self.kept[location] = self.world.images(location, "eval", first=count)
         return self.kept[location]
 
 

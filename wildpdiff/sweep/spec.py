@@ -152,7 +152,7 @@ class Sweep:
 
 
 def pairs_of(text: str) -> tuple[Pair, ...]:
-    """The pairs that `R10:R12,R10:U11` means.
+    """The pairs that `A:B,A:C` means.
 
     Raises:
         UserError: if a part is not two names with a colon between.
@@ -160,7 +160,7 @@ def pairs_of(text: str) -> tuple[Pair, ...]:
     pairs = [tuple(name.strip() for name in part.split(":")) for part in text.split(",")]
     for pair in pairs:
         if len(pair) != 2 or not all(pair):
-            raise UserError(f"Pairs are written like R10:R12,R10:U11, not '{text[:60]}'.")
+            raise UserError(f"Pairs are written like A:B,A:C, not '{text[:60]}'.")
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 

@@ -98,7 +98,7 @@ class Api:
         """Stored accuracy of the adapter between two locations, at both of them; answers at once, computes nothing.
 
         Args:
-            a: name of the first location, such as R10.
+            a: name of the first location, as `locations` lists them.
             b: name of the second location.
             weight: how far to go from a to b: 0, 0.1, 0.2 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
@@ -125,7 +125,7 @@ class Api:
         all of them as a zip of PEFT folders (`file`, kept for about an hour).
 
         Args:
-            a: name of the first location, such as R10.
+            a: name of the first location, as `locations` lists them.
             b: name of the second location; the same as a for no blend.
             weight: how far to go from a to b, 0 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
@@ -164,7 +164,7 @@ class Api:
         Wilson interval, beside the pretrained classifier on the same photographs.
 
         Args:
-            a: name of the first location, such as R10.
+            a: name of the first location, as `locations` lists them.
             b: name of the second location; the same as a for no blend.
             weight: how far to go from a to b, 0 to 1.
             regime: similarity of the fine-tuned adapters that the generator learned from: L, M or H.
@@ -195,7 +195,7 @@ class Api:
         products of the factors, which is what changes the classifier.
 
         Args:
-            a: name of the first location, such as R10.
+            a: name of the first location, as `locations` lists them.
             b: name of the second location.
             regime: similarity of the fine-tuned adapters: L, M or H.
             layer: 0 for the whole adapter, 1 to 44 for one adapted layer; left out, the whole and every layer.
@@ -218,7 +218,7 @@ class Api:
     def sweep(self, spec: dict) -> Json:
         """Write and measure every combination of pairs, weights, seeds, regimes and ways; at most 64 adapters here.
 
-        An example of `spec`, of which all but pairs and weights may be left out: {"pairs": [["R10", "R12"]],
+        An example of `spec`, of which all but pairs and weights may be left out: {"pairs": [["A", "B"]],
         "weights": [0, 0.5, 1], "seeds": 2, "regimes": ["H"], "ways": ["ours", "paper"], "steps": 50, "images": 100,
         "seed": 0}.
 

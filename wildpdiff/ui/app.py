@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import socket
 import threading
@@ -24,8 +25,7 @@ from .theme import css, head, theme
 from .unseen import Unseen
 from .watch import Watch
 
-ABOUT = """<p class="about">All photographs here are drawn by a program, a procedural savanna with 18 species: no real
-animal was photographed, and no number here is about real photographs. An adapter is a row of 65,580 numbers that
+ABOUT = """<p class="about">{world} An adapter is a row of 65,580 numbers that
 changes 44 convolutions of an EfficientNet-B0; the generated ones never saw a gradient step. Bars are measured on
 photographs that nothing was trained on. A picture of your own is read in memory, never stored, and nothing but its
 pixels is looked at.</p>"""
@@ -41,6 +41,7 @@ TABS = (
 def build(studio: Studio) -> gr.Blocks:
     """The page."""
     with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
+        world = studio.bundle.world
         # A function: of a method Gradio would copy the whole studio, 400 ms a page.
         page = Page(studio, wish_panel(), gr.State("", delete_callback=lambda session: studio.forget(session)))
         frame, play = Frame(page), Play(page)
@@ -52,7 +53,7 @@ def build(studio: Studio) -> gr.Blocks:
             for name, label, part in TABS:
                 with gr.Tab(label, elem_id=f"tab-{name}", id=name):
                     part(page).build()
-        gr.HTML(ABOUT)
+        gr.HTML(ABOUT.format(world=html.escape(f"{world.about} {world.caution}")))
         frame.drawn, frame.trail = play.atlas.frame, play.atlas.trail
         frame.connect(play.download)
         add_api(studio)

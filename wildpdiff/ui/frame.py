@@ -168,7 +168,9 @@ def _worth_a_frame(index: int, result: Result, last: float) -> bool:
 
 def header(studio: Studio) -> str:
     """Title, one sentence, and what runs here in a few words."""
-    texts = [("chip world", "procedural savanna · no real photos"), ("chip", studio.device)]
+    world = studio.bundle.world
+    texts = [("chip world", world.about.partition(",")[0]), ("chip", studio.device)]
     texts.append(("chip", f"weights {studio.bundle.manifest['sum'][:7]}"))
-    chips = "".join(f'<span class="{kind}">{html.escape(text)}</span>' for kind, text in texts)
+    told = html.escape(f"{world.about} {world.caution}")
+    chips = "".join(f'<span class="{kind}" title="{told}">{html.escape(text)}</span>' for kind, text in texts)
     return f"""<div class="top"><h1>Wild-P-Diff</h1><p>{LEAD}</p><div class="chips">{chips}</div></div>"""

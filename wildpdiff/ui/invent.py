@@ -10,29 +10,13 @@ from typing import Any
 import gradio as gr
 
 from ..plots.invent import gap_dots, share_bars
-from ..studio import factors
-from ..studio.invent import (
-    FEW,
-    MANY,
-    QUICK,
-    SHARP,
-    Finding,
-    Place,
-    commonest,
-    findings,
-    like,
-    picture,
-    place_of,
-    surprise,
-    told,
-    upload,
-    values_of,
-)
+from ..studio.invent import FEW, MANY, QUICK, SHARP, Finding, commonest, findings, inventing_in, told, upload
 from ..studio.results import picture_uri
 from ..studio.sessions import Newest
 from ..studio.setting import Setting
 from ..studio.trial import stopped
 from ..studio.words import spoken
+from ..worlds.base import Inventing
 from .chart import Chart, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
@@ -78,12 +62,17 @@ class Invent:
     page: Page
     turns: Newest = field(default_factory=Newest)
 
+    @property
+    def way(self) -> Inventing:
+        """How places are invented in the page's world."""
+        return inventing_in(self.page.studio)
+
     def build(self) -> None:
         """Lay out the section and connect it."""
         with gr.Column(elem_classes="card", elem_id="invent"):
             title(
                 "Invent a location",
-                "Set up a place that never was. Its adapter is written from eight pictures of the empty scene; then "
+                "Set up a place that never was. Its adapter is written from pictures of the empty scene alone; then "
                 "photographs are drawn there, with the right answers, to see how often that adapter is truly right.",
             )
             with gr.Row(elem_id="invent-top"):
@@ -98,16 +87,16 @@ class Invent:
         self._connect()
 
     def _knobs(self) -> gr.HTML:
-        world, bundle = self.page.studio.bundle.world, self.page.studio.bundle
+        bundle, way = self.page.studio.bundle, self.way
         named = [(name, "known" if name in bundle.seen else "unseen") for name in (*bundle.seen, *bundle.unseen)]
-        starts = [{"name": name, "kind": kind, "values": values_of(like(world, name))} for name, kind in named]
+        starts = [{"name": name, "kind": kind, "values": way.values_of(way.like(name))} for name, kind in named]
         return panel(
             KNOBS,
             "invent_knobs",
-            values_of(like(world, bundle.seen[0])) | {"stamp": 0},
+            way.values_of(way.like(bundle.seen[0])) | {"stamp": 0},
             elem_id="invent-knobs",
             events=("drag", "rest", "surprise"),
-            groups=factors.groups(),
+            groups=way.sliders(),
             starts=starts,
             drawn=None,
         )
@@ -154,7 +143,7 @@ class Invent:
         """The numbers of a place drawn by the world, for the browser to take over."""
         data = event._data if isinstance(event._data, dict) else {}
         seed = int(data.get("seed") or 0) % 2**31
-        return gr.update(drawn=values_of(surprise(self.page.studio.bundle.world, seed)))
+        return gr.update(drawn=self.way.values_of(self.way.surprise(seed)))
 
     def run(
         self,
@@ -168,7 +157,7 @@ class Invent:
         turn, text = self.turns.begin(session), ""
         yield [_found("The empty place is being photographed \u2026", "looking", stamp), *[gr.skip()] * 4, _stop(True)]
         try:
-            place, setting = place_of(values), self._setting(wish)
+            place, setting = self.way.place_of(values), self._setting(wish)
             for finding in findings(self.page.studio, place, setting, int(count)):
                 if self.turns.over(session, turn):
                     yield [_found(stopped(text), "stopped", stamp), *[gr.skip()] * 4, _stop(False)]
@@ -193,7 +182,7 @@ class Invent:
     def used(self, side: str, values: dict[str, Any], request: gr.Request) -> list[Any]:
         """Put the place into the page's bar as A or B."""
         try:
-            made, session = upload(self.page.studio, place_of(values)), session_of(request)
+            made, session = upload(self.page.studio, self.way.place_of(values)), session_of(request)
         except Exception as error:
             return [gr.update(value=_found(sentence(error), "failed", _stamp(values))), gr.skip()]
         note = "Invented in the tab Unseen; its true accuracy can be measured there."
@@ -210,8 +199,8 @@ class Invent:
         """What the scene's panel shows for the sliders' numbers."""
         stamp = _stamp(values)
         try:
-            place, world = place_of(values), self.page.studio.bundle.world
-            pixels = picture(world, place, height=sides[0], width=sides[1])
+            place = self.way.place_of(values)
+            pixels = self.way.scene(place, *sides)
             src = picture_uri(pixels, width=sides[1])
             return {"stamp": stamp, "sharp": sharp, "src": src, "who": _who(self.page, place)}
         except Exception as error:
@@ -240,9 +229,9 @@ class Invent:
         return shown
 
 
-def _who(page: Page, place: Place) -> list[tuple[str, int]]:
+def _who(page: Page, place: Any) -> list[tuple[str, int]]:
     """The commonest classes of a place with their shares in percent."""
-    return [(spoken(name), round(100 * share)) for name, share in commonest(page.studio.bundle.world, place)]
+    return [(spoken(name), round(100 * share)) for name, share in commonest(page.studio, place)]
 
 
 def _found(text: str, stage: str, stamp: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from gradio.utils import get_upload_folder
 from ..errors import UserError
 from ..labelled import MAX_ARCHIVE, MAX_PHOTOS, open_archive
 from ..plots.invent import gap_dots, share_bars
-from ..studio.labelled import CAUTION, Photographs, mistakes, own_scores, reading, species_table, told
+from ..studio.labelled import Photographs, caution, mistakes, own_scores, reading, species_table, told
 from ..studio.sessions import Newest
 from ..studio.setting import Setting
 from ..studio.trial import Score, stopped
@@ -62,7 +62,7 @@ class OwnPhotos:
                 "to see how often the adapter of the bar above names them correctly.",
             )
             species = [spoken(name) for name in self.page.studio.bundle.world.species]
-            gr.HTML(f'<p class="own-caution">{CAUTION.format(classes=len(species))}</p>')
+            gr.HTML(f'<p class="own-caution">{caution(self.page.studio.bundle.world)}</p>')
             self.drop = panel(
                 DROP, "own_zip", elem_id="own-zip", events=("arrived",), most=MAX_ARCHIVE, species=species
             )
@@ -143,7 +143,7 @@ class OwnPhotos:
 
     def _photographs(self, data: bytes) -> Iterator[Photographs]:
         world = self.page.studio.bundle.world
-        yield from reading(open_archive(data, world.species), world.config.size)
+        yield from reading(open_archive(data, world.species), world.size)
 
     def forgotten(self) -> list[Any]:
         """Drop the session's photographs and all that was said of them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from ..studio.upload import Strangers
+from ..worlds.base import Captioned, Inventive
 from .invent import Invent
 from .labelled import OwnPhotos
 from .page import Page
@@ -21,13 +22,15 @@ class Unseen:
 
     def build(self) -> None:
         """Lay out the tab; call inside it."""
-        numbers = Strangers(self.page.studio)
+        numbers, world = Strangers(self.page.studio), self.page.studio.bundle.world
         with gr.Tabs(elem_id="unseen-tabs"):
             with gr.Tab("Your picture", elem_id="unseen-picture"):
                 Stranger(self.page, numbers, "picture").build()
-            with gr.Tab("Invent a location", elem_id="unseen-invent"):
-                Invent(self.page).build()
-            with gr.Tab("Describe it", elem_id="unseen-words"):
-                Stranger(self.page, numbers, "words").build()
+            if isinstance(world, Inventive):
+                with gr.Tab("Invent a location", elem_id="unseen-invent"):
+                    Invent(self.page).build()
+            if isinstance(world, Captioned):
+                with gr.Tab("Describe it", elem_id="unseen-words"):
+                    Stranger(self.page, numbers, "words").build()
             with gr.Tab("Your labelled photos", elem_id="unseen-photos"):
                 OwnPhotos(self.page).build()

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class CocoWorld:
     """Photographs that lie in a folder, described by one COCO Camera Traps file.
 
     Attributes:
+        spec: what `open_world` opens it again from.
         species: the listed names in their order, then `empty`.
         locations: camera sites with at least one usable image.
         left_out: images of these sites that the metadata rules out: two classes at once, no listed class, a human,
@@ -45,15 +46,29 @@ class CocoWorld:
     Many sets, Snapshot Serengeti among them, label whole bursts: a frame may carry a species that has left the picture.
     """
 
+    kind = "coco"
+    portable = False
+    caution = (
+        "A whole burst often carries one label, so a frame may be labelled with a species that has left the picture."
+    )
+
     def __init__(
-        self, folder: Path, species: Sequence[str], photos: Mapping[str, Sequence[Photo]], *, size: int, left_out: int
+        self,
+        folder: Path,
+        species: Sequence[str],
+        photos: Mapping[str, Sequence[Photo]],
+        spec: Mapping[str, Any],
+        *,
+        size: int,
+        left_out: int,
     ) -> None:
         self.species = tuple(species)
         self.locations = tuple(photos)
+        self.size = size
+        self.spec = spec
         self.left_out = left_out
         self._folder = folder
         self._photos = photos
-        self._size = size
         self._unreadable: set[str] = set()
 
     @classmethod
@@ -103,20 +118,31 @@ class CocoWorld:
         photos = {name: drawn_photos(found[name], max_images, seed) for name in chosen_locations(found, locations)}
         if not any(photo.label < len(classes) - 1 for listed in photos.values() for photo in listed):
             raise UserError(f"'{metadata.name}' has no usable image of {', '.join(classes[:-1])}; list other species.")
-        return cls(images, classes, photos, size=size, left_out=left_out)
+        spec = {"metadata": str(metadata), "images": str(images), "species": list(species), "size": size, "seed": seed}
+        spec |= {"eval_share": eval_share, "max_images": max_images, "locations": locations and list(locations)}
+        return cls(images, classes, photos, spec, size=size, left_out=left_out)
+
+    @property
+    def about(self) -> str:
+        """What the photographs are."""
+        source = Path(self.spec["metadata"]).name.partition(".")[0]
+        return f"All photographs here are real ones of camera traps ({source}), with {len(self.species) - 1} species."
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec that it is opened again from."""
+        return {"kind": self.kind, **self.spec}
 
     @property
     def skipped(self) -> int:
         """Files met so far that were missing, damaged or above `MAX_PIXELS`."""
         return len(self._unreadable)
 
-    def tally(self, location: str, split: Split) -> tuple[int, ...]:
-        """Images of each of the K classes by the metadata, without opening a file."""
-        labels = [photo.label for photo in self._listed(location, split)]
-        return tuple(labels.count(label) for label in range(len(self.species)))
+    def labels(self, location: str, split: Split, first: int | None = None) -> Tensor:
+        """Labels `[M]` by the metadata, those of files that cannot be read included; no file is opened."""
+        return torch.tensor([photo.label for photo in self._listed(location, split)[:first]], dtype=torch.int64)
 
-    def images(self, location: str, split: Split) -> Images:
-        """Decode the photographs of one location: uint8 `[M, 3, size, size]`, in order of their file names.
+    def images(self, location: str, split: Split, first: int | None = None) -> Images:
+        """Decode the (first) photographs of one location: uint8 `[M, 3, size, size]`, in order of their file names.
 
         Raises:
             UserError: if the location is not known, has no image in this split, or none of the files can be read.
@@ -126,7 +152,7 @@ class CocoWorld:
             raise UserError(
                 f"Location '{location}' has no {split} image; choose one with more sequences or another eval_share."
             )
-        return self._decoded(location, listed, len(listed))
+        return self._decoded(location, listed, len(listed) if first is None else first)
 
     def backgrounds(self, location: str) -> Tensor:
         """Daylight pictures of the empty place, uint8 `[G, 3, size, size]`, brightest first, G at most `BACKGROUNDS`.
@@ -137,51 +163,85 @@ class CocoWorld:
         Raises:
             UserError: if the location is not known, has no empty training image, or none of the files can be read.
         """
+        return torch.stack([image for _, image in self._brightest(location)[:BACKGROUNDS]])
+
+    def show(self, location: str, height: int) -> Tensor:
+        """The brightest background in its own shape, uint8 `[3, height, W]`.
+
+        Raises:
+            UserError: as `backgrounds`.
+        """
+        return _decode(self._folder, self._brightest(location)[0][0].file, height, square=False)
+
+    def _brightest(self, location: str) -> list[tuple[Photo, Tensor]]:
+        """Candidates for backgrounds, the brightest first."""
         empty = [photo for photo in self._listed(location, "train") if photo.label == self.species.index(EMPTY)]
         if not empty:
             raise UserError(f"Location '{location}' has no empty training image; choose a location that has one.")
         drawn = sorted(empty, key=lambda photo: fraction("background", photo.file))
-        pixels = self._decoded(location, drawn, BACKGROUND_CANDIDATES).pixels
-        brightness = pixels.flatten(1).float().mean(1)
-        return pixels[brightness.argsort(descending=True, stable=True)[:BACKGROUNDS]]
+        found = list(islice(self._readable(drawn), BACKGROUND_CANDIDATES))
+        if not found:
+            raise self._nothing(location)
+        return sorted(found, key=lambda pair: -float(pair[1].float().mean()))
 
     def _listed(self, location: str, split: Split) -> list[Photo]:
         return [photo for photo in self._photos[location_of(location, self.locations)] if photo.split == split]
 
     def _decoded(self, location: str, listed: Sequence[Photo], limit: int) -> Images:
-        pixels = torch.empty(min(limit, len(listed)), 3, self._size, self._size, dtype=torch.uint8)
+        pixels = torch.empty(min(limit, len(listed)), 3, self.size, self.size, dtype=torch.uint8)
         labels: list[int] = []
         for photo, image in islice(self._readable(listed), limit):
             pixels[len(labels)] = image
             labels.append(photo.label)
-        if not labels:
-            raise UserError(
-                f"No photograph of location '{location}' can be read in folder '{self._folder.name}'; "
-                "fetch its files or name the folder that file names start from."
-            )
+        if not labels and limit:
+            raise self._nothing(location)
         return Images(pixels[: len(labels)], torch.tensor(labels, dtype=torch.int64))
+
+    def _nothing(self, location: str) -> UserError:
+        return UserError(
+            f"No photograph of location '{location}' can be read in folder '{self._folder.name}'; "
+            "fetch its files or name the folder that file names start from."
+        )
 
     def _readable(self, listed: Iterable[Photo]) -> Iterator[tuple[Photo, Tensor]]:
         for photo in listed:
             try:
-                image = _decode(self._folder, photo.file, self._size)
+                image = _decode(self._folder, photo.file, self.size)
             except _UNREADABLE:
                 self._unreadable.add(photo.file)
             else:
                 yield photo, image
 
 
-def _decode(folder: Path, file: str, size: int) -> Tensor:
-    """Pixels uint8 `[3, size, size]` of one file; shrunk while decoding (three times faster at 3 megapixels)."""
+def _decode(folder: Path, file: str, size: int, *, square: bool = True) -> Tensor:
+    """Pixels uint8 `[3, size, size]` of one file, or `[3, size, W]` in its own shape.
+
+    It is shrunk while decoding (three times faster at 3 megapixels).
+    """
     inside = PurePosixPath(file)
     if inside.is_absolute() or ".." in inside.parts:
         raise ValueError("the file lies outside the images' folder")
     with Image.open(folder / inside, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError("the image has too many pixels")
-        image.draft("RGB", (2 * size, 2 * size))
-        small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+        width = size if square else max(1, round(size * image.width / image.height))
+        image.draft("RGB", (2 * width, 2 * size))
+        small = image.convert("RGB").resize((width, size), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(small)).permute(2, 0, 1)
+
+
+def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
+    """A set from what `CocoWorld.open` wants to know, by the same names; paths may start from `folder`.
+
+    Raises:
+        UserError: as `CocoWorld.open`, or if the spec lacks something or names something unknown.
+    """
+    options = {key: value for key, value in spec.items() if key != "kind"}
+    try:
+        metadata, images = folder / options.pop("metadata"), folder / options.pop("images")
+        return CocoWorld.open(metadata, images, **options)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"The world's spec does not fit a set of COCO Camera Traps ({error}).") from None
 
 
 def _check_options(size: int, eval_share: float, max_images: int | None) -> None:

@@ -5,7 +5,7 @@ const ASKED = ['a', 'b', 't', 'm', 'w', 'seed', 'n', 'steps', 'images'];
 const whole = (value, low, high) => Math.min(high, Math.max(low, Math.round(Number(value)) || 0));
 
 export const create_store = () => {
-  const defaults = { a: 'R10', b: 'R12', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
+  const defaults = { a: '', b: '', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
   const choices = { m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100] };
   const listeners = { state: [], answer: [], hover: [], table: [], busy: [], rest: [], link: [] };
   let state = { ...defaults }, table = null, answer = null, busy = false, hovered = null, admitted = (patch) => patch;
@@ -40,7 +40,7 @@ export const create_store = () => {
   // Tell of the same state again, as when it is to be answered anew.
   const repeat = () => { answer = null; emit('state', { ...state }, { asked: true, live: true }); };
 
-  // What the page calls A or B, whether the two are one, and how the whole setting is called: R10 → R12, 0.50.
+  // What the page calls A or B, whether the two are one, and how the whole setting is called: A → B, 0.50.
   const named = (name) => (own.get(name) || { title: name }).title;
   const same = ({ a, b }) => a === b;
   const title = (wanted) => (same(wanted) ? named(wanted.a) : `${named(wanted.a)} → ${named(wanted.b)}, ${wanted.t.toFixed(2)}`);

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 from ...errors import UserError
 from ..base import EMPTY, Images, Split, location_of
 from . import animals
+from .caption import Pairs, caption
+from .inventing import SavannaInventing
 from .location import Location, draw_location, rng_of, with_habitat
 from .plate import Plate, paint_plate
 from .prior import empty_share, fitted_habitat, species_prior
@@ -47,8 +50,21 @@ class SavannaWorld:
 
     config: SavannaConfig = field(default_factory=SavannaConfig)
 
+    kind: str = "savanna"
     species: tuple[str, ...] = SPECIES
     locations: tuple[str, ...] = (*SEEN, *UNSEEN, *PRETRAINING)
+    about: str = f"All photographs here are drawn by a program, a procedural savanna with {len(SPECIES) - 1} species."
+    caution: str = "No real animal was photographed, and no number here is about real photographs."
+    portable: bool = True
+
+    @property
+    def size(self) -> int:
+        """Height and width of the photographs in pixels."""
+        return self.config.size
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec that it is opened again from."""
+        return {"kind": self.kind, "config": asdict(self.config)}
 
     def location(self, name: str) -> Location:
         """The numbers of a named location.
@@ -63,14 +79,49 @@ class SavannaWorld:
         empty = empty_share(location, seed=self.config.seed)
         return np.append(species_prior(location, seed=self.config.seed) * (1 - empty), empty)
 
-    def images(self, location: str, split: Split) -> Images:
-        """Photographs of a named location, pixels uint8 `[M, 3, H, W]`; each split draws from a stream of its own."""
-        count = self.config.train_images if split == "train" else self.config.eval_images
-        return self.photograph(self.location(location), split, count)
+    def images(self, location: str, split: Split, first: int | None = None) -> Images:
+        """Photographs of a named location, pixels uint8 `[M, 3, H, W]`; each split draws from a stream of its own.
+
+        The streams have no end: `first` may ask for more than the usual number.
+        """
+        return self.photograph(self.location(location), split, self._usual(split) if first is None else first)
+
+    def labels(self, location: str, split: Split, first: int | None = None) -> Tensor:
+        """The labels of `images`, int64 `[M]`, without painting one."""
+        place, count = self.location(location), self._usual(split) if first is None else first
+        chances = np.cumsum(self.prior(place))
+        labels = [self._begun(place, split, index, chances)[0] for index in range(count)]
+        return torch.tensor(labels, dtype=torch.int64)
 
     def backgrounds(self, location: str) -> Tensor:
         """Pictures of the empty place by day: uint8 `[G, 3, H, W]`."""
         return self.empties(self.location(location), self.config.background_images)
+
+    def fresh_backgrounds(self, location: str, count: int) -> Tensor:
+        """`count` more pictures of the empty place by day, none of `backgrounds`: uint8 `[count, 3, H, W]`."""
+        known = self.config.background_images
+        return self.empties(self.location(location), known + count)[known:]
+
+    def show(self, location: str, height: int) -> Tensor:
+        """The first background to look at, uint8 `[3, height, W]`, four to three."""
+        return self.empties(self.location(location), 1, height=height, width=height * 4 // 3)[0]
+
+    def caption(self, location: str) -> str:
+        """What a person would say of the empty place."""
+        return caption(self.location(location))
+
+    def captioned(self, locations: Sequence[str]) -> Pairs:
+        """Backgrounds of named locations with their captions."""
+        return Pairs([self.location(name) for name in locations], self.config.size)
+
+    def captioned_others(self, count: int, seed: int) -> Pairs:
+        """Backgrounds with captions of `count` places that differ a little more than the named ones do."""
+        shift = self.config.shift * 1.2
+        return Pairs([draw_location(f"C{place:04d}", seed=seed, shift=shift) for place in range(count)], self.size)
+
+    def inventing(self) -> SavannaInventing:
+        """The way to invent a location."""
+        return SavannaInventing(self)
 
     def photograph(
         self, location: Location, stream: str, count: int, *, classes: Sequence[int] | None = None
@@ -90,22 +141,26 @@ class SavannaWorld:
         stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
         return Images(stacked, torch.tensor(labels, dtype=torch.int64))
 
-    def enlarged(self, location: Location, stream: str, index: int, size: int) -> Tensor:
-        """Picture number `index` of `photograph`'s stream, drawn again larger: uint8 `[3, size, size]`.
+    def enlarged(self, location: str, index: int, size: int) -> Tensor:
+        """Evaluation photograph `index` of a named location, drawn again larger: uint8 `[3, size, size]`.
 
         The same animals stand in the same light on the same scene: of the tries, the one that the photograph's own size
         chose is drawn. Only the sensor's grain differs, which is a matter of pixels.
 
         Raises:
-            UserError: if the size is not 16 to 2048 pixels.
+            UserError: if there is no such location, or the size is not 16 to 2048 pixels.
         """
         if not 16 <= size <= 2048:
             raise UserError(f"A photograph can be drawn with 16 to 2048 pixels a side, not {size}.")
-        label, rng = self._begun(location, stream, index, np.cumsum(self.prior(location)))
-        shot, pixels = _chosen(self.plate(location, self.config.size), label, rng)
+        place = self.location(location)
+        label, rng = self._begun(place, "eval", index, np.cumsum(self.prior(place)))
+        shot, pixels = _chosen(self.plate(place, self.config.size), label, rng)
         if size != self.config.size:
-            pixels = render(self.plate(location, size), shot)[0]
+            pixels = render(self.plate(place, size), shot)[0]
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+    def _usual(self, split: Split) -> int:
+        return self.config.train_images if split == "train" else self.config.eval_images
 
     def _begun(
         self, location: Location, stream: str, index: int, chances: np.ndarray

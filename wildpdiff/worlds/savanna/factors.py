@@ -1,10 +1,10 @@
-"""What the numbers of an invented location mean, in words for its sliders; no gradio."""
+"""What the numbers of an invented location mean, in words for its sliders."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..worlds.savanna.location import BOUNDS
+from .location import BOUNDS
 
 #: Groups of sliders: heading, what the group does, and for each number its label, the form in which its value is shown,
 #: and what it changes.
