@@ -324,7 +324,7 @@ def test_the_python_of_a_picture_of_ones_own_reads_it_from_a_file(
     monkeypatch.chdir(tmp_path)
     Path("your-picture-b.jpg").write_bytes(stream.getvalue())
     setting = replace(SETTING, b=studio.pictures.add("me", studio.upload(stream.getvalue())))
-    names, printed = ran(python_of(setting), tiny_bundle)
+    names, printed = ran(python_of(setting, "assets/savanna"), tiny_bundle)
     assert torch.allclose(names["rows"], studio.write(setting), atol=1e-6)
     assert [line.split()[0] for line in printed.splitlines()] == ["R10"]
     assert command_of(setting).startswith("# The command line blends named locations only")

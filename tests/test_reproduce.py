@@ -58,8 +58,9 @@ def _short_script(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    parts = {"classifier": "a1"}
-    bundle: Any = SimpleNamespace(folder=tmp_path / "bundle", manifest={"seen": ["R10"]}, depends=lambda names: parts)
+    parts, world = {"classifier": "a1"}, SimpleNamespace(about="Drawn on a lawn.", caution="Not of grass.")
+    folder, manifest = tmp_path / "bundle", {"seen": ["R10"]}
+    bundle: Any = SimpleNamespace(folder=folder, manifest=manifest, world=world, depends=lambda names: parts)
     recipe: Any = None
     return Lab(bundle, recipe, samples=5, seed=7)
 
