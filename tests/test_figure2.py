@@ -1,7 +1,7 @@
 """The fake world: an adapter is a row of six shares, and names that share of a location's 40 photographs correctly."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.jobs import held_out_pairs, pairs
 from wildpdiff.errors import UserError
+from wildpdiff.folded import Adapter
+from wildpdiff.lora import LoRA
 from wildpdiff.paper import blending
 from wildpdiff.paper.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
 from wildpdiff.paper.figure7 import FIGURE7, weaker
@@ -61,7 +63,7 @@ class FakeLab:
             seen=SEEN,
             regimes=("L", "H"),
             joint=torch.full((6,), JOINT),
-            backbone=SimpleNamespace(layout=layout),
+            backbone=SimpleNamespace(layout=layout, lora=LoRA("c", rank=1, alpha=1)),
             generator=lambda regime, way="ours": self.generators[way, regime],
             embedding=lambda name: torch.eye(6)[SEEN.index(name)],
             curves=lambda regime: (OWN * torch.eye(6), HUB * torch.eye(6)),
@@ -79,18 +81,15 @@ class FakeLab:
     def images(self, location: str) -> SimpleNamespace:
         return SimpleNamespace(pixels=location, labels=torch.zeros(IMAGES))
 
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        self.asked.append(len(rows))
-        return torch.arange(IMAGES) < (rows[:, SEEN.index(location), None] * IMAGES).round()
+    def right(self, adapters: Sequence[Adapter], location: str) -> Tensor:
+        self.asked.append(len(adapters))
+        return torch.stack([self._right(adapter, location) for adapter in adapters])
 
-
-@pytest.fixture(autouse=True)
-def _products(monkeypatch: pytest.MonkeyPatch) -> None:
-    def correct_products(backbone: object, products: list, pixels: str, labels: Tensor) -> Tensor:
-        assert all(set(product) == {"c"} for product in products)
-        return (torch.arange(IMAGES) < PRODUCT * IMAGES).expand(len(products), -1)
-
-    monkeypatch.setattr(blending, "correct_products", correct_products)
+    def _right(self, adapter: Adapter, location: str) -> Tensor:
+        if not isinstance(adapter, Tensor):
+            assert set(adapter) == {"c.weight"}
+            return torch.arange(IMAGES) < PRODUCT * IMAGES
+        return torch.arange(IMAGES) < (adapter[SEEN.index(location)] * IMAGES).round()
 
 
 def whole(experiment: object, lab: FakeLab) -> dict:
@@ -190,8 +189,8 @@ def test_two_locations_at_least_are_needed() -> None:
 def test_what_concerns_a_location_is_measured_in_one_call() -> None:
     lab = FakeLab(samples=8)
     whole(FIGURE7, lab)
-    ways = len([way for way in blending.WAYS if way != "products"])
-    assert len(lab.asked) == len(SEEN) * (1 + 2 * (1 + ways))  # constants, then by regime own rows and each way
+    # Constants, then by regime own rows and each way.
+    assert len(lab.asked) == len(SEEN) * (1 + 2 * (1 + len(blending.WAYS)))
 
 
 def test_copies_of_a_blend_start_from_different_noise() -> None:

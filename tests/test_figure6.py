@@ -1,6 +1,7 @@
 """Figure 6: likeness across locations, and what aligning does to midpoints."""
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import held_out_pairs
+from wildpdiff.evaluate import correct
+from wildpdiff.folded import Adapter
 from wildpdiff.paper import figure6
 from wildpdiff.paper.figure6 import chosen_pairs, gain, largest_of, likeness
 from wildpdiff.worlds.base import Images
@@ -80,7 +83,7 @@ class FakeLab:
         self.samples, self.left_out = 2, ["Location 'S12' has no usable rows in regime H."]
         backbone = Backbone.build(("a", "b"), seed=0).eval()
         self.bundle = SimpleNamespace(backbone=backbone, regimes=("L", "H"))
-        self.start = initial_row(backbone.layout, torch.Generator().manual_seed(0))
+        self.start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(0))
 
     def locations(self, regime: str) -> tuple[str, ...]:
         return NAMES
@@ -93,6 +96,10 @@ class FakeLab:
         rng = torch.Generator().manual_seed(NAMES.index(location))
         pixels = torch.randint(256, (4, 3, 32, 32), generator=rng, dtype=torch.uint8)
         return Images(pixels, torch.tensor([0, 1, 0, 1]))
+
+    def right(self, adapters: Sequence[Adapter], location: str) -> Tensor:
+        images = self.images(location)
+        return correct(self.bundle.backbone, adapters, images.pixels, images.labels)
 
 
 @pytest.fixture(scope="module")

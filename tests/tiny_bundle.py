@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.bundle import seal
 from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
@@ -52,7 +52,8 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
         _tiny_map(rows[:, 0, :ON_MAP].flatten(0, 1)).save(folder / f"map-{regime}.safetensors")
     alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
-    save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
+    joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
+    save_tensors(folder / "joint.safetensors", {"row": joint})
     if curves:
         save_json(folder / "results" / "curves.json", {"data": _curves()})
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": asdict(world.config)}
@@ -74,7 +75,7 @@ def _rows(backbone: Backbone, *, seed: int) -> Tensor:
     places = 3 * torch.randn(len(SEEN), 1, 1, COMPONENTS, generator=rng)
     runs = 0.5 * torch.randn(len(SEEN), RUNS, 1, COMPONENTS, generator=rng)
     rows = places + runs + 0.4 * torch.randn(len(SEEN), RUNS, ROWS, COMPONENTS, generator=rng)
-    return initial_row(backbone.layout, rng) + rows @ directions
+    return backbone.subset.initial(backbone.network, rng) + rows @ directions
 
 
 def _measured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..build.runs import rows_at, run_file, shown
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import correct
+from ..folded import Adapter
 from ..loop import Step
 from ..plots import Figure
 from ..worlds.base import Images
@@ -128,10 +129,10 @@ class Lab:
         """The evaluation photographs of a named location."""
         return _images(self.bundle.world, location)
 
-    def right(self, rows: Tensor, location: str) -> Tensor:
-        """Which evaluation photographs of a location each raw row `[N, D]` names correctly: bool `[N, M]`."""
+    def right(self, adapters: Tensor | Sequence[Adapter], location: str) -> Tensor:
+        """Which evaluation photographs of a location each of N adapters classifies correctly: bool `[N, M]`."""
         images = self.images(location)
-        return correct(self.bundle.backbone, rows, images.pixels, images.labels)
+        return correct(self.bundle.backbone, adapters, images.pixels, images.labels)
 
     def _leave_out(self, sentence: str) -> None:
         if sentence not in self.left_out:

@@ -9,16 +9,15 @@ import torch
 from torch import Tensor
 
 from ..adapter import AdapterLayout
-from ..backbone import deltas
 from ..build.jobs import held_out_pairs, pairs
-from ..evaluate import correct_products
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..loop import Step
+from ..lora import adapted
 from ..measure.statistics import Estimate, estimate, over_units, points
 from ..plots import Figure
 from ..plots.charts import Series, heat, lines
 from ..plots.grid import grid
-from ..similarity import align, compare, convolutions
+from ..similarity import align, compare
 
 #: Cosine of factors in the paper's Figure 6.
 PAPER = {"L": "about 0", "M": "about 0.5", "H": "about 0.98"}
@@ -120,7 +119,7 @@ def _likeness_of(lab: Lab, regime: str) -> Data:
     locations = lab.locations(regime)
     groups = [lab.rows(regime, location, at_most=ROWS) for location in locations]
     layout = lab.bundle.backbone.layout
-    return {"locations": list(locations), "convolutions": list(convolutions(layout))} | likeness(layout, groups)
+    return {"locations": list(locations), "convolutions": list(adapted(layout))} | likeness(layout, groups)
 
 
 def _layers(cosines: Tensor, index: Tensor) -> list[float]:
@@ -146,22 +145,18 @@ def _within(cosines: Tensor, index: Tensor) -> Estimate | None:
 
 def _midpoints(lab: Lab, regime: str, a: str, b: str) -> Data:
     """Accuracies of the average of two locations' mean rows: plain, of aligned factors, and of products."""
-    layout = lab.bundle.backbone.layout
+    backbone = lab.bundle.backbone
+    layout, products = backbone.layout, backbone.lora.products
     reference = lab.rows(regime, lab.locations(regime)[0]).mean(dim=0)
     means = torch.stack([lab.rows(regime, location).mean(dim=0) for location in (a, b)])
-    first, second = (deltas(layout, row) for row in means)
+    first, second = (products(layout, row) for row in means)
     averages = (means.mean(dim=0), align(layout, means, reference).mean(dim=0))
-    added = [deltas(layout, row) for row in averages] + [{name: (first[name] + second[name]) / 2 for name in first}]
-    right = {location: _right(lab, location, added) for location in (a, b)}
+    added = [products(layout, row) for row in averages] + [{name: (first[name] + second[name]) / 2 for name in first}]
+    right = {location: lab.right(added, location) for location in (a, b)}
     return {"pair": [a, b]} | {
         way: _weaker({location: table[place : place + 1] for location, table in right.items()})
         for place, way in enumerate(WAYS)
     }
-
-
-def _right(lab: Lab, location: str, added: Sequence[Mapping[str, Tensor]]) -> Tensor:
-    images = lab.images(location)
-    return correct_products(lab.bundle.backbone, added, images.pixels, images.labels)
 
 
 def _weaker(right: Mapping[str, Tensor]) -> Data:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..evaluate import best_batch, wilson
+from ..evaluate import best_batch, correct_by, wilson
 from ..folded import prepared_batches
 from .results import picture_uri
 from .setting import IMAGES, Setting
@@ -108,7 +108,7 @@ class Flips:
         """What a raw row `[D]` changes at a location's first `count` evaluation photographs, at most `IMAGES[-1]`."""
         labels = self.studio.images(location, count).labels[:count]
         before, after = self.plain(location)[:count], self._named(row, location, count)
-        right_before, right_after = (int((named.argmax(dim=1) == labels).sum()) for named in (before, after))
+        right_before, right_after = (int(correct_by(named, labels).sum()) for named in (before, after))
         found = flips(before, after, labels, self.studio.bundle.world.species)
         return Change(location, count, right_before, right_after, found)
 

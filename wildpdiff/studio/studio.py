@@ -17,6 +17,7 @@ from torch import Tensor
 from ..backbone import prepared
 from ..bundle import Bundle, blend
 from ..errors import UserError
+from ..evaluate import correct_of
 from ..folded import Folded
 from ..generator import AdapterGenerator
 from ..picture import load_picture
@@ -216,7 +217,7 @@ class Studio:
         Raises:
             UserError: as `write`, or if the disk is full.
         """
-        from ..lora import save_peft
+        from ..peft_folder import save_peft
 
         row = self.write(replace(setting, samples=1))[0]
         (a, b), weight = setting.names, setting.weight
@@ -279,7 +280,7 @@ class Studio:
         networks = [_taken(self._spare) or Folded(backbone) for _ in rows]
         try:
             for network, row in zip(networks, rows, strict=True):
-                network.wear(row.to(self.bundle.device))
+                network.set_adapter(row.to(self.bundle.device))
             yield networks
         finally:
             self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
@@ -305,7 +306,7 @@ class Studio:
         """Measure each merged network on the first `count` images of a location, going on from what is known."""
         images, start = self.images(name, count), before.count if before else 0
         pixels = prepared(images.pixels[start:count].to(self.bundle.device))
-        right = [int((network(pixels).argmax(dim=1).cpu() == images.labels[start:count]).sum()) for network in networks]
+        right = correct_of(networks, [pixels], images.labels[start:count]).sum(dim=1).tolist()
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
         total = max(start, count)
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)

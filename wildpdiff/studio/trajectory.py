@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..backbone import prepared
 from ..errors import UserError
+from ..evaluate import correct_of
 from ..folded import Folded
 from ..generator import AdapterGenerator
 from ..weightspace import project
@@ -278,9 +279,9 @@ def _counts(studio: Studio, network: Folded, row: Tensor | None, film: Film) -> 
     """Photographs that a network names correctly with a raw row `[D]`, at each chosen location."""
     device, count, found = studio.bundle.device, film.photographs, {}
     if row is not None:
-        network.wear(row.to(device))
+        network.set_adapter(row.to(device))
     for name in film.setting.chosen:
         images = studio.images(name, count)
-        named = network(prepared(images.pixels[:count].to(device))).argmax(dim=1).cpu()
-        found[name] = int((named == images.labels[:count]).sum())
+        pixels = prepared(images.pixels[:count].to(device))
+        found[name] = int(correct_of([network], [pixels], images.labels[:count]).sum())
     return found

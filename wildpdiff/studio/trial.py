@@ -96,7 +96,7 @@ def scores(studio: Studio, arms: Sequence[Arm], batches: Iterable[Images]) -> It
     with studio.wearing(torch.stack([arm.row for arm in arms])) as networks:
         for batch in batches:
             pixels = prepared(batch.pixels.to(studio.bundle.device))
-            named = torch.stack([network(pixels).argmax(dim=1).cpu() for network in networks])
+            named = torch.stack([network.predictions([pixels]) for network in networks])
             labels = torch.cat([score.labels, batch.labels])
             score = Score(score.arms, torch.cat([score.named, named], dim=1), labels)
             yield score

@@ -220,7 +220,7 @@ class Strangers:
         images = self.studio.images(location, PHOTOGRAPHS)
         labels = images.labels[:PHOTOGRAPHS]
         pixels = prepared(images.pixels[:PHOTOGRAPHS].to(self.bundle.device))
-        said = [network(pixels).argmax(dim=1).cpu() for network in networks]
+        said = [network.predictions([pixels]) for network in networks]
         right = {arm: int((found == labels).sum()) for arm, found in zip(ARMS, said, strict=True)}
         return {
             "name": location,
