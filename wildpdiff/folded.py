@@ -45,6 +45,7 @@ class Folded:
         self.network.to(memory_format=torch.channels_last)
         self._device = next(self._shared.parameters()).device
         self._plain = {name: self._shared.get_parameter(name).detach() for name in names}
+        self._own = {name: self.network.get_parameter(name) for name in names}
 
     @torch.inference_mode()
     def set_adapter(self, adapter: Adapter) -> Folded:
@@ -59,7 +60,7 @@ class Folded:
             added = {name: adapter[name].to(self._device) for name in self._plain.keys() & adapter.keys()}
             weights = {name: plain + added.get(name, 0) for name, plain in self._plain.items()}
         for name, weight in self._folded(weights).items():
-            self.network.get_parameter(name).copy_(weight)
+            self._own[name].copy_(weight)
         return self
 
     def logits(self, row: Tensor, pixels: Tensor) -> Tensor:

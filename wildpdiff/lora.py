@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
+from .adapter import AdapterLayout, once
+from .errors import UserError
 
 _A, _B = ".lora_A", ".lora_B"
 
@@ -43,14 +44,18 @@ class LoRA:
             if isinstance(module, nn.Conv2d | nn.Linear) and re.fullmatch(self.targets, name)
         )
 
+    @once
     def layout(self, network: nn.Module) -> AdapterLayout:
         """Names and shapes of the factors.
 
         Raises:
             UserError: if the network has none of the targets.
         """
+        names = self.names(network)
+        if not names:
+            raise UserError(f"No layer of the network that LoRA can adapt matches '{self.targets}'.")
         shapes: dict[str, tuple[int, ...]] = {}
-        for name in self.names(network):
+        for name in names:
             out, *inner = network.get_parameter(name).shape
             module = name.removesuffix(".weight")
             shapes[module + _A] = (self.rank, *inner)

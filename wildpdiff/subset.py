@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
+from .adapter import AdapterLayout, once
 from .errors import UserError
 from .lora import LoRA
 
@@ -49,6 +49,7 @@ class Parameters:
         """The parameters whose names hold the pattern, in network order."""
         return tuple(name for name, _ in network.named_parameters() if re.search(self.pattern, name))
 
+    @once
     def layout(self, network: nn.Module) -> AdapterLayout:
         """Names and shapes of the chosen parameters.
 
