@@ -11,7 +11,7 @@ from wildpdiff.bundle import seal
 from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_json, save_tensors
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.picture import packed
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
@@ -35,8 +35,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
     config = GeneratorConfig.of(
         backbone.layout,
-        condition_name=condition.name,
-        condition_dim=condition.dim,
+        condition=ConditionConfig(condition.name, condition.dim),
         backbone_fingerprint=backbone.fingerprint,
         components=COMPONENTS,
     )
@@ -50,7 +49,10 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
         CodedZoo.of_rows(SEEN, rows, shown(), generator).save(folder / f"zoo-{regime}.safetensors")
         _write_curves(folder / f"curves-{regime}.safetensors", generator, rows, seed=place)
         _tiny_map(rows[:, 0, :ON_MAP].flatten(0, 1)).save(folder / f"map-{regime}.safetensors")
-    alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
+    unconditional = GeneratorConfig.of(
+        backbone.layout, condition=None, backbone_fingerprint=backbone.fingerprint, components=COMPONENTS
+    )
+    alone = _measured(unconditional, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
     save_tensors(folder / "joint.safetensors", {"row": joint})
@@ -87,7 +89,8 @@ def _measured(
     latents = generator.encode(rows[:, :, ::2].flatten(0, 2))[:, 0].view(len(rows), -1, COMPONENTS)
     means = latents.mean(dim=1, keepdim=True)
     generator.denoiser.centre.copy_(means.mean(dim=(0, 1)))
-    generator.denoiser.fit_conditions(views)
+    if generator.condition:
+        generator.denoiser.fit_conditions(views)
     generator.denoiser.fit_residuals((latents - means).flatten(0, 1))
     return generator.half_precision_().eval()
 

@@ -80,7 +80,7 @@ def card(generator: AdapterGenerator, condition: str, seed: int, request: Reques
     """Where an adapter comes from, for its README."""
     return {
         "condition": condition,
-        "condition model": generator.condition_name,
+        "condition model": generator.condition.name if generator.condition else "none",
         "seed": str(seed),
         "DDIM steps": str(request.steps),
         "similarity regime": request.regime,

@@ -122,7 +122,7 @@ def train_vae(
 def train_denoiser(
     denoiser: Denoiser,
     latents: Tensor,
-    embeddings: Tensor,
+    embeddings: Tensor | None,
     index: Tensor,
     schedule: NoiseSchedule,
     *,
@@ -143,7 +143,7 @@ def train_denoiser(
         denoiser: trained in place.
         latents: of about unit scale, `[N, C, L]`.
         embeddings: V views of each of the Q conditions, `[Q, V, E]`: the first over all backgrounds of a location,
-            the others over single ones. A training sample sees a random view of its location.
+            the others over single ones. A training sample sees a random view of its location. None: no conditions.
         index: the condition of each latent, `[N]`, in 0..Q-1.
         schedule: the diffusion's noise levels.
         steps: batches to train on.
@@ -157,14 +157,14 @@ def train_denoiser(
     Yields:
         Every step. A run that was killed and is started again ends with the same weights as one that was not.
     """
-    denoiser.fit_conditions(embeddings)
+    if embeddings is not None:
+        denoiser.fit_conditions(embeddings)
     averaged = Averaged(denoiser)
 
     def loss_at(step: int) -> Tensor:
         rng = rng_at(seed, step)
         chosen = torch.randint(len(latents), (batch_size,), generator=rng)
-        views = torch.randint(embeddings.shape[1], (batch_size,), generator=rng)
-        condition = embeddings[index.cpu()[chosen], views].to(latents.device)
+        condition = _seen(embeddings, index.cpu()[chosen], rng, latents.device)
         batch = latents[chosen.to(latents.device)]
         return diffusion_loss(denoiser, batch, condition, schedule, rng, condition_dropout=condition_dropout)
 
@@ -239,7 +239,7 @@ def train_mean(
 def train_residual(
     denoiser: ResidualDenoiser,
     latents: Tensor,
-    embeddings: Tensor,
+    embeddings: Tensor | None,
     index: Tensor,
     *,
     steps: int,
@@ -255,15 +255,15 @@ def train_residual(
     Arguments as for `train_denoiser`.
     """
     with torch.no_grad():
-        residuals = denoiser.residuals(latents, embeddings[index.cpu(), 0].to(latents.device))
+        condition = None if embeddings is None else embeddings[index.cpu(), 0].to(latents.device)
+        residuals = denoiser.residuals(latents, condition)
     denoiser.mean_head.requires_grad_(False)
     averaged = Averaged(denoiser)
 
     def loss_at(step: int) -> Tensor:
         rng = rng_at(seed, step)
         chosen = torch.randint(len(latents), (batch_size,), generator=rng)
-        views = torch.randint(embeddings.shape[1], (batch_size,), generator=rng)
-        condition = embeddings[index.cpu()[chosen], views].to(latents.device)
+        condition = _seen(embeddings, index.cpu()[chosen], rng, latents.device)
         batch = residuals[chosen.to(latents.device)]
         return residual_loss(denoiser, batch, condition, rng, condition_dropout=condition_dropout)
 
@@ -283,8 +283,8 @@ def train_residual(
 def train_generator(
     generator: AdapterGenerator,
     rows: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
+    embeddings: Tensor | None,
+    index: Tensor | None,
     recipe: GeneratorRecipe,
     *,
     curves: Curves | None = None,
@@ -295,7 +295,8 @@ def train_generator(
     Args:
         generator: trained in place; make it with `AdapterGenerator.untrained`.
         rows: raw rows, `[N, D]`.
-        embeddings: V views of each of the Q conditions, `[Q, V, E]`; see `train_denoiser`.
+        embeddings: V views of each of the Q conditions, `[Q, V, E]`; see `train_denoiser`. None, as the index, for a
+            generator that takes no condition.
         index: the condition of each row, `[N]`, in 0..Q-1.
         recipe: steps and rates.
         curves: between the conditions, for a generator with a mean; None: it learns of the conditions alone.
@@ -332,8 +333,8 @@ def train_generator(
 def train_over_codec(
     generator: AdapterGenerator,
     rows: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
+    embeddings: Tensor | None,
+    index: Tensor | None,
     recipe: GeneratorRecipe,
     *,
     curves: Curves | None = None,
@@ -346,11 +347,16 @@ def train_over_codec(
     _check(generator, rows, embeddings, index)
     generator.train()
     denoiser, latents = generator.denoiser, generator.encode(rows)
-    alike = without_spread(latents, index, len(embeddings))
+    index = torch.zeros(len(rows), dtype=torch.int64) if index is None else index
+    conditions = 1 if embeddings is None else len(embeddings)
+    alike = without_spread(latents, index, conditions)
     if alike:
-        generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {len(embeddings)} conditions"
-    if isinstance(denoiser, ResidualDenoiser):
-        anchors, hubs = _ends(generator, latents, index, len(embeddings), curves)
+        generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {conditions} conditions"
+    if isinstance(denoiser, ResidualDenoiser) and embeddings is None:
+        denoiser.centre.copy_(latents.mean(dim=0)[0])
+        denoiser.fit_residuals((latents - denoiser.centre)[:, 0])
+    elif isinstance(denoiser, ResidualDenoiser) and embeddings is not None:
+        anchors, hubs = _ends(generator, latents, index, conditions, curves)
         mean = train_mean(
             denoiser,
             latents,
@@ -430,10 +436,22 @@ def _optimise(
         yield Step(step + 1, steps, loss.item())
 
 
-def _check(generator: AdapterGenerator, rows: Tensor, embeddings: Tensor, index: Tensor) -> None:
+def _seen(embeddings: Tensor | None, index: Tensor, rng: torch.Generator, device: torch.device) -> Tensor | None:
+    """A random view of each sample's condition, `[B, E]`, by the conditions' numbers `[B]`; None if there are none."""
+    if embeddings is None:
+        return None
+    views = torch.randint(embeddings.shape[1], (len(index),), generator=rng)
+    return embeddings[index, views].to(device)
+
+
+def _check(generator: AdapterGenerator, rows: Tensor, embeddings: Tensor | None, index: Tensor | None) -> None:
     generator.layout.check(rows)
-    if embeddings.ndim != 3 or embeddings.shape[2] != generator.condition_dim:
-        wanted = f"[Q, V, {generator.condition_dim}]"
+    if embeddings is None or index is None or generator.condition is None:
+        if not (embeddings is index is generator.condition is None):
+            raise UserError("Conditions belong to a generator that takes them, with one number for each row.")
+        return
+    if embeddings.ndim != 3 or embeddings.shape[2] != generator.condition.dim:
+        wanted = f"[Q, V, {generator.condition.dim}]"
         raise UserError(f"The embeddings have shape {list(embeddings.shape)}, but this generator needs {wanted}.")
     if len(index) != len(rows) or index.min() < 0 or index.max() >= len(embeddings):
         raise UserError(f"Each of the {len(rows)} rows needs one condition, numbered 0 to {len(embeddings) - 1}.")
