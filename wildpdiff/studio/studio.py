@@ -242,7 +242,7 @@ class Studio:
             self.images(name, IMAGES[-1])
         with self._lock:
             self.bundle.condition  # noqa: B018 - loads it
-        importlib.import_module("wildpdiff.lora")
+        importlib.import_module("wildpdiff.peft_folder")
 
     def images(self, location: str, count: int) -> Images:
         """At least the first `count` photographs of a location's evaluation split; kept for the next call."""

@@ -17,12 +17,13 @@ from ..studio.setting import Result, Setting
 from .chart import Chart, panel
 from .page import PRIVATE, Page, sentence, title
 
+#: Of each view its name, label and note, in which `{dim}` stands for the numbers of a row.
 VIEWS = (
     ("umap", "UMAP", "UMAP keeps neighbours together, not distances: a midpoint need not lie midway, and the star's "
      "place is approximate, between its nearest fine-tuned rows."),
     ("pca", "PCA", "The two directions in which the fine-tuned rows spread most. Distances are those of a projection "
      "to 128 numbers, right within about 6%; what the other directions hold is not seen."),
-    ("ruler", "A–B ruler", "Measured on all 65,580 numbers: how far along from A's mean row to B's an adapter lies, "
+    ("ruler", "A–B ruler", "Measured on all {dim:,} numbers: how far along from A's mean row to B's an adapter lies, "
      "and how far off that straight line. Averages of the two lie on the line, at the tick."),
 )  # fmt: skip
 VIEW_HTML = """
@@ -169,7 +170,9 @@ class Atlas:
     def _lay_map(self) -> None:
         first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
         title("Where the weights land", MAP_HINT)
-        self.view = panel(VIEW_HTML, VIEW_JS, elem_id="view", views=[list(view) for view in VIEWS], first=first)
+        dim = self.page.studio.bundle.backbone.layout.dim
+        views = [[name, label, note.format(dim=dim)] for name, label, note in VIEWS]
+        self.view = panel(VIEW_HTML, VIEW_JS, elem_id="view", views=views, first=first)
         self.map = Chart(self._blank["map"], elem_id="map")
 
     def _lay_heat(self) -> None:
