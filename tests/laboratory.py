@@ -1,6 +1,6 @@
 """The fake laboratory of the experiments' tests: what they ask of a bundle, and a rule in place of photographs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.folded import Adapter
 from wildpdiff.worlds.base import Images
 
 #: Which photographs of a location raw rows `[N, D]` name correctly, bool `[N, M]`.
@@ -20,13 +21,17 @@ class RuledLab(Lab):
     """A lab that asks a rule what adapters, and products, are right about."""
 
     rule: Rule = lambda rows, location: rows > 0
-    product_rule: Callable[[Sequence[Mapping[str, Tensor]], str], Tensor] | None = None
+    product_rule: Callable[[Sequence[Adapter], str], Tensor] | None = None
 
-    def correct(self, rows: Tensor, location: str) -> Tensor:
-        return self.rule(rows, location)
+    def correct(self, adapters: Tensor | Sequence[Adapter], location: str) -> Tensor:
+        found = [self._correct(adapter, location) for adapter in adapters]
+        return torch.stack(found)
 
-    def correct_products(self, products: Sequence[Mapping[str, Tensor]], location: str) -> Tensor:
-        return (self.product_rule or super().correct_products)(products, location)
+    def _correct(self, adapter: Adapter, location: str) -> Tensor:
+        if isinstance(adapter, Tensor):
+            return self.rule(adapter[None], location)[0]
+        assert self.product_rule is not None, "no rule for products"
+        return self.product_rule([adapter], location)[0]
 
 
 class NoiseWorld:

@@ -27,7 +27,7 @@ from tiny_bundle import ON_MAP
 from wildpdiff import cli
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
-from wildpdiff.lora import load_peft
+from wildpdiff.peft_folder import load_peft
 from wildpdiff.similarity import compare
 from wildpdiff.studio import lookups
 from wildpdiff.studio.lookups import Lookups
@@ -159,7 +159,7 @@ def test_generated_adapters_are_the_studios_and_load_with_peft(served: Served, t
     (folder,) = tmp_path.iterdir()
     for row, adapter in zip(rows, found["adapters"], strict=True):
         own = folder / f"seed{adapter['seed']}"
-        assert torch.equal(load_peft(served.studio.bundle.backbone.layout, own), row)
+        assert torch.equal(load_peft(served.studio.bundle.backbone, own), row)
         assert f"- seed: {adapter['seed']}\n" in (own / "README.md").read_text()
         assert adapter["norm"] == pytest.approx(float(row.norm()), abs=1e-3)
         alike = torch.cosine_similarity(served.studio.means("H"), row[None]).tolist()

@@ -21,13 +21,13 @@ MODULES = {
 #: Where a dependency may be imported.
 DOORS = {
     "timm": ("backbone", "measure/bench"),
-    "peft": ("lora",),
+    "peft": ("peft_folder",),
     "open_clip": ("condition",),
     "umap": ("weightspace",),
     "gradio": ("ui/*",),
     "plotly": ("web/packed", "experiments/report"),
     "typer": ("cli",),
-    "safetensors": ("files", "lora", "studio/peft_zip"),
+    "safetensors": ("files", "peft_folder", "studio/peft_zip"),
     "spaces": ("studio/zero",),
 }
 

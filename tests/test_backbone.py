@@ -16,9 +16,10 @@ from safetensors.torch import load_file, save_file
 from test_files import at_most, one_sentence
 from torch import Tensor, nn
 
-from wildpdiff.backbone import TARGETS, Backbone, deltas, initial_row, prepared
+from wildpdiff.backbone import ADAPTED, Backbone, prepared
 from wildpdiff.errors import UserError
-from wildpdiff.lora import attach, load_peft, read_row, save_peft, trainable, write_row
+from wildpdiff.lora import adapted
+from wildpdiff.peft_folder import attach, load_peft, read_row, save_peft, trainable, write_row
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def row(backbone: Backbone) -> Tensor:
 
 
 def test_the_row_counts_rank_four_on_44_ungrouped_convolutions(backbone: Backbone) -> None:
-    convolutions = [backbone.network.get_submodule(name) for name in backbone.adapted]
+    convolutions = [backbone.network.get_submodule(name) for name in adapted(backbone.layout)]
     assert len(convolutions) == 44
     assert all(isinstance(convolution, nn.Conv2d) and convolution.groups == 1 for convolution in convolutions)
     counted = sum(4 * (c.in_channels * c.kernel_size[0] * c.kernel_size[1] + c.out_channels) for c in convolutions)
@@ -46,21 +47,21 @@ def test_every_ungrouped_convolution_of_stem_and_stages_0_to_4_is_adapted_and_no
         for name, module in backbone.network.named_modules()
         if isinstance(module, nn.Conv2d) and module.groups == 1
     ]
-    assert list(backbone.adapted) == [name for name in plain if name.startswith(early)]
+    assert list(adapted(backbone.layout)) == [name for name in plain if name.startswith(early)]
 
 
 def test_a_row_whose_b_is_zero_changes_nothing(backbone: Backbone, pixels: Tensor) -> None:
-    fresh = initial_row(backbone.layout, torch.Generator().manual_seed(3))
+    fresh = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(3))
     assert float(fresh.abs().max()) > 0
     with torch.no_grad():
         before, after = backbone(pixels), backbone(pixels, fresh)
     assert float((after - before).abs().max()) < 1e-5 * float(before.abs().max())
-    assert all(torch.count_nonzero(delta) == 0 for delta in deltas(backbone.layout, fresh).values())
+    assert all(torch.count_nonzero(delta) == 0 for delta in ADAPTED.products(backbone.layout, fresh).values())
 
 
 def test_a_fresh_row_is_drawn_as_peft_draws_it(backbone: Backbone) -> None:
-    fresh = backbone.layout.unpack(initial_row(backbone.layout, torch.Generator().manual_seed(3)))
-    model = get_peft_model(backbone.copy(), LoraConfig(r=4, lora_alpha=4, target_modules=TARGETS))
+    fresh = backbone.layout.unpack(backbone.subset.initial(backbone.network, torch.Generator().manual_seed(3)))
+    model = get_peft_model(backbone.copy(), LoraConfig(r=4, lora_alpha=4, target_modules=ADAPTED.targets))
     for name, value in fresh.items():
         theirs = model.get_submodule(f"base_model.model.{name}.default").weight.detach()
         assert theirs.shape == value.shape
@@ -79,10 +80,10 @@ def test_a_merged_row_gives_pefts_own_logits(backbone: Backbone, row: Tensor, pi
 
 
 def test_what_a_row_adds_is_what_peft_adds(backbone: Backbone, row: Tensor) -> None:
-    model, added = attach(backbone, row), deltas(backbone.layout, row)
-    assert tuple(added) == backbone.adapted
+    model, added = attach(backbone, row), ADAPTED.products(backbone.layout, row)
+    assert tuple(added) == ADAPTED.names(backbone.network)
     for name, delta in added.items():
-        theirs = model.get_submodule(f"base_model.model.{name}").get_delta_weight("default")
+        theirs = model.get_submodule(f"base_model.model.{name.removesuffix('.weight')}").get_delta_weight("default")
         assert torch.allclose(delta, theirs, atol=1e-5)
 
 
@@ -105,7 +106,7 @@ def test_a_classifier_can_be_trained_on_after_a_row_was_attached(row: Tensor) ->
 
 
 def test_a_merged_network_shares_every_other_tensor(backbone: Backbone, row: Tensor) -> None:
-    merged, adapted = backbone.merged(row).state_dict(), {f"{name}.weight" for name in backbone.adapted}
+    merged, adapted = backbone.merged(row).state_dict(), set(ADAPTED.names(backbone.network))
     for name, value in backbone.network.state_dict().items():
         assert (merged[name].data_ptr() == value.data_ptr()) == (name not in adapted)
 
@@ -195,7 +196,7 @@ CARD = {"condition": "R10", "seed": "3"}
 
 def test_a_row_comes_back_exactly_from_its_peft_folder(backbone: Backbone, row: Tensor, tmp_path: Path) -> None:
     save_peft(backbone, row, tmp_path / "adapters" / "a", card=CARD)
-    assert torch.equal(load_peft(backbone.layout, tmp_path / "adapters" / "a"), row)
+    assert torch.equal(load_peft(backbone, tmp_path / "adapters" / "a"), row)
     names = {path.name for path in (tmp_path / "adapters" / "a").iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
     assert [path.name for path in (tmp_path / "adapters").iterdir()] == ["a"]
@@ -233,7 +234,7 @@ def test_plain_peft_and_timm_load_the_folder_and_give_the_same_logits(tmp_path: 
 def test_the_cards_own_code_loads_the_adapter(tmp_path: Path) -> None:
     ours = Backbone.build(("zebra", "empty"), seed=4).round_to_half().eval()
     ours.save(tmp_path / "backbone.safetensors")
-    row = initial_row(ours.layout, torch.Generator().manual_seed(0)) + 0.01
+    row = ours.subset.initial(ours.network, torch.Generator().manual_seed(0)) + 0.01
     save_peft(ours, row, tmp_path / "this folder", card=CARD)
     code = (tmp_path / "this folder" / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
     loaded: dict[str, object] = {}
@@ -261,7 +262,7 @@ def test_saving_an_adapter_asks_no_network(
 def test_an_existing_adapter_is_replaced_whole(backbone: Backbone, row: Tensor, tmp_path: Path) -> None:
     save_peft(backbone, row, tmp_path / "a", card=CARD)
     save_peft(backbone, -row, tmp_path / "a", card=CARD)
-    assert torch.equal(load_peft(backbone.layout, tmp_path / "a"), -row)
+    assert torch.equal(load_peft(backbone, tmp_path / "a"), -row)
 
 
 def test_a_folder_that_is_no_adapter_is_never_deleted(backbone: Backbone, row: Tensor, tmp_path: Path) -> None:
@@ -280,7 +281,7 @@ def test_a_full_disk_keeps_the_earlier_adapter(backbone: Backbone, row: Tensor, 
         save_peft(backbone, -row, tmp_path / "a", card=CARD)
     one_sentence(error, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert torch.equal(load_peft(backbone.layout, tmp_path / "a"), row)
+    assert torch.equal(load_peft(backbone, tmp_path / "a"), row)
 
 
 def _edit(folder: Path, **values: object) -> None:
@@ -298,7 +299,7 @@ def _without_type(folder: Path) -> None:
 def _other_rank(folder: Path) -> None:
     """As peft itself writes an adapter of rank 8 with the same scale."""
     network = timm.create_model("efficientnet_b0", num_classes=2)
-    get_peft_model(network, LoraConfig(r=8, lora_alpha=8, target_modules=TARGETS)).save_pretrained(str(folder))
+    get_peft_model(network, LoraConfig(r=8, lora_alpha=8, target_modules=ADAPTED.targets)).save_pretrained(str(folder))
 
 
 DAMAGES = (
@@ -332,7 +333,7 @@ def test_another_adapter_or_none_is_refused_in_one_sentence(
     save_peft(backbone, row, folder, card=CARD)
     damage(folder)
     with pytest.raises(UserError) as error:
-        load_peft(backbone.layout, folder)
+        load_peft(backbone, folder)
     one_sentence(error, tmp_path)
 
 
@@ -345,7 +346,7 @@ def test_a_missing_folder_is_never_looked_for_online(
     monkeypatch.setattr("peft.config.hf_hub_download", online)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError):
-        load_peft(backbone.layout, Path("runs/adapter"))
+        load_peft(backbone, Path("runs/adapter"))
 
 
 OFFLINE = """

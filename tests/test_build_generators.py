@@ -20,7 +20,6 @@ from wildpdiff.build.generators import (
     curves_of,
     discard,
     learned_rows,
-    train_unconditional,
     training_pairs,
     views_of,
 )
@@ -30,9 +29,9 @@ from wildpdiff.build.runs import run_file, shown
 from wildpdiff.denoiser import Denoiser
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors, save_tensors
-from wildpdiff.generator import AdapterGenerator
+from wildpdiff.generator import AdapterGenerator, ConditionConfig
 from wildpdiff.residual import ResidualDenoiser
-from wildpdiff.train import GeneratorRecipe, train_over_codec
+from wildpdiff.train import GeneratorRecipe, train_generator, train_over_codec
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 
 E, VIEWS = 6, 3
@@ -137,8 +136,9 @@ def test_a_location_s_views_are_the_mean_first_and_shape_the_generator(tmp_path:
     assert torch.equal(found, torch.cat([mean[:2, None], views[:2]], dim=1))
     ours, alone = (config_of(SMOKE, backbone, tmp_path, alone=alone) for alone in (False, True))
     assert ours.latent_shape == (1, SMOKE.components) and alone.latent_shape == (1, SMOKE.alone_components)
+    assert (ours.condition, ours.denoiser.condition_dim) == (ConditionConfig("eyes", E), E)
+    assert (alone.condition, alone.denoiser.condition_dim) == (None, 0)
     for config in (ours, alone):
-        assert (config.condition_name, config.denoiser.condition_dim) == ("eyes", E)
         assert config.backbone_fingerprint == backbone.fingerprint and config.layout == backbone.layout
 
 
@@ -268,52 +268,21 @@ def test_rows_that_do_not_belong_to_the_conditions_are_refused(rows: Tensor) -> 
         next(train_over_codec(small_generator(), rows, torch.zeros(1, 1, E), torch.ones(12, dtype=torch.int64), BRIEF))
 
 
-@pytest.fixture(params=[False, True], ids=["ours", "plain"])
-def alone(request: pytest.FixtureRequest, rows: Tensor, tmp_path: Path) -> AdapterGenerator:
-    generator = small_generator(plain=request.param)
-    list(train_unconditional(generator, rows, BRIEF, folder=tmp_path / "work"))
-    return generator
-
-
-def test_without_guidance_the_condition_makes_no_difference(alone: AdapterGenerator, condition: Tensor) -> None:
-    made = alone.generate(condition, guidance=0, steps=4)
-    assert made.isfinite().all() and len(made.unique(dim=0)) == 3
-    assert torch.equal(made, alone.generate(100 * condition.flip(0), guidance=0, steps=4))
-
-
-@FORMS
-def test_without_a_condition_only_the_null_condition_is_learned(rows: Tensor, tmp_path: Path, plain: bool) -> None:
-    """Whatever share of samples the recipe says."""
-    generator = small_generator(plain=plain)
-    before = {name: value.clone() for name, value in generator.denoiser.named_parameters()}
-    list(train_unconditional(generator, rows, replace(BRIEF, condition_dropout=0.1), folder=tmp_path / "work"))
-    after = dict(generator.denoiser.named_parameters())
-    assert not torch.equal(after["null"], before["null"])
-    if not plain:
-        told = [name for name in before if name.startswith("condition.")]
-        assert told and all(torch.equal(after[name], before[name]) for name in told)
-
-
-def test_without_a_condition_a_plain_denoiser_sees_the_null_condition_at_every_step(
-    rows: Tensor, tmp_path: Path
-) -> None:
-    generator, seen = small_generator(plain=True), []
-
-    def look(module: Denoiser, arguments: tuple[Tensor, ...]) -> None:
-        seen.append(torch.equal(arguments[2], module.unconditional(len(arguments[0]))))
-
-    generator.denoiser.register_forward_pre_hook(look)
-    list(train_unconditional(generator, rows, replace(BRIEF, condition_dropout=0.1), folder=tmp_path / "work"))
-    assert seen == [True] * BRIEF.denoiser_steps
+def test_conditions_and_a_generator_that_takes_none_do_not_go_together(rows: Tensor) -> None:
+    index = torch.zeros(12, dtype=torch.int64)
+    for alone, views, numbers in ((True, torch.zeros(1, 1, E), index), (False, None, None), (False, None, index)):
+        with pytest.raises(UserError, match="Conditions belong"):
+            next(train_generator(small_generator(alone=alone), rows, views, numbers, BRIEF))
 
 
 @FORMS
 def test_unconditional_training_counts_every_stage_and_leaves_no_half_done_file(
     rows: Tensor, tmp_path: Path, plain: bool
 ) -> None:
-    steps = list(train_unconditional(small_generator(plain=plain), rows, BRIEF, folder=tmp_path / "work"))
-    stages = [4, 6] if plain else [1, 1, 6]
-    assert [(step.index, step.total) for step in steps] == [
+    generator = small_generator(plain=plain, alone=True)
+    steps = list(train_generator(generator, rows, None, None, BRIEF, folder=tmp_path / "work"))
+    stages = [4, 6] if plain else [1, 6]
+    assert [(step.index, step.total) for _, step in steps] == [
         (index, total) for total in stages for index in range(1, total + 1)
     ]
     assert list(tmp_path.rglob("*.safetensors"))
@@ -325,16 +294,15 @@ def test_unconditional_training_counts_every_stage_and_leaves_no_half_done_file(
 def test_what_is_generated_without_condition_lies_nearer_to_the_rows_after_training(
     tmp_path: Path, plain: bool
 ) -> None:
-    """Rows around two far points: an untrained denoiser writes what lies between them, a trained one one or the other,
-    and need not know any condition."""
+    """Rows around two far points: an untrained denoiser writes what lies between them, a trained one either."""
     centre, apart = 5 * torch.randn(2, LAYOUT.dim, generator=rng(8))
     sides = torch.where(torch.arange(20) % 2 == 0, 1.0, -1.0)[:, None]
     rows = centre + sides * apart + 0.1 * torch.randn(20, LAYOUT.dim, generator=rng(9))
-    generator = small_generator(plain=plain)
+    generator = small_generator(plain=plain, alone=True)
     recipe = replace(BRIEF, vae_steps=60, denoiser_steps=500, denoiser_batch=32, denoiser_learning_rate=3e-3, ema=0.98)
-    list(train_unconditional(generator, rows, recipe, folder=tmp_path / "work"))
+    list(train_generator(generator, rows, None, None, recipe, folder=tmp_path / "work"))
     untrained = generator.with_fresh_denoiser(seed=0).eval()
-    made, plainly = (each.generate(torch.zeros(16, E), guidance=0, steps=20) for each in (generator, untrained))
+    made, plainly = (each.generate(count=16, steps=20) for each in (generator, untrained))
     off, plain_off = (torch.cdist(samples, rows).min(dim=1).values.mean() for samples in (made, plainly))
     assert off < 0.5 * plain_off
     near = torch.cdist(made, torch.stack([centre - apart, centre + apart])).argmin(dim=1)

@@ -15,7 +15,7 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
 from wildpdiff.zoo import CodedZoo, Kind
 
@@ -57,7 +57,7 @@ def test_every_part_of_a_bundle_opens_and_fits(tiny_bundle: Path) -> None:
     bundle = Bundle.open(tiny_bundle)
     assert (bundle.seen, bundle.unseen, bundle.regimes) == (SEEN, UNSEEN, ("L", "M", "H"))
     assert tuple(bundle.conditions) == tuple(bundle.pictures) == (*SEEN, *UNSEEN)
-    assert bundle.generator("H").condition_name == bundle.condition.name
+    assert bundle.generator("H").condition == ConditionConfig(bundle.condition.name, bundle.condition.dim)
     assert bundle.generator("H").layout == bundle.backbone.layout
     for way in ("ours", "paper"):
         rows = bundle.generator("H", way=way).generate(bundle.embedding("R10")[None], steps=2)
@@ -199,7 +199,7 @@ def test_a_generator_of_another_layout_is_refused(copied: Path) -> None:
     shutil.rmtree(copied / "generator-H")
     known = load_json(copied / MANIFEST)
     backbone = Bundle.open(_sealed(copied, known)).backbone
-    config = GeneratorConfig.of(OTHER, condition_name="x", condition_dim=16, backbone_fingerprint=backbone.fingerprint)
+    config = GeneratorConfig.of(OTHER, condition=ConditionConfig("x", 16), backbone_fingerprint=backbone.fingerprint)
     AdapterGenerator.untrained(config).save_pretrained(copied / "generator-H")
     resealed(copied)
     with pytest.raises(UserError) as error:
@@ -209,7 +209,8 @@ def test_a_generator_of_another_layout_is_refused(copied: Path) -> None:
 
 def test_a_generator_of_another_condition_is_refused(copied: Path) -> None:
     """Embeddings of one CLIP mean nothing to a generator that learnt from another."""
-    config = load_json(copied / "generator-H" / "config.json") | {"condition_name": "another-clip"}
+    config = load_json(copied / "generator-H" / "config.json")
+    config["condition"]["name"] = "another-clip"
     (copied / "generator-H" / "config.json").unlink()
     save_json(copied / "generator-H" / "config.json", config)
     resealed(copied)

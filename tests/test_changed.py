@@ -18,7 +18,7 @@ from test_files import one_sentence
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.evaluate import correct, predictions, wilson
+from wildpdiff.evaluate import correct, logits, wilson
 from wildpdiff.studio import changed as flips_module
 from wildpdiff.studio.changed import DRAWN, KEPT, SIZE, Change, Flip, Flips, flips
 from wildpdiff.studio.pictures import Upload
@@ -89,7 +89,7 @@ def test_the_counts_are_those_of_two_runs_of_the_classifier(studio: Studio, comp
     images = studio.images("R12", 8)
     pixels, labels = images.pixels[:8], images.labels[:8]
     change = compared.at(loud, "R12", 8)
-    plain = predictions(studio.bundle.backbone, None, pixels)
+    plain = logits(studio.bundle.backbone, None, pixels)
     assert change.right_before == int((plain.argmax(dim=1) == labels).sum())
     assert change.right_after == int(correct(studio.bundle.backbone, loud[None], pixels, labels).sum())
     assert change.right_after - change.right_before == change.count("fixed") - change.count("broken")
@@ -99,7 +99,7 @@ def test_the_counts_are_those_of_two_runs_of_the_classifier(studio: Studio, comp
 
 def test_every_flip_is_a_photograph_that_is_named_otherwise(studio: Studio, compared: Flips, loud: Tensor) -> None:
     images, species = studio.images("R10", 6), studio.bundle.world.species
-    before, after = (predictions(studio.bundle.backbone, row, images.pixels[:6]).softmax(dim=1) for row in (None, loud))
+    before, after = (logits(studio.bundle.backbone, row, images.pixels[:6]).softmax(dim=1) for row in (None, loud))
     found = {flip.index: flip for flip in compared.at(loud, "R10", 6).flips}
     assert set(found) == set((before.argmax(dim=1) != after.argmax(dim=1)).nonzero().flatten().tolist())
     assert found

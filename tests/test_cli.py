@@ -16,7 +16,7 @@ from wildpdiff import cli
 from wildpdiff.backbone import Backbone
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.lora import load_peft
+from wildpdiff.peft_folder import load_peft
 from wildpdiff.worlds.savanna.world import SEEN
 
 COMMANDS = ("serve", "world", "train", "generate", "evaluate", "bench", "sweep")
@@ -183,7 +183,7 @@ def test_generate_writes_peft_folders_and_prints_one_document(
     expected = bundle.generator("H").generate(mixed.expand(2, -1), steps=3, seed=5, eta=eta)
     for adapter, row in zip(written["adapters"], expected, strict=True):
         folder = tmp_path / "new" / "out" / adapter["folder"]
-        assert torch.allclose(load_peft(bundle.backbone.layout, folder), row, atol=1e-5)
+        assert torch.allclose(load_peft(bundle.backbone, folder), row, atol=1e-5)
         card = (folder / "README.md").read_text()
         told_eta = f"fresh noise (eta): {eta:g}"
         for told in (
@@ -199,7 +199,7 @@ def test_one_seed_is_one_adapter(run: Run, tiny_bundle: Path, tmp_path: Path, ba
             "generate", "--location", "R10", "--steps", 2, *arguments, "--bundle", tiny_bundle, "--out", tmp_path / out
         )
         assert (ended.status, ended.out) == (0, "")
-    rows = [load_peft(backbone.layout, tmp_path / out / "adapter-2") for out in ("a", "b")]
+    rows = [load_peft(backbone, tmp_path / out / "adapter-2") for out in ("a", "b")]
     assert torch.allclose(*rows, atol=1e-5)
 
 

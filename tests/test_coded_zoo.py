@@ -12,7 +12,7 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import shown
 from wildpdiff.errors import UserError
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.zoo import CodedZoo, Kind
 
 LAYOUT = AdapterLayout(("a", "b"), ((10, 20), (100,)))
@@ -24,7 +24,7 @@ SHOWN = shown(replace(SMOKE, runs=RUNS, held_out_runs=2, run=replace(SMOKE.run, 
 
 def generator(seed: int = 0) -> AdapterGenerator:
     """A generator with a codec of four directions, fitted to wide rows along just those."""
-    config = GeneratorConfig.of(LAYOUT, condition_name="toy", condition_dim=3, backbone_fingerprint="b", components=K)
+    config = GeneratorConfig.of(LAYOUT, condition=ConditionConfig("toy", 3), backbone_fingerprint="b", components=K)
     built = AdapterGenerator.untrained(config, seed=seed)
     built.codec.fit(inside(200, seed=100 + seed, span=seed))
     return built.eval()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from wildpdiff.backbone import Backbone, initial_row, prepared
+from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.errors import UserError
 from wildpdiff.folded import Folded
@@ -81,7 +81,7 @@ def images() -> list[Images]:
 
 @pytest.fixture(scope="module")
 def anchors(backbone: Backbone) -> Tensor:
-    start = initial_row(backbone.layout, torch.Generator().manual_seed(2))
+    start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(2))
     return start + 0.02 * torch.randn(3, len(start), generator=torch.Generator().manual_seed(3))
 
 

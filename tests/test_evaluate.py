@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.errors import UserError
-from wildpdiff.evaluate import accuracy, correct, mean_interval, predictions, pretrained_accuracy, wilson
+from wildpdiff.evaluate import NONE, accuracy, correct, logits, mean_interval, wilson
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def rows(backbone: Backbone) -> Tensor:
 @pytest.fixture(scope="module")
 def labels(backbone: Backbone, rows: Tensor, pixels: Tensor) -> Tensor:
     """What the first adapter says, but for every third image."""
-    said = predictions(backbone, rows[0], pixels).argmax(dim=1)
+    said = logits(backbone, rows[0], pixels).argmax(dim=1)
     said[::3] = (said[::3] + 1) % len(backbone.species)
     return said
 
@@ -37,8 +37,8 @@ def test_accuracy_is_the_counted_share(backbone: Backbone, rows: Tensor, pixels:
     for row, share in zip(rows, shares, strict=True):
         right = 0
         for image, label in zip(pixels, labels, strict=True):
-            logits = backbone(image[None], row).detach()[0].tolist()
-            right += logits.index(max(logits)) == int(label)
+            scores = backbone(image[None], row).detach()[0].tolist()
+            right += scores.index(max(scores)) == int(label)
         assert float(share) == pytest.approx(right / 23)
 
 
@@ -52,18 +52,18 @@ def test_the_batch_size_does_not_matter(backbone: Backbone, rows: Tensor, pixels
 def test_without_an_adapter_it_is_the_pretrained_network(backbone: Backbone, pixels: Tensor) -> None:
     with torch.no_grad():
         said = backbone(pixels).argmax(dim=1)
-    assert pretrained_accuracy(backbone, pixels, said) == 1
+    assert accuracy(backbone, [NONE], pixels, said).tolist() == [1]
     said[:4] = (said[:4] + 1) % 19
-    assert pretrained_accuracy(backbone, pixels, said) == pytest.approx(19 / 23)
+    assert float(accuracy(backbone, [NONE], pixels, said)) == pytest.approx(19 / 23)
 
 
 def test_threads_with_different_rows_get_the_answers_of_each_alone(
     backbone: Backbone, rows: Tensor, pixels: Tensor, labels: Tensor
 ) -> None:
-    alone = [predictions(backbone, row, pixels) for row in rows]
+    alone = [logits(backbone, row, pixels) for row in rows]
     shares = accuracy(backbone, rows, pixels, labels)
     with ThreadPoolExecutor(4) as pool:
-        asked = [(index, pool.submit(predictions, backbone, rows[index], pixels)) for index in (0, 1, 2) * 3]
+        asked = [(index, pool.submit(logits, backbone, rows[index], pixels)) for index in (0, 1, 2) * 3]
         counted = [pool.submit(accuracy, backbone, rows, pixels, labels) for _ in range(3)]
         for index, answer in asked:
             assert torch.equal(answer.result(), alone[index])

@@ -1,7 +1,7 @@
 """The fake world: an adapter is a row of six shares, and names that share of a location's 40 photographs correctly."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -14,6 +14,8 @@ from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.jobs import held_out_pairs, pairs
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
+from wildpdiff.folded import Adapter
+from wildpdiff.lora import LoRA
 from wildpdiff.paper import blending
 from wildpdiff.paper.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
 from wildpdiff.paper.figure7 import FIGURE7, weaker
@@ -60,9 +62,9 @@ def laboratory(samples: int = 8, *, lost: tuple[str, ...] = ()) -> RuledLab:
     def rows(regime: str, name: str) -> Tensor:
         return OWN * embedding(name).expand(0 if name in lost else 3, -1)
 
-    def products(added: list, location: str) -> Tensor:
-        assert all(set(product) == {"c"} for product in added)
-        return (torch.arange(IMAGES) < PRODUCT * IMAGES).expand(len(added), -1)
+    def products(adapters: Sequence[Adapter], location: str) -> Tensor:
+        assert all(set(adapter) == {"c.weight"} for adapter in adapters)
+        return (torch.arange(IMAGES) < PRODUCT * IMAGES).expand(len(adapters), -1)
 
     def rule(rows: Tensor, location: str) -> Tensor:
         bundle.asked.append(len(rows))
@@ -74,7 +76,7 @@ def laboratory(samples: int = 8, *, lost: tuple[str, ...] = ()) -> RuledLab:
         ("L", "H"),
         rows,
         joint=torch.full((6,), JOINT),
-        backbone=SimpleNamespace(layout=layout),
+        backbone=SimpleNamespace(layout=layout, lora=LoRA("c", rank=1, alpha=1)),
         generator=lambda regime, way="ours": generators[way, regime],
         embedding=embedding,
         curves=lambda regime: (OWN * torch.eye(6), HUB * torch.eye(6)),

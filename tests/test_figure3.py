@@ -11,7 +11,7 @@ import torch
 from test_table7 import here
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
@@ -46,7 +46,7 @@ def lab(backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     folder = tmp_path_factory.mktemp("figure3")
     backbone.save(folder / "backbone.safetensors")
     rng = torch.Generator().manual_seed(5)
-    joint = initial_row(backbone.layout, rng) + 0.02 * torch.randn(backbone.layout.dim, generator=rng)
+    joint = backbone.subset.initial(backbone.network, rng) + 0.02 * torch.randn(backbone.layout.dim, generator=rng)
     bundle = Bundle(
         folder=folder, world=WORLD, backbone=backbone, seen=("R10",), unseen=("D03", "E03"), regimes=("L", "M", "H"),
         joint=joint, device="cpu",
@@ -124,6 +124,6 @@ def test_a_loss_is_lower_only_if_its_interval_says_so() -> None:
 def test_a_second_measurement_trains_nothing(lab: Lab, data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     files = sorted(Path(lab.work / "figure3").glob("*.json"))
     assert len(files) == 8
-    monkeypatch.setattr("wildpdiff.paper.parameter_runs.tune", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr("wildpdiff.paper.parameter_runs.finetune", lambda *_, **__: pytest.fail("trained again"))
     *_, (_, again) = figure3.measure(lab)
     assert again == data

@@ -9,7 +9,7 @@ from laboratory import fake_bundle
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.experiments.lab import Lab
@@ -78,7 +78,7 @@ def test_the_gain_is_the_mean_difference_over_pairs() -> None:
 def data() -> dict[str, Any]:
     """The findings on three locations, whose classifier is real but untrained."""
     backbone = Backbone.build(("a", "b"), seed=0).eval()
-    start = initial_row(backbone.layout, torch.Generator().manual_seed(0))
+    start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(0))
 
     def rows(regime: str, location: str) -> Tensor:
         return (start if regime == "H" else 0) + 0.01 * drawn(2, len(start), seed=NAMES.index(location))

@@ -15,13 +15,13 @@ from torch.nn.functional import cross_entropy
 
 from wildpdiff import files
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import Backbone, initial_row, prepared
+from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.build import grow as growing
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.finetune import FinetuneRecipe, Tuned, finetune
 from wildpdiff.loop import Checkpoint, rng_at
-from wildpdiff.lora import attach, trainable
+from wildpdiff.peft_folder import attach, trainable
 from wildpdiff.pretrain import PretrainRecipe, class_chances, flipped, pretrain
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
@@ -39,7 +39,7 @@ def images() -> Images:
 
 @pytest.fixture(scope="module")
 def start(backbone: Backbone) -> Tensor:
-    return initial_row(backbone.layout, torch.Generator().manual_seed(2))
+    return backbone.subset.initial(backbone.network, torch.Generator().manual_seed(2))
 
 
 @pytest.fixture(scope="module")

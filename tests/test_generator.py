@@ -12,7 +12,7 @@ from wildpdiff.codec import LinearCodec, LinearCodecConfig
 from wildpdiff.denoiser import DenoiserConfig
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
-from wildpdiff.generator import SMALL, AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import SMALL, AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.residual import ResidualConfig, ResidualDenoiser
 from wildpdiff.vae import VAEConfig
 
@@ -21,19 +21,24 @@ LAYOUT = AdapterLayout(("a", "b"), ((5, 6), (20,)))
 WIDE = AdapterLayout(("a", "b"), ((100, 150), (5000,)))
 
 
-def small_config(layout: AdapterLayout = LAYOUT, *, plain: bool = False) -> GeneratorConfig:
-    """Ours, or the paper's plain form."""
+def small_config(layout: AdapterLayout = LAYOUT, *, plain: bool = False, alone: bool = False) -> GeneratorConfig:
+    """Ours, or the paper's plain form; `alone`: without a condition."""
+    condition = None if alone else ConditionConfig("clip", 6)
+    told = condition.dim if condition else 0
     if plain:
         vae = VAEConfig(layout.dim, chunks=8, channels=4, width=8, depth=1)
-        unet = DenoiserConfig(6, channels=4, length=8, widths=(8, 16), embedding=12)
-        return GeneratorConfig(layout, vae, unet, "clip", "b0")
-    residual = ResidualConfig(6, length=8, mean_width=12, width=16, depth=2)
-    return GeneratorConfig(layout, LinearCodecConfig(layout.dim, 8), residual, "clip", "b0")
+        unet = DenoiserConfig(told, channels=4, length=8, widths=(8, 16), embedding=12)
+        return GeneratorConfig(layout, vae, unet, condition, "b0")
+    residual = ResidualConfig(told, length=8, mean_width=12, width=16, depth=2)
+    return GeneratorConfig(layout, LinearCodecConfig(layout.dim, 8), residual, condition, "b0")
 
 
-def small_generator(seed: int = 0, layout: AdapterLayout = LAYOUT, *, plain: bool = False) -> AdapterGenerator:
+def small_generator(
+    seed: int = 0, layout: AdapterLayout = LAYOUT, *, plain: bool = False, alone: bool = False
+) -> AdapterGenerator:
     """A generator whose weights are random, all of them at work."""
-    generator = AdapterGenerator.untrained(small_config(layout, plain=plain), seed=seed, notes={"trained": "never"})
+    config = small_config(layout, plain=plain, alone=alone)
+    generator = AdapterGenerator.untrained(config, seed=seed, notes={"trained": "never"})
     rng = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for tensor in generator.state_dict().values():
@@ -217,6 +222,8 @@ def test_a_changed_weights_file_is_called_damaged(tmp_path: Path) -> None:
     [
         {"format": 99},
         {"format": 1},
+        {"condition": "clip"},
+        {"condition": {"name": "clip", "dim": 5}},
         {"layout": {}},
         {"codec": {"kind": "LinearCodecConfig", "dim": "x"}},
         {"codec": {"kind": "Path", "dim": 50}},
@@ -256,11 +263,31 @@ def test_another_condition_layout_or_backbone_is_refused() -> None:
         generator.check(backbone_fingerprint="b7")
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["ours", "plain"])
+def test_a_generator_without_a_condition_is_told_how_many_to_write(tmp_path: Path, plain: bool) -> None:
+    generator = small_generator(plain=plain, alone=True)
+    rows = generator.generate(count=3, steps=4, seed=5)
+    assert rows.shape == (3, LAYOUT.dim) and len(rows.unique(dim=0)) == 3
+    assert torch.allclose(rows[1:2], generator.generate(count=1, steps=4, seed=6), atol=1e-6)
+    assert not torch.equal(rows, generator.generate(count=3, steps=4, seed=5, eta=0.5))
+    generator.save_pretrained(tmp_path)
+    again = AdapterGenerator.from_pretrained(tmp_path)
+    assert again.condition is None and torch.equal(again.generate(count=3, steps=4, seed=5), rows)
+    with pytest.raises(UserError, match="takes no condition"):
+        generator.generate(torch.zeros(1, 6))
+    with pytest.raises(UserError, match="at least 1"):
+        generator.generate(count=0)
+    with pytest.raises(UserError, match="'no' conditions, not 'clip'"):
+        generator.check(condition_name="clip")
+
+
 def test_bad_arguments_are_refused_before_the_first_step(generator: AdapterGenerator, condition: torch.Tensor) -> None:
     with pytest.raises(UserError, match=r"\[N, 6\]"):
         generator.path(condition[:, 1:])
     with pytest.raises(UserError, match=r"\[N, 6\]"):
         generator.path(condition[0])
+    with pytest.raises(UserError, match="missing"):
+        generator.path()
     with pytest.raises(UserError, match="finite"):
         generator.path(condition * torch.nan)
     with pytest.raises(UserError, match="1 to 1000"):
@@ -276,20 +303,20 @@ def test_bad_arguments_are_refused_before_the_first_step(generator: AdapterGener
 
 def test_the_default_generator_fits_ten_megabytes_as_float16(tmp_path: Path) -> None:
     layout = AdapterLayout(("a",), ((65_580,),))
-    config = GeneratorConfig.of(layout, condition_name="clip", condition_dim=512, backbone_fingerprint="b0")
+    config = GeneratorConfig.of(layout, condition=ConditionConfig("clip", 512), backbone_fingerprint="b0")
     AdapterGenerator(config).save_pretrained(tmp_path, torch.float16)
     assert (tmp_path / "model.safetensors").stat().st_size < 9.9e6
 
 
 def test_the_plain_form_has_a_unet_over_the_same_latents_and_on_request_the_autoencoder() -> None:
     layout = AdapterLayout(("a",), ((500,),))
-    ours = GeneratorConfig.of(layout, condition_name="clip", condition_dim=7, backbone_fingerprint="b0", components=32)
+    ours = GeneratorConfig.of(layout, condition=ConditionConfig("clip", 7), backbone_fingerprint="b0", components=32)
     plain, whole = ours.plain(), ours.plain(autoencoder=True)
     assert (plain.codec, plain.latent_shape) == (ours.codec, (1, 32))
     assert whole.codec == VAEConfig(500) and whole.latent_shape == (16, 64)
     for config in (plain, whole):
         assert isinstance(config.denoiser, DenoiserConfig) and config.denoiser.condition_dim == 7
-        assert config.condition_name == "clip" and config.layout == layout
+        assert config.condition == ConditionConfig("clip", 7) and config.layout == layout
         assert GeneratorConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.grow import do
 from wildpdiff.build.grow_together import grow_together
 from wildpdiff.build.jobs import Job
@@ -21,7 +21,7 @@ RECIPE = FinetuneRecipe(converge=1, rows=12, interval=1, batch_size=2)
 
 def jobs(folder: Path, backbone: Backbone) -> list[Job]:
     start = folder / "start.safetensors"
-    save_row(start, initial_row(backbone.layout, torch.Generator().manual_seed(0)), backbone)
+    save_row(start, backbone.subset.initial(backbone.network, torch.Generator().manual_seed(0)), backbone)
     return [
         Job(folder / "zoo", "M", name, start, ((name, 1.0),), RECIPE, seed) for seed, name in enumerate(("R10", "R12"))
     ]
@@ -43,7 +43,7 @@ def test_a_zoo_grown_together_is_the_one_grown_location_by_location(saved: Path,
     together, alone = (Zoo(tmp_path / side / "zoo", network.layout, regime="M") for side in "ab")
     for name in ("R10", "R12"):
         rows, own = together.of(name)[0], alone.of(name)[0]
-        start = initial_row(network.layout, torch.Generator().manual_seed(0))
+        start = network.subset.initial(network.network, torch.Generator().manual_seed(0))
         assert rows.shape == own.shape == (RECIPE.rows, network.layout.dim)
         # Alone the network is folded, together it is not: it rounds otherwise, and AdamW blows up gradients near 0.
         assert float((rows[0] - own[0]).norm()) < 0.1 * float((own[0] - start).norm())

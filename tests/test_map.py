@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.similarity import compare, convolutions
+from wildpdiff.lora import adapted
+from wildpdiff.similarity import compare
 from wildpdiff.studio.layers import Factors, between, cosines, layer_names, stages
 from wildpdiff.studio.map import TRAIL, Journey, heat_figure, layer_figure, map_figure
 from wildpdiff.studio.places import KEPT, Places, Plane, Terrain
@@ -136,7 +137,7 @@ def test_cosines_are_those_of_the_library(terrain: Terrain) -> None:
 def test_a_layers_cosines_equal_those_computed_by_hand(terrain: Terrain) -> None:
     row, mean = drawn(terrain)[0], terrain.means[4]
     ours, theirs = terrain.layout.unpack(row), terrain.layout.unpack(mean)
-    name = convolutions(terrain.layout)[7]
+    name = adapted(terrain.layout)[7]
     factors, products = [], []
     for named in (ours, theirs):
         a, b = named[f"{name}.lora_A"], named[f"{name}.lora_B"]

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import ALPHA, RANK, Backbone, initial_row
+from wildpdiff.backbone import ADAPTED, Backbone
 from wildpdiff.errors import UserError
-from wildpdiff.lora import load_peft, save_peft
+from wildpdiff.peft_folder import load_peft, save_peft
 from wildpdiff.studio.peft_zip import CONFIG, MAX_ZIP, WEIGHTS, pack, unpack
 
-GOOD: dict[str, Any] = {"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA}
+GOOD: dict[str, Any] = {"peft_type": "LORA", "r": ADAPTED.rank, "lora_alpha": ADAPTED.alpha}
 
 
 def rows_of(backbone: Backbone, count: int) -> Tensor:
     rng = torch.Generator().manual_seed(0)
-    return torch.stack([initial_row(backbone.layout, rng) for _ in range(count)])
+    return torch.stack([backbone.subset.initial(backbone.network, rng) for _ in range(count)])
 
 
 def tensors_of(layout: AdapterLayout, row: Tensor) -> dict[str, Tensor]:
@@ -49,7 +49,7 @@ def test_every_packed_folder_is_what_peft_would_have_written(backbone: Backbone,
     for place, row in enumerate(rows):
         own, alone = tmp_path / "out" / "two" / f"seed{5 + place}", tmp_path / f"alone{place}"
         save_peft(backbone, row, alone, card=card | {"seed": str(5 + place)})
-        assert torch.equal(load_peft(backbone.layout, own), row)
+        assert torch.equal(load_peft(backbone, own), row)
         assert {path.name for path in own.iterdir()} == {path.name for path in alone.iterdir()}
         for path in own.iterdir():
             assert path.read_bytes() == (alone / path.name).read_bytes(), path.name
@@ -58,13 +58,13 @@ def test_every_packed_folder_is_what_peft_would_have_written(backbone: Backbone,
 def test_what_was_packed_is_read_back_exactly(backbone: Backbone, tmp_path: Path) -> None:
     (row,) = rows = rows_of(backbone, 1)
     packed = pack(backbone, rows, {}, seed=0, folder=tmp_path, name="one")
-    assert torch.equal(unpack(packed.read_bytes(), backbone.layout), row)
+    assert torch.equal(unpack(packed.read_bytes(), backbone), row)
 
 
 def test_half_precision_is_read_too(backbone: Backbone) -> None:
     (row,) = rows_of(backbone, 1)
     halves = {name: value.half() for name, value in tensors_of(backbone.layout, row).items()}
-    assert torch.equal(unpack(sent(safetensors.torch.save(halves)), backbone.layout), row.half().float())
+    assert torch.equal(unpack(sent(safetensors.torch.save(halves)), backbone), row.half().float())
 
 
 #: A pickle, written by hand, that would make a file if anything ever loaded it.
@@ -116,6 +116,6 @@ NAMES = list(mistakes(AdapterLayout(("a.lora_A",), ((1, 1),)), torch.zeros(1)))
 def test_everything_else_is_refused_in_one_sentence(backbone: Backbone, mistake: str) -> None:
     data, words = mistakes(backbone.layout, rows_of(backbone, 1)[0])[mistake]
     with pytest.raises(UserError, match=words) as told:
-        unpack(data, backbone.layout)
+        unpack(data, backbone)
     assert str(told.value).endswith(".") and "\n" not in str(told.value)
     assert not Path("/tmp/wildpdiff-was-here").exists()

@@ -336,7 +336,7 @@ def test_the_command_lines_are_ones_that_the_program_knows(
     from typer.testing import CliRunner
 
     from wildpdiff.cli import app
-    from wildpdiff.lora import load_peft
+    from wildpdiff.peft_folder import load_peft
 
     monkeypatch.chdir(tmp_path)
     lines = command_of(SETTING).splitlines()
@@ -345,9 +345,7 @@ def test_the_command_lines_are_ones_that_the_program_knows(
         ended = CliRunner().invoke(app, [*line.split()[1:], "--bundle", str(tiny_bundle)])
         assert ended.exit_code == 0, ended.output
     rows = studio.write(SETTING)
-    assert torch.allclose(
-        load_peft(studio.bundle.backbone.layout, tmp_path / "adapters" / "adapter-5"), rows[1], atol=1e-5
-    )
+    assert torch.allclose(load_peft(studio.bundle.backbone, tmp_path / "adapters" / "adapter-5"), rows[1], atol=1e-5)
     assert len((tmp_path / "sweep.csv").read_text().splitlines()) == 3
     assert command_of(replace(SETTING, b="R10")).startswith("wildpdiff generate")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
 from wildpdiff.bundle import Bundle
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.train import PLAIN, GeneratorRecipe, train_generator
 
 LAYOUT = AdapterLayout(("a", "b"), ((4, 5), (20,)))
@@ -71,7 +71,7 @@ def embeddings(conditions: int = 2) -> Tensor:
 
 
 def trained(rows: Tensor, index: Tensor, recipe: GeneratorRecipe, *, plain: bool = False) -> AdapterGenerator:
-    config = GeneratorConfig.of(LAYOUT, condition_name="toy", condition_dim=6, backbone_fingerprint="toy", components=8)
+    config = GeneratorConfig.of(LAYOUT, condition=ConditionConfig("toy", 6), backbone_fingerprint="toy", components=8)
     generator = AdapterGenerator.untrained(config.plain() if plain else config)
     for _ in train_generator(generator, rows, embeddings(int(index.max()) + 1), index, recipe):
         pass

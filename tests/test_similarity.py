@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 
 from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import deltas
+from wildpdiff.backbone import ADAPTED
 from wildpdiff.errors import UserError
-from wildpdiff.similarity import align, compare, convolutions, diversity, novelty
+from wildpdiff.lora import adapted
+from wildpdiff.similarity import align, compare, diversity, novelty
 
 LAYOUT = AdapterLayout(
     ("one.lora_A", "one.lora_B", "two.lora_A", "two.lora_B"), ((4, 3, 3, 3), (8, 4, 1, 1), (4, 8, 1, 1), (16, 4, 1, 1))
@@ -30,11 +31,11 @@ def turned(row: Tensor, seed: int = 5) -> Tensor:
 
 
 def flat_products(row: Tensor) -> list[Tensor]:
-    return [delta.flatten() for delta in deltas(LAYOUT, row).values()]
+    return [delta.flatten() for delta in ADAPTED.products(LAYOUT, row).values()]
 
 
 def test_every_adapted_convolution_is_named_once_in_order() -> None:
-    assert convolutions(LAYOUT) == ("one", "two")
+    assert adapted(LAYOUT) == ("one", "two")
 
 
 def test_cosines_of_products_are_those_of_the_products_written_out() -> None:

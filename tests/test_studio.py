@@ -193,13 +193,13 @@ def test_an_unseen_location_is_measured_too_when_it_is_chosen(studio: Studio) ->
 
 
 def test_the_saved_adapter_is_a_zipped_peft_folder_of_the_row(studio: Studio, tmp_path: Path) -> None:
-    from wildpdiff.lora import load_peft
+    from wildpdiff.peft_folder import load_peft
 
     archive = studio.save(SETTING, tmp_path)
     zipfile.ZipFile(archive).extractall(tmp_path / "out")
     folder = next((tmp_path / "out").iterdir())
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {path.name for path in folder.iterdir()}
-    assert torch.allclose(load_peft(studio.bundle.backbone.layout, folder), studio.write(SETTING)[0])
+    assert torch.allclose(load_peft(studio.bundle.backbone, folder), studio.write(SETTING)[0])
 
 
 def test_a_live_interval_holds_the_share_and_stays_in_range() -> None:

@@ -10,7 +10,7 @@ import torch
 from laboratory import fake_bundle
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
@@ -40,7 +40,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     save_tensors(folder / "conditions.safetensors", conditions, {"condition": "tiny"})
     bundle = fake_bundle(RECIPE.seen, ("M",), folder=folder, backbone=backbone)
     lab = Lab(bundle, RECIPE, run=folder, samples=3)
-    start = initial_row(bundle.backbone.layout, torch.Generator().manual_seed(0))
+    start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(0))
     for interval in alone.INTERVALS:
         zoo = Zoo(zoo_folder(lab.work, "M", interval), bundle.backbone.layout, regime="M")
         zoo.add("R10", path_rows(start, interval), torch.full((ROWS,), 0.5))

@@ -8,7 +8,7 @@ from laboratory import fake_bundle
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
-from wildpdiff.evaluate import pretrained_accuracy
+from wildpdiff.evaluate import NONE, accuracy
 from wildpdiff.experiments.lab import Data, Lab
 from wildpdiff.paper import table5
 from wildpdiff.worlds.base import Split
@@ -46,7 +46,7 @@ def test_photographs_are_counted_with_and_without_empty_ones(lab: Lab, data: Dat
         assert own["by_species"] == [labels.count(label) for label in range(19)]
         held_out = lab.images(name)
         assert own["pretrained"]["mean"] == pytest.approx(
-            pretrained_accuracy(lab.bundle.backbone, held_out.pixels, held_out.labels)
+            float(accuracy(lab.bundle.backbone, [NONE], held_out.pixels, held_out.labels))
         )
 
 

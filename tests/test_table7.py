@@ -1,5 +1,6 @@
 """Which parameters to adapt: the choices, the runs, and what is made of them."""
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -8,18 +9,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from wildpdiff.backbone import Backbone
+from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
+from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.experiments.parameter_kinds import KINDS, LORA, chosen, named_rightly, tune
-from wildpdiff.experiments.parameter_kinds import parameters as count_of
 from wildpdiff.finetune import FinetuneRecipe, finetune
-from wildpdiff.loop import Step
+from wildpdiff.loop import Step, rng_at
 from wildpdiff.paper import parameter_runs
 from wildpdiff.paper import table7 as parameters
 from wildpdiff.paper.parameter_runs import Run, do, do_all
+from wildpdiff.paper.table7 import KINDS, LORA, SUBSETS
+from wildpdiff.pretrain import flipped
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
@@ -36,7 +39,8 @@ def images() -> Images:
 def run(backbone: Backbone, tmp_path: Path) -> Run:
     path = tmp_path / "backbone.safetensors"
     backbone.save(path)
-    return Run(tmp_path / "runs", path, backbone.fingerprint, WORLD.to_json(), "R10", "last1", SHORT, 3, (2, 3))
+    chosen, folder = SUBSETS["last1"], tmp_path / "runs"
+    return Run(folder, path, backbone.fingerprint, WORLD.to_json(), "R10", "last1", chosen, SHORT, 3, (2, 3))
 
 
 @pytest.fixture
@@ -60,12 +64,17 @@ def here(runs: Sequence[Run], workers: int) -> Iterator[Step]:
         yield Step(place, len(runs), float("nan"))
 
 
+def names(backbone: Backbone, kind: str) -> set[str]:
+    return set(SUBSETS[kind].names(backbone.network))
+
+
 def test_the_choices_hold_as_many_numbers_as_the_paper_says(backbone: Backbone) -> None:
     """Table 7 counts in units of 2^20; its LoRA is another one."""
-    for kind in KINDS:
-        if kind != LORA:
-            assert round(count_of(backbone, kind) / 2**20, 2) == parameters.PAPER[kind][0]
-    assert count_of(backbone, LORA) == 65_580
+    counts = {kind: subset.layout(backbone.network).dim for kind, subset in SUBSETS.items()}
+    assert counts.keys() == KINDS.keys()
+    for kind, count in counts.items():
+        assert kind == LORA or round(count / 2**20, 2) == parameters.PAPER[kind][0]
+    assert counts[LORA] == 65_580
 
 
 def test_more_layers_hold_those_of_fewer(backbone: Backbone) -> None:
@@ -76,46 +85,53 @@ def test_more_layers_hold_those_of_fewer(backbone: Backbone) -> None:
         ("last2", "last3"),
         ("bn", "all"),
     ):
-        assert set(chosen(backbone.network, fewer)) < set(chosen(backbone.network, more))
-    assert not set(chosen(backbone.network, "first6")) & set(chosen(backbone.network, "last3"))
-    for kind in ("first9x", LORA):
-        with pytest.raises(UserError, match="choose one of"):
-            chosen(backbone.network, kind)
+        assert names(backbone, fewer) < names(backbone, more)
+    assert not names(backbone, "first6") & names(backbone, "last3")
+    assert names(backbone, LORA) < names(backbone, "first6")
 
 
 @pytest.mark.parametrize("kind", ["bn", "first5", "last1", "all"])
 def test_only_what_is_chosen_changes_and_statistics_never_do(backbone: Backbone, images: Images, kind: str) -> None:
-    *_, (_, network) = tune(backbone, kind, images, SHORT, seed=1)
-    assert network is not None
-    before, after = backbone.network.state_dict(), network.state_dict()
+    chosen = backbone.adapting(SUBSETS[kind])
+    *_, tuned = finetune(chosen, torch.zeros(chosen.layout.dim), images, SHORT, seed=1)
+    assert tuned.row is not None
+    before, after = backbone.network.state_dict(), chosen.merged(tuned.row).state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed <= set(chosen(backbone.network, kind))
-    assert len(changed) > 0.9 * len(chosen(backbone.network, kind))
+    assert changed <= names(backbone, kind)
+    assert len(changed) > 0.9 * len(names(backbone, kind))
     if kind == "bn":
         assert all(before[name].ndim == 1 and "bn" in name for name in changed)
 
 
-def test_lora_goes_the_way_of_finetune(backbone: Backbone, images: Images) -> None:
-    start = torch.full((backbone.layout.dim,), 0.01)
-    rows = [tuned.row for tuned in finetune(backbone, start, images, SHORT, seed=4)]
-    networks = [network for _, network in tune(backbone, LORA, images, SHORT, seed=4, start=start)]
-    assert [network is None for network in networks] == [row is None for row in rows] == [True, False, False]
-    assert rows[-1] is not None and networks[-1] is not None
-    weight = backbone.merged(rows[-1]).get_submodule("conv_stem").weight
-    assert torch.equal(networks[-1].get_submodule("conv_stem").weight, weight)
+@pytest.mark.parametrize("kind", ["bn", "last1", "all"])
+def test_a_row_goes_the_way_of_the_parameters_themselves(backbone: Backbone, images: Images, kind: str) -> None:
+    """The same batches through a network that is trained as one usually does."""
+    chosen, network = backbone.adapting(SUBSETS[kind]), copy.deepcopy(backbone.network).eval()
+    wanted = [value.requires_grad_() for name, value in network.named_parameters() if name in names(backbone, kind)]
+    optimizer = torch.optim.AdamW(wanted, weight_decay=0.0)
+    for step, tuned in enumerate(finetune(chosen, torch.zeros(chosen.layout.dim), images, SHORT, seed=1)):
+        rng = rng_at(1, step)
+        drawn = torch.randint(len(images), (2,), generator=rng)
+        pixels = prepared(flipped(images.pixels[drawn], rng))
+        optimizer.param_groups[0]["lr"] = SHORT.rate(step)
+        loss = cross_entropy(network(pixels), images.labels[drawn])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert tuned.step.loss == pytest.approx(loss.item(), rel=2e-2)
 
 
-def test_a_run_is_measured_at_its_steps_and_done_once(
-    run: Run, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_is_measured_at_its_steps_and_done_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     do(run)
-    networks = [n for _, n in tune(Backbone.load(run.backbone), "last1", WORLD.images("R10", "train"), SHORT, seed=3)]
-    assert networks[2] is not None
-    assert torch.equal(run.right()[1], named_rightly(networks[2], WORLD.images("R10", "eval")))
+    backbone = Backbone.load(run.backbone).adapting(SUBSETS["last1"])
+    start, held_out = torch.zeros(backbone.layout.dim), WORLD.images("R10", "eval")
+    rows = [tuned.row for tuned in finetune(backbone, start, WORLD.images("R10", "train"), SHORT, seed=3)]
+    assert rows[2] is not None
+    assert torch.equal(run.right()[1:], correct(backbone, rows[2:], held_out.pixels, held_out.labels))
     assert run.right().shape == (2, 5)
     assert run.losses().shape == (3,)
     assert torch.equal(run.share(), run.right().double().mean(dim=0))
-    monkeypatch.setattr(parameter_runs, "tune", lambda *_, **__: pytest.fail("a finished run was done again"))
+    monkeypatch.setattr(parameter_runs, "finetune", lambda *_, **__: pytest.fail("a finished run was done again"))
     do(run)
 
 
@@ -127,10 +143,10 @@ def test_a_killed_run_leaves_nothing_and_ends_with_the_same_counts(
     run.file.unlink()
 
     def dying(*args: object, **kwargs: object) -> Iterator[object]:
-        yield next(tune(*args, **kwargs))  # type: ignore[arg-type]
+        yield next(finetune(*args, **kwargs))  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parameter_runs, "tune", dying)
+    monkeypatch.setattr(parameter_runs, "finetune", dying)
     with pytest.raises(KeyboardInterrupt):
         do(run)
     assert not list(run.folder.iterdir())

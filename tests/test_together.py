@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.errors import UserError
 from wildpdiff.finetune import FinetuneRecipe, finetune
 from wildpdiff.together import faster_together, finetune_together
@@ -28,7 +28,7 @@ def images() -> list[Images]:
 def starts(backbone: Backbone) -> Tensor:
     """Rows with no factor at zero, where rounding alone would decide which way AdamW goes first."""
     rng = torch.Generator().manual_seed(2)
-    rows = torch.stack([initial_row(backbone.layout, rng) for _ in SEEDS])
+    rows = torch.stack([backbone.subset.initial(backbone.network, rng) for _ in SEEDS])
     return rows + 0.02 * torch.randn(rows.shape, generator=rng)
 
 

@@ -15,7 +15,7 @@ from wildpdiff.codec import LinearCodecConfig
 from wildpdiff.connect import curve, pair_shares
 from wildpdiff.denoiser import DenoiserConfig
 from wildpdiff.errors import UserError
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.residual import ResidualConfig
 from wildpdiff.train import (
     Averaged,
@@ -43,13 +43,14 @@ def zoo() -> torch.Tensor:
 
 def untrained(seed: int = 0, *, plain: bool = False) -> AdapterGenerator:
     """A generator of ours, or of the paper's plain form with its autoencoder."""
+    condition = ConditionConfig("toy", 5)
     if plain:
         vae = VAEConfig(LAYOUT.dim, chunks=8, channels=8, width=16, depth=1)
         unet = DenoiserConfig(5, channels=8, length=8, widths=(32, 48), embedding=48)
-        config = GeneratorConfig(LAYOUT, vae, unet, "toy", "toy")
+        config = GeneratorConfig(LAYOUT, vae, unet, condition, "toy")
     else:
         residual = ResidualConfig(5, length=16, mean_width=32, width=32, depth=1)
-        config = GeneratorConfig(LAYOUT, LinearCodecConfig(LAYOUT.dim, 16), residual, "toy", "toy")
+        config = GeneratorConfig(LAYOUT, LinearCodecConfig(LAYOUT.dim, 16), residual, condition, "toy")
     return AdapterGenerator.untrained(config, seed=seed)
 
 

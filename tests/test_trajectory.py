@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from wildpdiff.backbone import deltas, prepared
+from wildpdiff.backbone import ADAPTED, prepared
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
 from wildpdiff.plots import denoise as plots
@@ -152,7 +152,7 @@ def test_statistics_are_those_that_one_computes_by_hand(studio: Studio, films: l
     assert known.gap[0] == 1 and known.gap[-1] == 0
     layout = studio.bundle.backbone.layout
     for at in (0, 4):
-        norms = [float(change.norm()) for change in deltas(layout, rows[at]).values()]
+        norms = [float(change.norm()) for change in ADAPTED.products(layout, rows[at]).values()]
         assert known.layers[at].tolist() == pytest.approx(norms, rel=1e-3, abs=1e-6)
     assert torch.allclose(known.umap, studio.map("M").place(rows), atol=1e-5)
 

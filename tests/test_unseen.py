@@ -21,7 +21,7 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.clip_training import build_clip
 from wildpdiff.condition import SimpleTokenizer
 from wildpdiff.errors import UserError
-from wildpdiff.evaluate import predictions
+from wildpdiff.evaluate import logits
 from wildpdiff.studio import upload as stranger_module
 from wildpdiff.studio.description import checked, tile
 from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
@@ -130,7 +130,7 @@ def test_the_adapter_is_the_one_of_the_picture_alone(numbers: Strangers) -> None
     images = numbers.studio.images(near, 6)
     pixels, labels = images.pixels[:6], images.labels[:6]
     for arm, adapter in (("pretrained", None), ("generated", row)):
-        said = predictions(numbers.bundle.backbone, adapter, pixels).argmax(dim=1)
+        said = logits(numbers.bundle.backbone, adapter, pixels).argmax(dim=1)
         assert last["at"]["right"][arm] == int((said == labels).sum())
     assert all(low <= last["at"]["right"][arm] / 6 <= high for arm, (low, high) in last["at"]["interval"].items())
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, initial_row
+from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle, seal
 from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_tensors
 from wildpdiff.finetune import FinetuneRecipe
-from wildpdiff.generator import AdapterGenerator, GeneratorConfig
+from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.picture import packed
 from wildpdiff.reproduce import EXPERIMENTS, Result, keep
 from wildpdiff.weightspace import Map, project
@@ -51,8 +51,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
     config = GeneratorConfig.of(
         backbone.layout,
-        condition_name=condition.name,
-        condition_dim=condition.dim,
+        condition=ConditionConfig(condition.name, condition.dim),
         backbone_fingerprint=backbone.fingerprint,
         components=COMPONENTS,
     )
@@ -66,9 +65,13 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
         CodedZoo.of_rows(SEEN, rows, shown(), generator).save(folder / f"zoo-{regime}.safetensors")
         _write_curves(folder / f"curves-{regime}.safetensors", generator, rows, seed=place)
         _tiny_map(rows[:, 0, :ON_MAP].flatten(0, 1)).save(folder / f"map-{regime}.safetensors")
-    alone = _measured(config, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
+    unconditional = GeneratorConfig.of(
+        backbone.layout, condition=None, backbone_fingerprint=backbone.fingerprint, components=COMPONENTS
+    )
+    alone = _measured(unconditional, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
-    save_tensors(folder / "joint.safetensors", {"row": initial_row(backbone.layout, torch.Generator()).half()})
+    joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
+    save_tensors(folder / "joint.safetensors", {"row": joint})
     about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
     figures = {regime: _figures(regime) for regime in REGIMES}
     seal(folder, about | {"figures": figures, "recipe": RECIPE.to_json()})
@@ -98,7 +101,7 @@ def _rows(backbone: Backbone, *, seed: int) -> Tensor:
     places = 3 * torch.randn(len(SEEN), 1, 1, COMPONENTS, generator=rng)
     runs = 0.5 * torch.randn(len(SEEN), RUNS, 1, COMPONENTS, generator=rng)
     rows = places + runs + 0.4 * torch.randn(len(SEEN), RUNS, ROWS, COMPONENTS, generator=rng)
-    return initial_row(backbone.layout, rng) + rows @ directions
+    return backbone.subset.initial(backbone.network, rng) + rows @ directions
 
 
 def _measured(
@@ -110,7 +113,8 @@ def _measured(
     latents = generator.encode(rows[:, :, ::2].flatten(0, 2))[:, 0].view(len(rows), -1, COMPONENTS)
     means = latents.mean(dim=1, keepdim=True)
     generator.denoiser.centre.copy_(means.mean(dim=(0, 1)))
-    generator.denoiser.fit_conditions(views)
+    if generator.condition:
+        generator.denoiser.fit_conditions(views)
     generator.denoiser.fit_residuals((latents - means).flatten(0, 1))
     return generator.half_precision_().eval()
 

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import UserError
 
@@ -104,3 +105,21 @@ class AdapterLayout:
         if lead < 0 or tuple(tensor.shape[lead:]) != shape:
             raise UserError(f"Weight '{name}' has shape {list(tensor.shape)}, but this layout needs {list(shape)}.")
         return tensor.reshape((*tensor.shape[:lead], math.prod(shape))).float()
+
+
+Choice = TypeVar("Choice", bound=Hashable)
+
+
+def once(layout: Callable[[Choice, nn.Module], AdapterLayout]) -> Callable[[Choice, nn.Module], AdapterLayout]:
+    """Let a layout be worked out once for each choice and network, as merging asks for it every time; it is forgotten
+    with the network."""
+    known: WeakKeyDictionary[nn.Module, dict[Choice, AdapterLayout]] = WeakKeyDictionary()
+
+    @wraps(layout)
+    def remembered(choice: Choice, network: nn.Module) -> AdapterLayout:
+        own = known.setdefault(network, {})
+        if choice not in own:
+            own[choice] = layout(choice, network)
+        return own[choice]
+
+    return remembered

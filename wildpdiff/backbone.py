@@ -1,65 +1,96 @@
-"""The wildlife classifier: timm's EfficientNet-B0 as a function of (pixels, adapter). The only door to timm."""
+"""The wildlife classifier: a network as a function of (pixels, adapter), by default EfficientNet-B0. The only door to
+timm."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import timm
 import torch
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
 from .errors import UserError
 from .files import load_tensors, save_tensors
+from .lora import LoRA
+from .subset import Subset, subset_from_json
 
 ARCHITECTURE = "efficientnet_b0"
-#: The ungrouped convolutions of the stem and of stages 0 to 4 (the paper's first six layers): 44 of them.
-TARGETS = r"conv_stem|blocks\.[0-4]\..*(conv_pw|conv_pwl|conv_reduce|conv_expand)"
-RANK = 4
-#: LoRA's scale is alpha / rank, here 1.
-ALPHA = 4
+#: Of `ARCHITECTURE` the ungrouped convolutions of the stem and of stages 0 to 4 (the paper's first six layers).
+ADAPTED = LoRA(r"conv_stem|blocks\.[0-4]\..*(conv_pw|conv_pwl|conv_reduce|conv_expand)", rank=4, alpha=4)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """EfficientNet-B0 with K outputs whose 44 adapted convolutions take a row of LoRA numbers beside the pixels.
+    """A classifier of K classes that takes a row of numbers beside the pixels; `subset` says what the row stands for.
 
     The network is never changed by a forward pass: merging happens in a copy that shares all other tensors, so threads
     may use one backbone at the same time.
     """
 
-    def __init__(self, network: nn.Module, species: tuple[str, ...]) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
-        self.species = species
-        self.adapted = tuple(adapted_names(network))
-        self.layout = layout_of(network)
+    def __init__(
+        self,
+        network: nn.Module,
+        species: tuple[str, ...],
+        *,
+        subset: Subset = ADAPTED,
+        architecture: str = ARCHITECTURE,
+    ) -> None:
+        """A classifier of any network.
 
-    @classmethod
-    def build(cls, species: tuple[str, ...], *, pretrained: bool = False, seed: int = 0) -> Backbone:
-        """A new classifier; `pretrained` starts from timm's ImageNet weights (needs a network), else from scratch.
+        Args:
+            network: takes prepared pixels `[M, 3, H, W]` and gives logits `[M, K]`.
+            species: names of the K classes.
+            subset: which of the network's parameters a row stands for.
+            architecture: what timm calls the network; of another network a name that timm does not know.
 
         Raises:
-            UserError: if the ImageNet weights cannot be fetched.
+            UserError: if the network has none of the subset's parameters.
         """
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.species, self.subset, self.architecture = species, subset, architecture
+        self.layout = subset.layout(network)
+
+    @classmethod
+    def build(
+        cls,
+        species: tuple[str, ...],
+        *,
+        architecture: str = ARCHITECTURE,
+        subset: Subset = ADAPTED,
+        pretrained: bool = False,
+        seed: int = 0,
+    ) -> Backbone:
+        """A new network of timm's; `pretrained` starts from ImageNet weights (needs to be online), else from scratch.
+
+        Raises:
+            UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
+        """
+        if not timm.is_model(architecture):
+            raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                network = timm.create_model(ARCHITECTURE, pretrained=pretrained, num_classes=len(species))
+                network = timm.create_model(architecture, pretrained=pretrained, num_classes=len(species))
             except Exception as error:
                 if not pretrained:
                     raise
                 raise UserError(
                     "The ImageNet weights could not be fetched; go online once, or train from scratch."
                 ) from error
-        return cls(network, species)
+        return cls(network, species, subset=subset, architecture=architecture)
 
     @classmethod
-    def load(cls, path: Path) -> Backbone:
+    def load(cls, path: Path, make: Callable[[], nn.Module] | None = None) -> Backbone:
         """Read a classifier that `save` wrote.
+
+        Args:
+            path: the file; one that names no architecture, subset or both has the defaults.
+            make: gives a network of the right shapes if it is none of timm's.
 
         Raises:
             UserError: if the file is missing, damaged or of another architecture.
@@ -69,17 +100,42 @@ class Backbone(nn.Module):
             species = tuple(json.loads(metadata["species"]))
         except (KeyError, ValueError):
             raise UserError(f"'{path.name}' does not say its species; fetch or make it anew.") from None
-        backbone = cls.build(species)
+        architecture = metadata.get("architecture", ARCHITECTURE)
+        subset = subset_from_json(json.loads(metadata["subset"])) if "subset" in metadata else ADAPTED
+        if make is None:
+            backbone = cls.build(species, architecture=architecture, subset=subset)
+        else:
+            backbone = cls(make(), species, architecture=architecture, subset=subset)
         try:
             backbone.network.load_state_dict({name: _full(value) for name, value in tensors.items()})
         except RuntimeError as error:
-            raise UserError(f"'{path.name}' does not hold an {ARCHITECTURE} of {len(species)} classes.") from error
+            raise UserError(f"'{path.name}' does not hold an {architecture} of {len(species)} classes.") from error
         return backbone.eval()
 
     def save(self, path: Path) -> None:
-        """Write the network as plain timm state dict, safetensors, in half precision (see `round_to_half`)."""
+        """Write the network as plain state dict, safetensors, in half precision (see `round_to_half`)."""
         tensors = {name: _half(value) for name, value in self.network.state_dict().items()}
-        save_tensors(path, tensors, {"species": json.dumps(self.species), "architecture": ARCHITECTURE})
+        about = {"species": json.dumps(self.species), "architecture": self.architecture}
+        save_tensors(path, tensors, about | {"subset": json.dumps(self.subset.to_json())})
+
+    def adapting(self, subset: Subset) -> Backbone:
+        """The same network, not a copy of it, whose rows stand for other parameters.
+
+        Raises:
+            UserError: if the network has none of them.
+        """
+        return Backbone(self.network, self.species, subset=subset, architecture=self.architecture)
+
+    @property
+    def lora(self) -> LoRA:
+        """The subset, for what only LoRA has: factors, their products, PEFT folders.
+
+        Raises:
+            UserError: if rows stand for other parameters.
+        """
+        if not isinstance(self.subset, LoRA):
+            raise UserError("This needs LoRA adapters, but the rows of this classifier stand for other parameters.")
+        return self.subset
 
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
@@ -95,16 +151,17 @@ class Backbone(nn.Module):
         return digest.hexdigest()[:12]
 
     def forward(self, pixels: Tensor, adapter: Tensor | None = None) -> Tensor:
-        """Logits `[M, K]` of images (uint8 `[M, 3, H, W]`) under one raw row `[D]`; None is the pretrained network."""
+        """Logits `[M, K]` of images (uint8 `[M, 3, H, W]`) under one raw row `[D]`; None is the shared network."""
         network = self.network if adapter is None else self.merged(adapter)
         return network(prepared(pixels))
 
     def merged(self, adapter: Tensor) -> nn.Module:
-        """A copy of the network with one raw row `[D]` merged in; everything but the 44 weights is shared."""
+        """A copy of the network with one raw row `[D]` merged in; all but the parameters that it changes is shared."""
         network = self.copy()
-        for name, delta in deltas(self.layout, adapter).items():
-            weight = (weight_of(self.network, name).detach() + delta).contiguous(memory_format=torch.channels_last)
-            network.get_submodule(name).weight = nn.Parameter(weight, requires_grad=False)
+        for name, weight in self.subset.weights(self.network, adapter).items():
+            module, _, leaf = name.rpartition(".")
+            fast = weight.contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight
+            setattr(network.get_submodule(module), leaf, nn.Parameter(fast, requires_grad=False))
         return network
 
     def copy(self) -> nn.Module:
@@ -122,53 +179,9 @@ def prepared(pixels: Tensor) -> Tensor:
     return (pixels.float() - mean).div_(std).contiguous(memory_format=torch.channels_last)
 
 
-def adapted_names(network: nn.Module) -> list[str]:
-    """Names of the adapted convolutions, in network order."""
-    import re
-
-    return [
-        name
-        for name, module in network.named_modules()
-        if re.fullmatch(TARGETS, name) and isinstance(module, nn.Conv2d)
-    ]
-
-
-def weight_of(network: nn.Module, name: str) -> Tensor:
-    """The weight of a named convolution."""
-    weight = network.get_submodule(name).weight
-    if not isinstance(weight, Tensor):
-        raise TypeError(f"{name} has no weight")
-    return weight
-
-
-def layout_of(network: nn.Module) -> AdapterLayout:
-    """Names and shapes of the LoRA factors in network order: A `[R, in, k, k]` before B `[out, R, 1, 1]`."""
-    named: dict[str, Tensor] = {}
-    for name in adapted_names(network):
-        out, inner, *kernel = weight_of(network, name).shape
-        named[f"{name}.lora_A"] = torch.empty(RANK, inner, *kernel, device="meta")
-        named[f"{name}.lora_B"] = torch.empty(out, RANK, 1, 1, device="meta")
-    return AdapterLayout.of(named)
-
-
-def initial_row(layout: AdapterLayout, rng: torch.Generator) -> Tensor:
-    """A fresh LoRA row `[D]` that changes nothing: A uniform within 1/sqrt(fan in), as peft draws it, and B zero."""
-    named = {}
-    for name, shape in zip(layout.names, layout.shapes, strict=True):
-        fan_in = shape[1] * shape[2] * shape[3]
-        values = (torch.rand(shape, generator=rng) * 2 - 1) / fan_in**0.5
-        named[name] = values if name.endswith("lora_A") else torch.zeros(shape)
-    return layout.pack(named)
-
-
-def deltas(layout: AdapterLayout, adapter: Tensor) -> dict[str, Tensor]:
-    """What one row `[D]` adds to each adapted weight: name of the convolution -> alpha / rank * B A."""
-    factors = layout.unpack(adapter)
-    added = {}
-    for name in (name.removesuffix(".lora_A") for name in layout.names[::2]):
-        a, b = factors[f"{name}.lora_A"], factors[f"{name}.lora_B"]
-        added[name] = (b.flatten(1) @ a.flatten(1)).view(b.shape[0], *a.shape[1:]) * (ALPHA / RANK)
-    return added
+def _names(text: str) -> tuple[str, ...]:
+    """Names as a JSON list, or, in files of before 0.5, joined by commas."""
+    return tuple(json.loads(text) if text.startswith("[") else text.split(","))
 
 
 def _half(value: Tensor) -> Tensor:

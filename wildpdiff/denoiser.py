@@ -14,7 +14,7 @@ class DenoiserConfig:
     """Shape of a `Denoiser`.
 
     Attributes:
-        condition_dim: E, numbers in a condition's embedding.
+        condition_dim: E, numbers in a condition's embedding; 0 of a denoiser that knows no condition.
         channels: C of the latent.
         length: L of the latent; a multiple of 2 to the power of (levels - 1).
         widths: channels of each level; each level is half as long as the one above it.
@@ -65,7 +65,12 @@ class Denoiser(nn.Module):
         self.config = config
         channels, widths, inside = config.channels, config.widths, config.embedding
         self.time = nn.Sequential(nn.Linear(128, inside), nn.SiLU(), nn.Linear(inside, inside))
-        self.condition = nn.Sequential(nn.Linear(config.condition_dim, inside), nn.SiLU(), nn.Linear(inside, inside))
+        told = (
+            [nn.Linear(config.condition_dim, inside), nn.SiLU(), nn.Linear(inside, inside)]
+            if config.condition_dim
+            else []
+        )
+        self.condition = nn.Sequential(*told)
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         self.position = nn.Parameter(0.02 * torch.randn(channels, config.length))
         self.to_input = nn.Linear(inside, channels * config.length)
@@ -103,7 +108,7 @@ class Denoiser(nn.Module):
         """The learned null condition, `[count, E]`."""
         return (self.null * self.condition_scale + self.condition_mean).expand(count, -1)
 
-    def place(self, latents: Tensor, condition: Tensor, guidance: float = 1.0) -> Tensor:
+    def place(self, latents: Tensor, condition: Tensor | None, guidance: float = 1.0) -> Tensor:
         """Latents `[N, C, L]` as they are: this denoiser works on whole latents, not on what a mean leaves of them."""
         del condition, guidance
         return latents
@@ -118,8 +123,10 @@ class Denoiser(nn.Module):
     def _embed(self, t: Tensor, condition: Tensor) -> Tensor:
         angles = t.float()[:, None] * self.frequencies
         waves = torch.cat([angles.sin(), angles.cos()], 1)
-        standard = (condition - self.condition_mean) / self.condition_scale
-        return F.silu(self.time(waves) + self.condition(standard))
+        embedding = self.time(waves)
+        if self.config.condition_dim:
+            embedding = embedding + self.condition((condition - self.condition_mean) / self.condition_scale)
+        return F.silu(embedding)
 
     def _modulation(self, embedding: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Scale and shift `[B, W, 1]` of each block: the way down, then the way up."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from .bundle import Bundle, blend
 from .errors import UserError
 from .generator import AdapterGenerator
-from .lora import save_peft
+from .peft_folder import save_peft
 from .picture import load_picture
 
 
@@ -80,7 +80,7 @@ def card(generator: AdapterGenerator, condition: str, seed: int, request: Reques
     """Where an adapter comes from, for its README."""
     return {
         "condition": condition,
-        "condition model": generator.condition_name,
+        "condition model": generator.condition.name if generator.condition else "none",
         "seed": str(seed),
         "DDIM steps": str(request.steps),
         "similarity regime": request.regime,

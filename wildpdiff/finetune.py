@@ -61,10 +61,12 @@ def finetune(
     checkpoint: Path | None = None,
     save_every: int = 100,
 ) -> Iterator[Tuned]:
-    """Train a LoRA row from `start` `[D]` on one location's photographs; batch-norm stays frozen.
+    """Train a row of the backbone's subset from `start` `[D]` on one location's photographs; batch-norm statistics stay
+    frozen.
 
-    Batch-norms are folded, which makes a step 1.4 times as fast as peft's on a CPU and gives the same rows but for
-    rounding. A killed run goes on from `checkpoint` with the same rows; those before it are not yielded again.
+    Batch norms that the row does not hold are folded, which makes a LoRA step 1.4 times as fast as peft's on a CPU and
+    gives the same rows but for rounding. A killed run goes on from `checkpoint` with the same rows; those before it are
+    not yielded again.
     """
     device = next(backbone.parameters()).device
     folded, tuned = Folded(backbone), _Row(start.to(device))

@@ -1,16 +1,16 @@
-"""A frozen classifier whose batch-norms are folded into its convolutions: twice as fast on a CPU, also to tune rows."""
+"""A frozen classifier with its batch norms folded into the convolutions: twice as fast on a CPU, also to tune rows."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .backbone import Backbone, deltas, prepared, weight_of
+from .backbone import Backbone, prepared
 
 #: Convolutions and the batch-norms behind them, by the names that timm gives them in each kind of block.
 _PAIRS = {
@@ -20,51 +20,60 @@ _PAIRS = {
 }
 
 
+#: A raw row `[D]`, or what to add to each weight by its name, as `LoRA.products` gives it; nothing leaves it as it is.
+Adapter = Tensor | Mapping[str, Tensor]
+
+
 class Folded:
     """A private copy of a backbone that takes one adapter after the other; the backbone stays as it is.
 
-    In evaluation mode a batch-norm only scales and shifts what its convolution gives, so the scale can be multiplied
-    into the convolution's weights and the shift become its bias: the logits are the same but for rounding.
+    In evaluation mode a batch norm only scales and shifts what its convolution gives, so the scale can be multiplied
+    into the convolution's weights and the shift become its bias: the logits are the same but for rounding. Batch norms
+    that the backbone's subset adapts are not folded, nor those of networks whose blocks are not in the table above.
     """
 
     def __init__(self, backbone: Backbone) -> None:
-        self.layout = backbone.layout
+        self.subset, self._shared = backbone.subset, backbone.network
+        names = set(self.subset.names(backbone.network))
         self.network = copy.deepcopy(backbone.network).eval().requires_grad_(False)
-        self._plain = {name: weight_of(backbone.network, name).detach() for name in backbone.adapted}
         self._scale: dict[str, Tensor] = {}
         for path, block in list(self.network.named_modules()):
+            at = f"{path}." if path else ""
             for conv, norm in _PAIRS.get(type(block).__name__, ()):
-                self._scale[f"{path}.{conv}".lstrip(".")] = _fold(block, conv, norm)
+                if not names & {f"{at}{conv}.bias", f"{at}{norm}.weight", f"{at}{norm}.bias"}:
+                    self._scale[f"{at}{conv}.weight"] = _fold(block, conv, norm)
         self.network.to(memory_format=torch.channels_last)
+        self._device = next(self._shared.parameters()).device
+        self._plain = {name: self._shared.get_parameter(name).detach() for name in names}
+        self._own = {name: self.network.get_parameter(name) for name in names}
 
     @torch.inference_mode()
-    def wear(self, adapter: Tensor | Mapping[str, Tensor]) -> Folded:
-        """Take on one raw row `[D]`, or weights to add by convolution as `backbone.deltas` gives them; returns itself.
+    def set_adapter(self, adapter: Adapter) -> Folded:
+        """Take on one adapter in place of the earlier one; returns itself.
 
         Raises:
             UserError: if D is not the layout's.
         """
-        added = deltas(self.layout, adapter) if isinstance(adapter, Tensor) else adapter
-        for name, weight in self._weights(added).items():
-            weight_of(self.network, name).copy_(weight)
+        if isinstance(adapter, Tensor):
+            weights = self.subset.weights(self._shared, adapter.to(self._device))
+        else:
+            added = {name: adapter[name].to(self._device) for name in self._plain.keys() & adapter.keys()}
+            weights = {name: plain + added.get(name, 0) for name, plain in self._plain.items()}
+        for name, weight in self._folded(weights).items():
+            self._own[name].copy_(weight)
         return self
 
     def logits(self, row: Tensor, pixels: Tensor) -> Tensor:
         """Logits `[M, K]` of prepared pixels under one raw row `[D]`, differentiable in the row; nothing is changed.
 
-        Batch-norm statistics are frozen by the folding, so none leak out of the row.
+        Batch-norm statistics are frozen, so none leak out of the row.
         """
-        weights = {f"{name}.weight": weight for name, weight in self._weights(deltas(self.layout, row)).items()}
+        weights = self._folded(self.subset.weights(self._shared, row))
         logits: Tensor = functional_call(self.network, weights, (pixels,))
         return logits
 
-    def _weights(self, added: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The adapted convolutions' folded weights with what is to be added to each."""
-        weights = {}
-        for name, plain in self._plain.items():
-            weight = plain + added[name].to(plain.device) if name in added else plain
-            weights[name] = weight * self._scale[name] if name in self._scale else weight
-        return weights
+    def _folded(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: weight * self._scale[name] if name in self._scale else weight for name, weight in weights.items()}
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -72,8 +81,8 @@ class Folded:
         logits: Tensor = self.network(pixels)
         return logits
 
-    def named(self, batches: Iterator[Tensor] | list[Tensor]) -> Tensor:
-        """The species of prepared images, `[M]`, on the CPU."""
+    def predictions(self, batches: Iterable[Tensor]) -> Tensor:
+        """The classes of prepared images, int64 `[M]`, on the CPU."""
         return torch.cat([self(batch).argmax(dim=1).cpu() for batch in batches])
 
 

@@ -22,7 +22,7 @@ from .files import load_json, load_tensors, save_json, save_tensors, sha256
 from .residual import ResidualConfig, ResidualDenoiser
 from .vae import VAECodec, VAEConfig
 
-FORMAT = 2
+FORMAT = 3
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 #: Tensors of fewer numbers keep float32 in a file of half precision: they are measurements that much depends on.
 SMALL = 16_384
@@ -35,6 +35,14 @@ _KINDS: dict[str, type] = {
 
 
 @dataclass(frozen=True)
+class ConditionConfig:
+    """What a generator is told: the name of the condition (`Condition.name`), and E, numbers in an embedding."""
+
+    name: str
+    dim: int
+
+
+@dataclass(frozen=True)
 class GeneratorConfig:
     """All that shapes an `AdapterGenerator`, and what it was trained for.
 
@@ -42,19 +50,21 @@ class GeneratorConfig:
         layout: the adapters that it writes.
         codec: a linear codec, or the paper's autoencoder; its dim is the layout's.
         denoiser: a mean and a diffusion of what remains, or the paper's plain UNet; its latents are the codec's.
-        condition_name: name of the condition (`Condition.name`) whose embeddings it understands.
+        condition: whose embeddings it understands; None: it takes none, and `generate` a `count` instead.
         backbone_fingerprint: the shared network that its adapters belong to.
     """
 
     layout: AdapterLayout
     codec: CodecConfig
     denoiser: AnyDenoiserConfig
-    condition_name: str
+    condition: ConditionConfig | None
     backbone_fingerprint: str
 
     def __post_init__(self) -> None:
         if self.codec.dim != self.layout.dim or self.latent_shape != _taken(self.denoiser):
             raise ValueError("the codec must fit the layout, and the denoiser the codec's latents")
+        if self.condition is not None and self.condition.dim != self.denoiser.condition_dim:
+            raise ValueError("the denoiser must read the condition's embeddings")
 
     @property
     def latent_shape(self) -> tuple[int, int]:
@@ -67,8 +77,7 @@ class GeneratorConfig:
         cls,
         layout: AdapterLayout,
         *,
-        condition_name: str,
-        condition_dim: int,
+        condition: ConditionConfig | None,
         backbone_fingerprint: str,
         components: int = 64,
         width: int = 256,
@@ -76,8 +85,8 @@ class GeneratorConfig:
         """The default shapes, for a layout and a condition: a linear codec of `components` numbers, and a residual
         diffusion `width` numbers wide."""
         codec = LinearCodecConfig(layout.dim, components)
-        denoiser = ResidualConfig(condition_dim, components, width=width)
-        return cls(layout, codec, denoiser, condition_name, backbone_fingerprint)
+        denoiser = ResidualConfig(condition.dim if condition else 0, components, width=width)
+        return cls(layout, codec, denoiser, condition, backbone_fingerprint)
 
     def plain(self, *, autoencoder: bool = False) -> "GeneratorConfig":
         """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too."""
@@ -100,11 +109,12 @@ class GeneratorConfig:
             UserError: if the value is no configuration.
         """
         try:
+            told = value["condition"]
             return cls(
                 AdapterLayout.from_json(value["layout"]),
                 _untagged(value["codec"]),
                 _untagged(value["denoiser"]),
-                str(value["condition_name"]),
+                None if told is None else ConditionConfig(str(told["name"]), int(told["dim"])),
                 str(value["backbone_fingerprint"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -175,14 +185,9 @@ class AdapterGenerator(nn.Module):
         return sum(tensor.numel() for tensor in self.state_dict().values())
 
     @property
-    def condition_name(self) -> str:
-        """Name of the condition whose embeddings it understands."""
-        return self.config.condition_name
-
-    @property
-    def condition_dim(self) -> int:
-        """E, numbers in an embedding."""
-        return self.config.denoiser.condition_dim
+    def condition(self) -> ConditionConfig | None:
+        """Whose embeddings it understands; None if it takes none."""
+        return self.config.condition
 
     @property
     def backbone_fingerprint(self) -> str:
@@ -216,10 +221,9 @@ class AdapterGenerator(nn.Module):
         Raises:
             UserError: if the condition, the layout or the backbone is another one.
         """
-        if condition_name not in (None, self.condition_name):
-            raise UserError(
-                f"This generator was trained on '{self.condition_name}' conditions, not '{condition_name}'."
-            )
+        trained = self.condition.name if self.condition else "no"
+        if condition_name not in (None, trained):
+            raise UserError(f"This generator was trained on '{trained}' conditions, not '{condition_name}'.")
         if layout is not None and layout.fingerprint != self.layout.fingerprint:
             raise UserError(
                 f"This generator writes adapters of layout {self.layout.fingerprint} ({self.layout.dim:,} numbers), "
@@ -249,7 +253,7 @@ class AdapterGenerator(nn.Module):
         """Raw rows `[N, D]` through the codec alone, there and back: what is lost here is not the diffusion's fault."""
         return self.decode(self.encode(rows))
 
-    def path(self, condition: Tensor, **options: Any) -> Iterator[Tensor]:
+    def path(self, condition: Tensor | None = None, **options: Any) -> Iterator[Tensor]:
         """Denoise from pure noise, one estimate after the other; arguments and errors as for `walk`.
 
         Yields:
@@ -260,8 +264,9 @@ class AdapterGenerator(nn.Module):
 
     def walk(
         self,
-        condition: Tensor,
+        condition: Tensor | None = None,
         *,
+        count: int = 1,
         other: Tensor | None = None,
         weight: float | Tensor = 0.0,
         steps: int = 50,
@@ -277,7 +282,8 @@ class AdapterGenerator(nn.Module):
         from one of its modes to the next. The paper's plain form sees the blended embedding alone.
 
         Args:
-            condition: one embedding for each adapter, `[N, E]`.
+            condition: one embedding for each adapter, `[N, E]`; None for a generator that takes no condition.
+            count: N where there is no condition, as no blend and no guidance.
             other: a second one for each, to blend with, `[N, E]`; None blends nothing.
             weight: how far to go towards `other`, 0..1, for all or for each `[N]`.
             steps: S, sampling steps.
@@ -290,25 +296,24 @@ class AdapterGenerator(nn.Module):
             (noisy, estimate), each `[N, C, L]`.
 
         Raises:
-            UserError: at once, if a condition has another shape or is not finite, or `weight`, `steps`, `guidance` or
-                `eta` is out of range.
+            UserError: at once, if a condition is missing, has another shape or is not finite, or `count`, `weight`,
+                `steps`, `guidance` or `eta` is out of range.
         """
-        condition = self._checked(condition, guidance).to(self.device)
-        second = condition if other is None else self._checked(other, guidance).to(self.device)
-        shares = torch.as_tensor(weight, dtype=torch.float32, device=self.device).expand(len(condition))
-        if len(second) != len(condition) or not bool(((shares >= 0) & (shares <= 1)).all()):
-            raise UserError("A blend needs two conditions for each adapter, and a weight in 0..1.")
+        blend = self._blend(condition, condition if other is None else other, weight, guidance)
+        count = count if blend is None else len(blend[0])
+        if count < 1:
+            raise UserError(f"The number of adapters must be at least 1, not {count}.")
         if not 0 <= seed < 2**62:
             raise UserError(f"The seed must be a whole number from 0 to 2^62, not {seed}.")
         if not 0 <= eta <= 1:
             raise UserError(f"The share of fresh noise (eta) must lie in 0..1, not {eta:g}.")
         self.schedule.times(steps)
-        rngs = [torch.Generator().manual_seed(seed + i) for i in range(len(condition))]
+        rngs = [torch.Generator().manual_seed(seed + i) for i in range(count)]
         noise = torch.stack([torch.randn(self.config.latent_shape, generator=rng) for rng in rngs]).to(self.device)
-        return self._walk((condition, second, shares), noise, steps, guidance, eta, rngs)
+        return self._walk(blend, noise, steps, guidance, eta, rngs)
 
-    def generate(self, condition: Tensor, **options: Any) -> Tensor:
-        """Raw rows `[N, D]` for embeddings `[N, E]`; arguments and errors as for `walk`."""
+    def generate(self, condition: Tensor | None = None, **options: Any) -> Tensor:
+        """Raw rows `[N, D]` for embeddings `[N, E]`, or `count` of them; arguments and errors as for `walk`."""
         *_, latents = self.path(condition, **options)
         return self.decode(latents)
 
@@ -384,11 +389,25 @@ class AdapterGenerator(nn.Module):
             raise UserError(f"'{WEIGHTS}' does not fit '{CONFIG}'; fetch or make the generator anew.") from error
         return generator.to(device).eval()
 
-    def _checked(self, condition: Tensor, guidance: float) -> Tensor:
-        if condition.ndim != 2 or condition.shape[1] != self.condition_dim or not len(condition):
+    def _blend(
+        self, first: Tensor | None, second: Tensor | None, weight: float | Tensor, guidance: float
+    ) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Both embeddings `[N, E]` and the shares `[N]` of the second; None for a generator that takes no condition."""
+        if self.condition is None and first is None and second is None:
+            return None
+        if self.condition is None or first is None or second is None:
+            raise UserError("This generator takes no condition." if first is not None else "The condition is missing.")
+        first, second = (self._checked(own, self.condition, guidance).to(self.device) for own in (first, second))
+        shares = torch.as_tensor(weight, dtype=torch.float32, device=self.device).expand(len(first))
+        if len(second) != len(first) or not bool(((shares >= 0) & (shares <= 1)).all()):
+            raise UserError("A blend needs two conditions for each adapter, and a weight in 0..1.")
+        return first, second, shares
+
+    def _checked(self, condition: Tensor, wanted: ConditionConfig, guidance: float) -> Tensor:
+        if condition.ndim != 2 or condition.shape[1] != wanted.dim or not len(condition):
             raise UserError(
-                f"The condition has shape {list(condition.shape)}, but '{self.condition_name}' embeddings "
-                f"are [N, {self.condition_dim}]."
+                f"The condition has shape {list(condition.shape)}, but '{wanted.name}' embeddings "
+                f"are [N, {wanted.dim}]."
             )
         if not condition.isfinite().all():
             raise UserError("The condition holds numbers that are not finite; use another picture of the place.")
@@ -396,16 +415,24 @@ class AdapterGenerator(nn.Module):
             raise UserError("The guidance must be a finite number; 1 follows the condition as trained.")
         return condition.float()
 
+    def _alone(self, noisy: Tensor, t: Tensor) -> Tensor:
+        clean: Tensor = self.denoiser(noisy, t, None)
+        return clean
+
     @torch.no_grad()
     def _walk(
         self,
-        blend: tuple[Tensor, Tensor, Tensor],
+        blend: tuple[Tensor, Tensor, Tensor] | None,
         noise: Tensor,
         steps: int,
         guidance: float,
         eta: float,
         rngs: list[torch.Generator],
     ) -> Iterator[tuple[Tensor, Tensor]]:
+        if blend is None:
+            for noisy, clean in trajectory(self._alone, noise, self.schedule, steps, eta=eta, rngs=rngs):
+                yield self.denoiser.place(noisy, None), self.denoiser.place(clean, None)
+            return
         first, second, shares = blend
         blended, count = first + (second - first) * shares[:, None], len(first)
         apart = isinstance(self.denoiser, ResidualDenoiser) and bool(((shares > 0) & (shares < 1)).any())

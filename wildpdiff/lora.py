@@ -1,139 +1,112 @@
-"""LoRA by peft: fine-tuning a row, and rows as PEFT folders, in and out. The only door to peft."""
+"""LoRA (low-rank adaptation) as a choice of parameters: targets, rank and alpha, and what a row's factors multiply to.
+
+The only module that knows how factors lie in a row: `A [R, in, k, k]` before `B [out, R, 1, 1]`, layer by layer. What
+concerns peft and its folders is in `peft_folder`.
+"""
 
 from __future__ import annotations
 
-import tempfile
+import math
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
-from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
-from .backbone import ALPHA, ARCHITECTURE, RANK, TARGETS, Backbone
+from .adapter import AdapterLayout, once
 from .errors import UserError
 
-_PREFIX = "base_model.model."
+_A, _B = ".lora_A", ".lora_B"
 
 
-def attach(backbone: Backbone, row: Tensor) -> PeftModel:
-    """The backbone's network with trainable LoRA factors set to a raw row `[D]`; the backbone itself stays as it is."""
-    config = LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=TARGETS, lora_dropout=0.0, bias="none")
-    network = backbone.copy().requires_grad_(False)
-    model = get_peft_model(network, config)
-    write_row(model, backbone.layout, row)
-    # Evaluation mode keeps the batch-norm statistics frozen, or they would leak out of the row.
-    return model.to(memory_format=torch.channels_last).eval()
+@dataclass(frozen=True)
+class LoRA:
+    """A row stands for the factors of low-rank differences B A of convolutions' and linear layers' weights.
 
-
-def read_row(model: PeftModel, layout: AdapterLayout) -> Tensor:
-    """The raw row `[D]` of an attached adapter, on the CPU."""
-    factors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return layout.pack({_ours(name): value.detach().cpu() for name, value in factors.items()})
-
-
-def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
-    """Set an attached adapter to a raw row `[D]`."""
-    set_peft_model_state_dict(model, {_theirs(name): value for name, value in layout.unpack(row).items()})
-
-
-def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str]) -> None:
-    """Write one raw row `[D]` as a PEFT folder that plain `peft` and `timm` load; whole or not at all.
-
-    Args:
-        backbone: the network that the row belongs to.
-        row: the adapter.
-        folder: `adapter_config.json`, `adapter_model.safetensors` and `README.md` are written there.
-        card: what the README says of the adapter's origin, a line each.
-
-    Raises:
-        UserError: if the folder cannot be written.
+    Attributes:
+        targets: regular expression that the whole name of an adapted module matches, as in peft; grouped convolutions
+            must not be among them.
+        rank: R, rows of A and columns of B.
+        alpha: a difference is alpha / rank * B A.
     """
-    folder = Path(folder)
-    _check_target(folder)
-    model = attach(backbone, row)
-    model.peft_config["default"].base_model_name_or_path = f"timm/{ARCHITECTURE}"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            fresh = Path(temporary) / "adapter"
-            model.save_pretrained(str(fresh), save_embedding_layers=False)
-            (fresh / "README.md").write_text(_card(backbone, card), encoding="utf-8")
-            if folder.exists():
-                folder.rename(Path(temporary) / "earlier")
-            fresh.rename(folder)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or "the disk may be full"
-        raise UserError(f"'{folder.name}' could not be written ({reason}); choose another --out folder.") from error
 
+    targets: str
+    rank: int = 4
+    alpha: float = 4
 
-def _check_target(folder: Path) -> None:
-    """Refuse to write over anything but an earlier adapter."""
-    if folder.exists() and not (folder / "adapter_config.json").exists() and not _is_empty(folder):
-        raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
-
-
-def load_peft(layout: AdapterLayout, folder: Path) -> Tensor:
-    """The raw row `[D]` of a PEFT folder.
-
-    Raises:
-        UserError: if the folder is no adapter, or one of another layout or scale.
-    """
-    from .files import load_tensors
-
-    folder = Path(folder)
-    try:
-        config = PeftConfig.from_pretrained(str(folder))
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise UserError(f"'{folder.name}' is not a PEFT folder; it needs adapter_config.json.") from error
-    if not isinstance(config, LoraConfig) or (config.r, config.lora_alpha) != (RANK, ALPHA):
-        raise UserError(
-            f"'{folder.name}' holds another kind of adapter; LoRA of rank {RANK} and alpha {ALPHA} is needed."
+    def names(self, network: nn.Module) -> tuple[str, ...]:
+        """The weights that a row changes, in network order."""
+        return tuple(
+            f"{name}.weight"
+            for name, module in network.named_modules()
+            if isinstance(module, nn.Conv2d | nn.Linear) and re.fullmatch(self.targets, name)
         )
-    tensors, _ = load_tensors(folder / "adapter_model.safetensors")
-    return layout.pack({_ours(name): value for name, value in tensors.items()})
+
+    @once
+    def layout(self, network: nn.Module) -> AdapterLayout:
+        """Names and shapes of the factors.
+
+        Raises:
+            UserError: if the network has none of the targets.
+        """
+        names = self.names(network)
+        if not names:
+            raise UserError(f"No layer of the network that LoRA can adapt matches '{self.targets}'.")
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name in names:
+            out, *inner = network.get_parameter(name).shape
+            module = name.removesuffix(".weight")
+            shapes[module + _A] = (self.rank, *inner)
+            shapes[module + _B] = (out, self.rank, *(1 for _ in inner[1:]))
+        return AdapterLayout(tuple(shapes), tuple(shapes.values()))
+
+    def initial(self, network: nn.Module, rng: torch.Generator) -> Tensor:
+        """A fresh row `[D]` that changes nothing: A uniform within 1/sqrt(fan in), as peft draws it, and B zero."""
+        layout, named = self.layout(network), {}
+        for name, shape in zip(layout.names, layout.shapes, strict=True):
+            values = (torch.rand(shape, generator=rng) * 2 - 1) / math.prod(shape[1:]) ** 0.5
+            named[name] = values if name.endswith(_A) else torch.zeros(shape)
+        return layout.pack(named)
+
+    def weights(self, network: nn.Module, row: Tensor) -> dict[str, Tensor]:
+        """The network's adapted weights with a row's `[D]` products added, by name; differentiable in the row.
+
+        Raises:
+            UserError: if D is not the layout's.
+        """
+        added = self.products(self.layout(network), row)
+        return {name: network.get_parameter(name).detach() + value for name, value in added.items()}
+
+    def products(self, layout: AdapterLayout, row: Tensor) -> dict[str, Tensor]:
+        """What one row `[D]` adds to each adapted weight, by name: alpha / rank * B A."""
+        return {
+            f"{name}.weight": (b.flatten(1) @ a.flatten(1)).view(b.shape[0], *a.shape[1:]) * (self.alpha / self.rank)
+            for name, (a, b) in factors(layout, row).items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON value."""
+        return {"kind": "LoRA", "targets": self.targets, "rank": self.rank, "alpha": self.alpha}
 
 
-def trainable(model: PeftModel) -> list[nn.Parameter]:
-    """The LoRA factors of an attached adapter."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+def adapted(layout: AdapterLayout) -> tuple[str, ...]:
+    """Names of the adapted modules, in network order."""
+    return tuple(name.removesuffix(_A) for name in layout.names if name.endswith(_A))
 
 
-def _ours(name: str) -> str:
-    return name.removeprefix(_PREFIX).removesuffix(".weight")
+def factors(layout: AdapterLayout, rows: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """The factors of raw rows `[..., D]` by module: A `[..., R, in, k, k]` and B `[..., out, R, 1, 1]`.
+
+    Raises:
+        UserError: if the rows have another D.
+    """
+    named = layout.unpack(rows)
+    return {name: (named[name + _A], named[name + _B]) for name in adapted(layout)}
 
 
-def _theirs(name: str) -> str:
-    return f"{_PREFIX}{name}.weight"
-
-
-def _card(backbone: Backbone, card: Mapping[str, str]) -> str:
-    lines = "\n".join(f"- {key}: {value}" for key, value in card.items())
-    return f"""---
-library_name: peft
-base_model: timm/{ARCHITECTURE}
-tags: [lora, wildpdiff]
----
-# A LoRA adapter for a camera-trap classifier
-
-{lines}
-- classifier: {ARCHITECTURE} of {len(backbone.species)} classes, weights {backbone.fingerprint}
-- layout: {backbone.layout.fingerprint}, {backbone.layout.dim:,} numbers
-
-```python
-import timm
-from peft import PeftModel
-from safetensors.torch import load_file
-
-network = timm.create_model("{ARCHITECTURE}", num_classes={len(backbone.species)})
-network.load_state_dict(load_file("backbone.safetensors"))  # from the bundle that wrote this adapter
-network = PeftModel.from_pretrained(network, "this folder").eval()
-```
-"""
+def packed(layout: AdapterLayout, pairs: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+    """Raw rows `[..., D]` of factors by module: the inverse of `factors`."""
+    named = {name + _A: a for name, (a, _) in pairs.items()} | {name + _B: b for name, (_, b) in pairs.items()}
+    return layout.pack(named)

@@ -15,7 +15,7 @@ class ResidualConfig:
     """Shape of a `ResidualDenoiser`.
 
     Attributes:
-        condition_dim: E, numbers in a condition's embedding.
+        condition_dim: E, numbers in a condition's embedding; 0 of a denoiser that knows no condition.
         length: k, numbers in a latent.
         mean_width: hidden numbers of the mean's network.
         width: numbers between the blocks.
@@ -29,6 +29,13 @@ class ResidualConfig:
     width: int = 256
     depth: int = 4
     dropout: float = 0.0
+
+
+def reader(condition_dim: int, inside: int, out: int) -> nn.Sequential:
+    """A network that reads an embedding; an empty one, which is never asked, where there is none to read."""
+    if not condition_dim:
+        return nn.Sequential()
+    return nn.Sequential(nn.Linear(condition_dim, inside), nn.SiLU(), nn.Linear(inside, out))
 
 
 class Block(nn.Module):
@@ -73,11 +80,9 @@ class ResidualDenoiser(nn.Module):
         super().__init__()
         self.config = config
         k, width = config.length, config.width
-        self.mean_head = nn.Sequential(
-            nn.Linear(config.condition_dim, config.mean_width), nn.SiLU(), nn.Linear(config.mean_width, k)
-        )
+        self.mean_head = reader(config.condition_dim, config.mean_width, k)
         self.null = nn.Parameter(torch.zeros(width))
-        self.condition = nn.Sequential(nn.Linear(config.condition_dim, width), nn.SiLU(), nn.Linear(width, width))
+        self.condition = reader(config.condition_dim, width, width)
         self.level = nn.Sequential(nn.Linear(64, width), nn.SiLU(), nn.Linear(width, width))
         self.into = nn.Linear(k, width)
         self.blocks = nn.ModuleList(Block(width, config.dropout) for _ in range(config.depth))
@@ -124,18 +129,20 @@ class ResidualDenoiser(nn.Module):
         """The null condition, `[count, E]`: NaN."""
         return self.condition_mean.new_full((count, len(self.condition_mean)), float("nan"))
 
-    def mean(self, condition: Tensor, guidance: float = 1.0) -> Tensor:
-        """The latents `[N, 1, k]` around which adapters of embeddings `[N, E]` lie.
+    def mean(self, condition: Tensor | None, guidance: float = 1.0) -> Tensor:
+        """The latents `[N, 1, k]` around which adapters of embeddings `[N, E]` lie; `[1, 1, k]` without a condition.
 
         `guidance` is the share of the way from the mean of all conditions: 0 ignores the condition, 1 follows it.
         """
+        if condition is None:
+            return self.centre[None, None]
         return (self.centre + guidance * (self.mean_head(self._standard(condition)) - self.centre))[:, None]
 
-    def place(self, residuals: Tensor, condition: Tensor, guidance: float = 1.0) -> Tensor:
+    def place(self, residuals: Tensor, condition: Tensor | None, guidance: float = 1.0) -> Tensor:
         """Residuals `[N, 1, k]` -> latents, around their conditions' means."""
         return self.mean(condition, guidance) + residuals @ self.colour
 
-    def residuals(self, latents: Tensor, condition: Tensor) -> Tensor:
+    def residuals(self, latents: Tensor, condition: Tensor | None) -> Tensor:
         """Latents `[N, 1, k]` -> residuals of unit scale: the inverse of `place` in the directions that rows span."""
         return (latents - self.mean(condition)) @ self.whiten
 
@@ -165,7 +172,7 @@ class ResidualDenoiser(nn.Module):
 def residual_loss(
     denoiser: ResidualDenoiser,
     residuals: Tensor,
-    condition: Tensor,
+    condition: Tensor | None,
     rng: torch.Generator,
     *,
     condition_dropout: float = 0.05,
@@ -179,15 +186,16 @@ def residual_loss(
     Args:
         denoiser: the network to train.
         residuals: clean, of unit scale, `[B, 1, k]`.
-        condition: an embedding for each, `[B, E]`.
+        condition: an embedding for each, `[B, E]`, or None.
         rng: on the CPU; draws levels, noise and dropout.
         condition_dropout: share of samples whose condition is dropped.
         middle, width: of the normal distribution of ln sigma.
     """
     sigma = (middle + width * torch.randn(len(residuals), generator=rng)).exp().to(residuals.device)
     noise = torch.randn(residuals.shape, generator=rng).to(residuals.device)
-    dropped = torch.rand(len(residuals), 1, generator=rng).to(residuals.device) < condition_dropout
-    condition = torch.where(dropped, float("nan"), condition)
+    if condition is not None:
+        dropped = torch.rand(len(residuals), 1, generator=rng).to(residuals.device) < condition_dropout
+        condition = torch.where(dropped, float("nan"), condition)
     signal = (1 + sigma.square()).rsqrt().view(-1, 1, 1)
     spread = sigma.view(-1, 1, 1) * signal
     # (clean - signal * noisy) / spread, written without a difference of nearly equal numbers.

@@ -16,8 +16,7 @@ from torch.nn.functional import normalize
 
 from .adapter import AdapterLayout
 from .fidelity import distances, mean_distance
-
-_A, _B = ".lora_A", ".lora_B"
+from .lora import factors, packed
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,6 @@ class Cosines:
     products: Tensor
     whole_factors: Tensor
     whole_products: Tensor
-
-
-def convolutions(layout: AdapterLayout) -> tuple[str, ...]:
-    """Names of the adapted convolutions, in network order."""
-    return tuple(name.removesuffix(_A) for name in layout.names if name.endswith(_A))
 
 
 def compare(layout: AdapterLayout, a: Tensor, b: Tensor) -> Cosines:
@@ -62,16 +56,14 @@ def align(layout: AdapterLayout, row: Tensor, reference: Tensor) -> Tensor:
     Raises:
         UserError: if a row has another D.
     """
-    named, wanted = layout.unpack(row.double()), layout.unpack(reference.double())
-    for name in convolutions(layout):
-        a, b = named[name + _A], named[name + _B]
+    wanted, turned = factors(layout, reference.double()), {}
+    for name, (a, b) in factors(layout, row.double()).items():
         flat_a, flat_b = a.flatten(-3), b.flatten(-3)
-        overlap = flat_b.mT @ wanted[name + _B].flatten(-3) + flat_a @ wanted[name + _A].flatten(-3).mT
+        overlap = flat_b.mT @ wanted[name][1].flatten(-3) + flat_a @ wanted[name][0].flatten(-3).mT
         left, _, right = torch.linalg.svd(overlap)
         turn = left @ right
-        named[name + _A] = (turn.mT @ flat_a).reshape(a.shape)
-        named[name + _B] = (flat_b @ turn).reshape(b.shape)
-    return layout.pack(named)
+        turned[name] = (turn.mT @ flat_a).reshape(a.shape), (flat_b @ turn).reshape(b.shape)
+    return packed(layout, turned)
 
 
 def diversity(rows: Tensor, first: Tensor) -> dict[str, list[float]]:
@@ -125,14 +117,14 @@ def _dots(layout: AdapterLayout, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
     <B A, B' A'> is the sum of (B^T B') * (A A'^T), so no product is ever made.
     """
-    first, second = layout.unpack(a.float()), layout.unpack(b.float())
-    factors, products = [], []
-    for name in convolutions(layout):
-        down = torch.einsum("nri,jsi->njrs", first[name + _A].flatten(2), second[name + _A].flatten(2))
-        up = torch.einsum("nor,jos->njrs", first[name + _B].flatten(2), second[name + _B].flatten(2))
-        factors.append((down + up).diagonal(dim1=2, dim2=3).sum(dim=-1))
+    both = zip(factors(layout, a.float()).values(), factors(layout, b.float()).values(), strict=True)
+    sums, products = [], []
+    for first, second in both:
+        down = torch.einsum("nri,jsi->njrs", first[0].flatten(2), second[0].flatten(2))
+        up = torch.einsum("nor,jos->njrs", first[1].flatten(2), second[1].flatten(2))
+        sums.append((down + up).diagonal(dim1=2, dim2=3).sum(dim=-1))
         products.append((down * up).sum(dim=(2, 3)))
-    return torch.stack(factors), torch.stack(products)
+    return torch.stack(sums), torch.stack(products)
 
 
 def _norms(layout: AdapterLayout, rows: Tensor) -> list[Tensor]:

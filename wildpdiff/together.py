@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.functional import cross_entropy
 
-from .backbone import Backbone, deltas, prepared, weight_of
+from .backbone import Backbone, prepared
 from .errors import UserError
 from .finetune import FinetuneRecipe, finetune
 from .loop import Checkpoint, Step, rng_at
@@ -42,10 +42,10 @@ def finetune_together(
     checkpoint: Path | None = None,
     save_every: int = 100,
 ) -> Iterator[TunedTogether]:
-    """Train J LoRA rows at once, each on its own location's photographs; batch-norm stays frozen.
+    """Train J rows at once, each on its own location's photographs; batch-norm statistics stay frozen.
 
     Row j goes the way that `finetune` takes it from `starts[j]` on `images[j]` with `seeds[j]`, but for rounding: same
-    batches, same rates. Each row is merged into the adapted convolutions, which then work as J groups.
+    batches, same rates. Each row is merged into the adapted weights; convolutions then work as J groups.
 
     Args:
         backbone: the shared network; left as it was.
@@ -127,11 +127,10 @@ def _batches(
 
 def _gradient(backbone: Backbone) -> Gradient:
     """Rows `[J, D]`, pixels `[J, B, 3, H, W]` and labels `[J, B]` to gradients `[J, D]` and losses `[J]`."""
-    network, layout = backbone.copy().eval(), backbone.layout
-    base = {name: weight_of(backbone.network, name).detach() for name in backbone.adapted}
+    network = backbone.copy().eval()
 
     def loss(row: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
-        merged = {f"{name}.weight": base[name] + delta for name, delta in deltas(layout, row).items()}
+        merged = backbone.subset.weights(backbone.network, row)
         return cross_entropy(functional_call(network, merged, (pixels,)), labels)
 
     return vmap(grad_and_value(loss))

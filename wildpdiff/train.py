@@ -124,8 +124,8 @@ def train_vae(
 def train_generator(
     generator: AdapterGenerator,
     rows: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
+    embeddings: Tensor | None,
+    index: Tensor | None,
     recipe: GeneratorRecipe,
     *,
     curves: Curves | None = None,
@@ -137,7 +137,7 @@ def train_generator(
         generator: trained in place; make it with `AdapterGenerator.untrained`.
         rows: raw rows, `[N, D]`.
         embeddings: V views of each of the Q conditions, `[Q, V, E]`: the first over all backgrounds of a location,
-            the others over single ones.
+            the others over single ones. None, as the index, for a generator that takes no condition.
         index: the condition of each row, `[N]`, in 0..Q-1.
         recipe: steps and rates.
         curves: between the conditions, for a generator with a mean; None: it learns of the conditions alone.
@@ -174,8 +174,8 @@ def train_generator(
 def train_over_codec(
     generator: AdapterGenerator,
     rows: Tensor,
-    embeddings: Tensor,
-    index: Tensor,
+    embeddings: Tensor | None,
+    index: Tensor | None,
     recipe: GeneratorRecipe,
     *,
     curves: Curves | None = None,
@@ -187,20 +187,20 @@ def train_over_codec(
     """
     _check(generator, rows, embeddings, index)
     generator.train()
-    denoiser, known = generator.denoiser, _Known(generator.encode(rows), embeddings, index.cpu())
-    alike = without_spread(known.latents, index, len(embeddings))
+    index = torch.zeros(len(rows), dtype=torch.int64) if index is None else index.cpu()
+    denoiser, known = generator.denoiser, _Known(generator.encode(rows), embeddings, index)
+    alike = without_spread(known.latents, known.index, known.conditions)
     if alike:
-        generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {len(embeddings)} conditions"
+        generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {known.conditions} conditions"
     if isinstance(denoiser, ResidualDenoiser):
-        ends, pairs = _ends(generator, known, curves), curves.pairs if curves else ()
-        mean = _train_mean(denoiser, known, *ends, pairs, recipe, folder and folder / "mean.safetensors")
-        yield from (("mean", step) for step in mean)
+        yield from (("mean", step) for step in _fit_mean(generator, denoiser, known, curves, recipe, folder))
         with torch.no_grad():
             known = replace(known, latents=denoiser.residuals(known.latents, known.first_views()))
         denoiser.mean_head.requires_grad_(False)
         loss: Callable[..., Tensor] = partial(residual_loss, denoiser)
     else:
-        denoiser.fit_conditions(embeddings)
+        if embeddings is not None:
+            denoiser.fit_conditions(embeddings)
         loss = partial(diffusion_loss, denoiser, schedule=NoiseSchedule())
     loss_of = partial(loss, condition_dropout=recipe.condition_dropout)
     steps = _train_denoiser(denoiser, loss_of, known, recipe, folder and folder / "denoiser.safetensors")
@@ -221,33 +221,67 @@ def without_spread(latents: Tensor, index: Tensor, count: int) -> list[int]:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a denoiser learns from: latents `[N, C, L]`, views of Q conditions `[Q, V, E]`, each latent's condition."""
+    """What a denoiser learns from: latents `[N, C, L]`, views of Q conditions `[Q, V, E]`, each latent's condition.
+
+    Without conditions all latents are of one place, and there is nothing to see.
+    """
 
     latents: Tensor
-    embeddings: Tensor
+    embeddings: Tensor | None
     index: Tensor
 
-    def first_views(self) -> Tensor:
+    @property
+    def conditions(self) -> int:
+        """Q, or 1."""
+        return 1 if self.embeddings is None else len(self.embeddings)
+
+    def first_views(self) -> Tensor | None:
         """The first view of each latent's condition, `[N, E]`."""
-        return self.embeddings[self.index, 0].to(self.latents.device)
+        return None if self.embeddings is None else self.embeddings[self.index, 0].to(self.latents.device)
+
+    def some_views(self, chosen: Tensor, rng: torch.Generator) -> Tensor | None:
+        """A random view of the condition of each chosen latent, `[B, E]`."""
+        if self.embeddings is None:
+            return None
+        views = torch.randint(self.embeddings.shape[1], (len(chosen),), generator=rng)
+        return self.embeddings[self.index[chosen], views].to(self.latents.device)
+
+
+def _fit_mean(
+    generator: AdapterGenerator,
+    denoiser: ResidualDenoiser,
+    known: _Known,
+    curves: Curves | None,
+    recipe: GeneratorRecipe,
+    folder: Path | None,
+) -> Iterator[Step]:
+    """Find the mean of the latents, one for each condition, and measure what rows are left around it."""
+    if known.embeddings is None:
+        denoiser.centre.copy_(known.latents.mean(dim=0)[0])
+    else:
+        ends, pairs = _ends(generator, known, curves), curves.pairs if curves else ()
+        checkpoint = folder and folder / "mean.safetensors"
+        yield from _train_mean(denoiser, known.embeddings, *ends, pairs, recipe, checkpoint)
+    with torch.no_grad():
+        denoiser.fit_residuals((known.latents - denoiser.mean(known.first_views()))[:, 0])
 
 
 def _train_mean(
     denoiser: ResidualDenoiser,
-    known: _Known,
+    embeddings: Tensor,
     anchors: Tensor,
     hubs: Tensor,
     pairs: Sequence[tuple[int, int]],
     recipe: GeneratorRecipe,
     checkpoint: Path | None,
 ) -> Iterator[Step]:
-    """Train the mean that a condition predicts, and measure what rows are left around it.
+    """Train the mean that a condition predicts, of views `[Q, V, E]`.
 
     Half of a batch are conditions' own views, whose mean is the anchor, the other half points of the curves of `pairs`
     (anchors and hubs in latents, each `[Q, L]`) at the blended embedding. Rows of curves teach the mean alone: they
     have no spread of their own.
     """
-    embeddings, device, size = known.embeddings, known.latents.device, recipe.mean_batch
+    device, size = anchors.device, recipe.mean_batch
     denoiser.fit_conditions(embeddings)
     denoiser.centre.copy_(anchors.mean(0))
     scale = (anchors - anchors.mean(0)).square().mean().sqrt().clamp(min=1e-6)
@@ -271,8 +305,6 @@ def _train_mean(
 
     head, rate = denoiser.mean_head, recipe.mean_learning_rate
     yield from _optimise(head, head, loss_at, steps=recipe.mean_steps, learning_rate=rate, checkpoint=checkpoint)
-    with torch.no_grad():
-        denoiser.fit_residuals((known.latents - denoiser.mean(known.first_views()))[:, 0])
 
 
 def _train_denoiser(
@@ -293,9 +325,8 @@ def _train_denoiser(
     def loss_at(step: int) -> Tensor:
         rng = rng_at(recipe.seed + 1, step)
         chosen = torch.randint(len(known.latents), (size,), generator=rng)
-        views = torch.randint(known.embeddings.shape[1], (size,), generator=rng)
-        batch = known.latents[chosen.to(known.latents.device)]
-        return loss_of(batch, known.embeddings[known.index[chosen], views].to(batch.device), rng=rng)
+        views = known.some_views(chosen, rng)
+        return loss_of(known.latents[chosen.to(known.latents.device)], views, rng=rng)
 
     yield from _optimise(
         averaged,
@@ -314,7 +345,7 @@ def _ends(generator: AdapterGenerator, known: _Known, curves: Curves | None) -> 
     if curves is not None:
         return generator.encode(curves.anchors)[:, 0], generator.encode(curves.hubs)[:, 0]
     index = known.index.to(known.latents.device)
-    means = torch.stack([known.latents[index == place].mean(dim=0)[0] for place in range(len(known.embeddings))])
+    means = torch.stack([known.latents[index == place].mean(dim=0)[0] for place in range(known.conditions)])
     return means, means
 
 
@@ -345,10 +376,14 @@ def _optimise(
         yield Step(step + 1, steps, loss.item())
 
 
-def _check(generator: AdapterGenerator, rows: Tensor, embeddings: Tensor, index: Tensor) -> None:
+def _check(generator: AdapterGenerator, rows: Tensor, embeddings: Tensor | None, index: Tensor | None) -> None:
     generator.layout.check(rows)
-    if embeddings.ndim != 3 or embeddings.shape[2] != generator.condition_dim:
-        wanted = f"[Q, V, {generator.condition_dim}]"
+    if embeddings is None or index is None or generator.condition is None:
+        if not (embeddings is index is generator.condition is None):
+            raise UserError("Conditions belong to a generator that takes them, with one number for each row.")
+        return
+    if embeddings.ndim != 3 or embeddings.shape[2] != generator.condition.dim:
+        wanted = f"[Q, V, {generator.condition.dim}]"
         raise UserError(f"The embeddings have shape {list(embeddings.shape)}, but this generator needs {wanted}.")
     if len(index) != len(rows) or index.min() < 0 or index.max() >= len(embeddings):
         raise UserError(f"Each of the {len(rows)} rows needs one condition, numbered 0 to {len(embeddings) - 1}.")

@@ -4,8 +4,7 @@ it, and one without condition."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,9 +13,8 @@ from torch import Tensor
 from ..backbone import Backbone
 from ..connect import connect
 from ..files import load_tensors, save_tensors
-from ..generator import AdapterGenerator, GeneratorConfig
-from ..loop import Step
-from ..train import Curves, GeneratorRecipe, train_generator, train_over_codec
+from ..generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from ..train import Curves, train_generator, train_over_codec
 from ..worlds import open_world
 from ..zoo import CodedZoo, Zoo
 from .grow import do
@@ -138,7 +136,7 @@ def train_alone(task: Task) -> None:
     config = config_of(recipe, backbone, task.out, alone=True)
     notes = {"recipe": recipe.name, "location": first}
     generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
-    for _ in train_unconditional(generator, rows, recipe.generator, folder=begun):
+    for _ in train_generator(generator, rows, None, None, recipe.generator, folder=begun):
         pass
     generator.half_precision_().save_pretrained(folder, torch.float16)
     discard(begun)
@@ -150,12 +148,11 @@ def _alone_jobs(task: Task) -> list:
 
 
 def config_of(recipe: Recipe, backbone: Backbone, out: Path, *, alone: bool = False) -> GeneratorConfig:
-    """The shapes of a generator for a bundle's classifier and condition; `alone`: of one location's rows."""
-    views, condition = views_of(out, 1)
+    """The shapes of a generator for a bundle's classifier and condition; `alone`: of one location, and none."""
+    views, name = views_of(out, 1)
     return GeneratorConfig.of(
         backbone.layout,
-        condition_name=condition,
-        condition_dim=views.shape[-1],
+        condition=None if alone else ConditionConfig(name, views.shape[-1]),
         backbone_fingerprint=backbone.fingerprint,
         components=recipe.alone_components if alone else recipe.components,
         width=128 if alone else 256,
@@ -166,17 +163,3 @@ def discard(folder: Path) -> None:
     """Remove the checkpoints of a training whose result is saved."""
     for name in ("codec.safetensors", "mean.safetensors", "denoiser.safetensors"):
         (folder / name).unlink(missing_ok=True)
-
-
-def train_unconditional(
-    generator: AdapterGenerator, rows: Tensor, recipe: GeneratorRecipe, *, folder: Path
-) -> Iterator[Step]:
-    """Train a generator that looks at no condition on raw rows `[N, D]`; sample from it with `guidance=0`.
-
-    `folder` keeps checkpoints; the caller calls `discard` on it once the generator is saved.
-    """
-    recipe = replace(recipe, condition_dropout=1.0, mean_steps=min(1, recipe.mean_steps))
-    views = torch.zeros(1, 1, generator.condition_dim)
-    index = torch.zeros(len(rows), dtype=torch.int64)
-    for _, step in train_generator(generator, rows, views, index, recipe, folder=folder):
-        yield step

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone, initial_row
+from ..backbone import Backbone
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
 from ..finetune import finetune
@@ -63,7 +63,7 @@ def write_starts(recipe: Recipe, backbone: Backbone, work: Path) -> None:
         path = start_file(work, "L" if location else "M", location)
         if not path.exists():
             rng = torch.Generator().manual_seed(recipe.seed * 1000 + place)
-            save_row(path, initial_row(backbone.layout, rng), backbone)
+            save_row(path, backbone.subset.initial(backbone.network, rng), backbone)
 
 
 @dataclass(frozen=True)

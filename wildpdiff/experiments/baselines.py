@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..adapter import AdapterLayout
-from ..backbone import deltas
+from ..backbone import Backbone
 from ..errors import UserError
 from ..generator import AdapterGenerator
 from ..vae import PCACodec
@@ -29,19 +28,19 @@ def weighted(rows: Tensor, weights: Tensor) -> Tensor:
     return _shares(weights, len(rows)).to(rows) @ rows
 
 
-def product_average(layout: AdapterLayout, rows: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """The weighted mean of what rows `[J, D]` add to the network, by convolution (see `backbone.deltas`).
+def product_average(backbone: Backbone, rows: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """The weighted mean of what rows `[J, D]` add to the network, by weight (see `LoRA.products`).
 
     Averaging factors B and A also multiplies one row's B by the other's A; averaging their products does not. The rank
-    grows with J, so the result is no row; `evaluate.correct_products` measures it.
+    grows with J, so the result is no row; `evaluate.correct` measures it, too.
 
     Raises:
-        UserError: as in `weighted`.
+        UserError: as in `weighted`, or if the backbone's rows are not LoRA.
     """
     shares = _shares(weights, len(rows)).tolist()
     total: dict[str, Tensor] = {}
     for share, row in zip(shares, rows, strict=True):
-        for name, delta in deltas(layout, row).items():
+        for name, delta in backbone.lora.products(backbone.layout, row).items():
             total[name] = total[name] + share * delta if name in total else share * delta
     return total
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,8 @@ from ..build.recipes import Recipe
 from ..build.runs import rows_at, run_file, shown
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import correct, correct_products
+from ..evaluate import correct
+from ..folded import Adapter
 from ..loop import Step
 from ..plots import Figure
 from ..worlds.base import Images
@@ -128,15 +129,10 @@ class Lab:
         """The evaluation photographs of a named location."""
         return _images(self.bundle.world, location)
 
-    def correct(self, rows: Tensor, location: str) -> Tensor:
-        """Which of a location's evaluation photographs each raw row `[N, D]` classifies correctly: bool `[N, M]`."""
+    def correct(self, adapters: Tensor | Sequence[Adapter], location: str) -> Tensor:
+        """Which evaluation photographs of a location each of N adapters classifies correctly: bool `[N, M]`."""
         images = self.images(location)
-        return correct(self.bundle.backbone, rows, images.pixels, images.labels)
-
-    def correct_products(self, products: Sequence[Mapping[str, Tensor]], location: str) -> Tensor:
-        """As `correct`, for what is added to each weight, which need not be the product of one row's factors."""
-        images = self.images(location)
-        return correct_products(self.bundle.backbone, products, images.pixels, images.labels)
+        return correct(self.bundle.backbone, adapters, images.pixels, images.labels)
 
     def _leave_out(self, sentence: str) -> None:
         if sentence not in self.left_out:

@@ -15,7 +15,7 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
-from ..backbone import ARCHITECTURE, prepared
+from ..backbone import prepared
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, best_batch
@@ -114,7 +114,7 @@ def _adapted(bundle: Bundle) -> Callable[[], object]:
 
 def _plain_timm(bundle: Bundle) -> Callable[[], object]:
     """timm's own network as it comes, in the same memory format, on the same pixels."""
-    network = timm.create_model(ARCHITECTURE, num_classes=len(bundle.backbone.species))
+    network = timm.create_model(bundle.backbone.architecture, num_classes=len(bundle.backbone.species))
     network = network.eval().to(bundle.device).to(memory_format=torch.channels_last)
     pixels = _images(bundle)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import accuracy, mean_interval, pretrained_accuracy
+from ..evaluate import NONE, accuracy, mean_interval
 from ..loop import Step
 from ..worlds.base import EMPTY, Freshening, Images
 
@@ -50,7 +50,7 @@ def evaluate_locations(
         fresh = fresh_views(bundle, location, samples)
         row: dict[str, Any] = {
             "images": len(images),
-            "pretrained": pretrained_accuracy(bundle.backbone, images.pixels, images.labels),
+            "pretrained": float(accuracy(bundle.backbone, [NONE], images.pixels, images.labels)),
             "generated": spread(bundle, generated, images),
         }
         if len(fresh):

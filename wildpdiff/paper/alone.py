@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ..build.generators import config_of, discard, train_unconditional
+from ..build.generators import config_of, discard
 from ..build.grow import grow
 from ..build.jobs import location_jobs
 from ..build.starts import write_starts
@@ -17,6 +16,7 @@ from ..experiments.lab import Lab
 from ..generator import AdapterGenerator
 from ..loop import Step
 from ..normalize import Standardizer
+from ..train import train_generator
 from ..weightspace import nearest
 
 REGIME = "M"
@@ -86,7 +86,8 @@ def _trained(lab: Lab, interval: int) -> Iterator[Step]:
     notes = {"recipe": lab.recipe.name, "regime": REGIME, "location": location_of(lab), "interval": str(interval)}
     config = config_of(lab.recipe, lab.bundle.backbone, lab.bundle.folder, alone=True)
     generator = AdapterGenerator.untrained(config, seed=lab.recipe.seed, notes=notes)
-    yield from train_unconditional(generator, rows_of(lab, interval), lab.recipe.generator, folder=folder)
+    for _, step in train_generator(generator, rows_of(lab, interval), None, None, lab.recipe.generator, folder=folder):
+        yield step
     generator.save_pretrained(folder)
     discard(folder)
 
@@ -101,5 +102,4 @@ def generator_of(lab: Lab, interval: int) -> AdapterGenerator:
 
 def generated(lab: Lab, generator: AdapterGenerator) -> Tensor:
     """As many raw rows as the lab asks for, without a condition."""
-    nothing = torch.zeros(lab.samples, generator.condition_dim)
-    return generator.generate(nothing, guidance=0, seed=lab.seed).cpu()
+    return generator.generate(count=lab.samples, seed=lab.seed).cpu()

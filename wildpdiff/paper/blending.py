@@ -15,6 +15,7 @@ from ..connect import curve, pair_shares
 from ..errors import UserError
 from ..experiments.baselines import product_average, softmax_merge, weighted
 from ..experiments.lab import Data, Lab
+from ..folded import Adapter
 from ..loop import Step
 from ..measure.statistics import Estimate, estimate
 
@@ -36,8 +37,6 @@ MEANING = {
 _AT_ONCE = 32
 
 Pair = tuple[str, str]
-#: What is measured: a raw row `[D]`, or what to add to each weight (see `baselines.product_average`).
-Item = Tensor | Mapping[str, Tensor]
 Stage = Generator[None, None, "Tables"]
 
 
@@ -162,7 +161,7 @@ def _stages(
         yield
 
 
-def made(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known) -> list[Item]:
+def made(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known) -> list[Adapter]:
     """One adapter a blend, made in one of `WAYS`; generated ones start from the noise of seed, seed + 1 and so on."""
     if way in GENERATED:
         starts = range(0, len(blends), _AT_ONCE)
@@ -187,7 +186,7 @@ def _ends(blends: Sequence[Blend]) -> tuple[list[str], list[str]]:
     return [one.a for one in blends], [one.b for one in blends]
 
 
-def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Item:
+def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Adapter:
     if way == "curve":
         anchors, hubs = lab.bundle.curves(regime)
         a, b = (lab.bundle.seen.index(name) for name in (one.a, one.b))
@@ -197,10 +196,10 @@ def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Item:
         return softmax_merge(known.condition(one), embeddings, means)
     rows = torch.stack([known.means[one.a], known.means[one.b]])
     shares = torch.tensor([1 - one.weight, one.weight])
-    return weighted(rows, shares) if way == "weights" else product_average(lab.bundle.backbone.layout, rows, shares)
+    return weighted(rows, shares) if way == "weights" else product_average(lab.bundle.backbone, rows, shares)
 
 
-def rights(lab: Lab, items: Sequence[Item], blends: Sequence[Blend], locations: Sequence[str]) -> Stage:
+def rights(lab: Lab, items: Sequence[Adapter], blends: Sequence[Blend], locations: Sequence[str]) -> Stage:
     """Measure the adapter of each blend at both its locations; equal blends become the rows of one table.
 
     Yields after each location; all that concerns one is measured together.
@@ -209,17 +208,10 @@ def rights(lab: Lab, items: Sequence[Item], blends: Sequence[Blend], locations: 
     for location in locations:
         mine = [place for place, one in enumerate(blends) if location in (one.a, one.b)]
         if mine:
-            for place, right in zip(mine, _right(lab, [items[i] for i in mine], location), strict=True):
+            for place, right in zip(mine, lab.correct([items[i] for i in mine], location), strict=True):
                 found.setdefault((blends[place], location), []).append(right)
         yield
     return {one: (torch.stack(found[one, one.a]), torch.stack(found[one, one.b])) for one in dict.fromkeys(blends)}
-
-
-def _right(lab: Lab, items: Sequence[Item], location: str) -> Tensor:
-    rows = [item for item in items if isinstance(item, Tensor)]
-    if len(rows) == len(items):
-        return lab.correct(torch.stack(rows), location)
-    return lab.correct_products([item for item in items if not isinstance(item, Tensor)], location)
 
 
 def _cells(lab: Lab, regime: str, way: str, tables: Tables) -> list[dict[str, Any]]:

@@ -9,11 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbone import initial_row
 from ..build.starts import save_row
 from ..errors import UserError
 from ..experiments.lab import Data, Experiment, Lab, Table
-from ..experiments.parameter_kinds import LORA
 from ..finetune import FinetuneRecipe
 from ..loop import Step
 from ..measure.statistics import Estimate, difference, estimate, mean_of, over_units, points
@@ -66,7 +64,7 @@ def start_rows(lab: Lab) -> dict[str, dict[str, Path]]:
     files: dict[str, dict[str, Path]] = {}
     for place, location in enumerate(lab.bundle.unseen):
         rng = torch.Generator().manual_seed(lab.seed * 1000 + place)
-        rows = {GAUSSIAN: initial_row(backbone.layout, rng)} | _generated(lab, location) | shared
+        rows = {GAUSSIAN: backbone.subset.initial(backbone.network, rng)} | _generated(lab, location) | shared
         files[location] = {name: folder / f"start-{location}-{name}.safetensors" for name in STARTS if name in rows}
         for name, path in files[location].items():
             save_row(path, rows[name], backbone)
@@ -108,7 +106,8 @@ def _run(lab: Lab, place: int, location: str, recipe: FinetuneRecipe, at: tuple[
         lab.bundle.backbone.fingerprint,
         lab.recipe.world,
         location,
-        LORA,
+        "lora",
+        lab.bundle.backbone.subset,
         recipe,
         lab.recipe.seed * 1000 + 950 + place,
         at,

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from ..adapter import AdapterLayout
-from ..backbone import deltas
 from ..build.jobs import held_out_pairs, pairs
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
+from ..lora import adapted
 from ..measure.statistics import Estimate, estimate, over_units, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, heat, lines
 from ..plots.grid import grid
-from ..similarity import align, compare, convolutions
+from ..similarity import align, compare
 from . import NUMBERS, QUESTIONS
 
 #: Cosine of factors in the paper's Figure 6.
@@ -120,7 +120,7 @@ def _similarities_of(lab: Lab, regime: str) -> Data:
     locations = lab.locations(regime)
     groups = [lab.rows(regime, location, at_most=ROWS) for location in locations]
     layout = lab.bundle.backbone.layout
-    return {"locations": list(locations), "convolutions": list(convolutions(layout))} | similarities(layout, groups)
+    return {"locations": list(locations), "convolutions": list(adapted(layout))} | similarities(layout, groups)
 
 
 def _layers(cosines: Tensor, index: Tensor) -> list[float]:
@@ -146,13 +146,14 @@ def _within(cosines: Tensor, index: Tensor) -> Estimate | None:
 
 def _midpoints(lab: Lab, regime: str, a: str, b: str) -> Data:
     """Accuracies of the average of two locations' mean rows: plain, of aligned factors, and of products."""
-    layout = lab.bundle.backbone.layout
+    backbone = lab.bundle.backbone
+    layout, products = backbone.layout, backbone.lora.products
     reference = lab.rows(regime, lab.locations(regime)[0]).mean(dim=0)
     means = torch.stack([lab.rows(regime, location).mean(dim=0) for location in (a, b)])
-    first, second = (deltas(layout, row) for row in means)
+    first, second = (products(layout, row) for row in means)
     averages = (means.mean(dim=0), align(layout, means, reference).mean(dim=0))
-    added = [deltas(layout, row) for row in averages] + [{name: (first[name] + second[name]) / 2 for name in first}]
-    right = {location: lab.correct_products(added, location) for location in (a, b)}
+    added = [products(layout, row) for row in averages] + [{name: (first[name] + second[name]) / 2 for name in first}]
+    right = {location: lab.correct(added, location) for location in (a, b)}
     return {"pair": [a, b]} | {
         way: _weaker({location: table[place : place + 1] for location, table in right.items()})
         for place, way in enumerate(WAYS)

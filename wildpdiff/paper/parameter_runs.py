@@ -18,10 +18,11 @@ from torch import Tensor
 
 from ..backbone import Backbone
 from ..build.workers import each
-from ..experiments.parameter_kinds import named_rightly, tune
+from ..evaluate import correct
 from ..files import load_json, load_tensors, save_json, sha256
-from ..finetune import FinetuneRecipe
+from ..finetune import FinetuneRecipe, finetune
 from ..loop import Step
+from ..subset import Subset
 from ..worlds import open_world
 from ..worlds.base import Images, Split, World
 
@@ -39,13 +40,14 @@ class Run:
         fingerprint: of that classifier.
         world: spec of where the photographs come from.
         location: whose photographs.
-        kind: what is adapted, one of `KINDS`.
+        kind: name of what is adapted.
+        subset: what that is.
         recipe: how long and how fast.
         seed: of the batches.
         at: steps after which it is measured; 0 is before the first.
         choosing: whether it serves to choose a rate; then it is measured on the last training photographs, which it
             does not train on, and never sees an evaluation photograph.
-        start: file of the row that LoRA starts from.
+        start: file of the row to start from; None: one that changes nothing.
         device: to train on.
     """
 
@@ -55,6 +57,7 @@ class Run:
     world: Mapping[str, Any]
     location: str
     kind: str
+    subset: Subset
     recipe: FinetuneRecipe
     seed: int
     at: tuple[int, ...]
@@ -66,12 +69,12 @@ class Run:
     def file(self) -> Path:
         """Its outcome's file, whose name has a digest of all that the outcome depends on."""
         start = sha256(self.start) if self.start else ""
-        parts = [self.fingerprint, self.world, self.location, self.kind, asdict(self.recipe)]
+        parts = [self.fingerprint, self.world, self.location, self.subset.to_json(), asdict(self.recipe)]
         text = json.dumps([*parts, self.seed, self.at, self.choosing, start], sort_keys=True)
         return self.folder / f"{self.location}-{self.kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
     def right(self) -> Tensor:
-        """Which photographs were named correctly at each step of `at`: bool `[len(at), M]`.
+        """Which photographs were classified correctly at each step of `at`: bool `[len(at), M]`.
 
         Raises:
             UserError: if the run is not finished.
@@ -80,7 +83,7 @@ class Run:
         return torch.tensor([[mark == "1" for mark in found[str(step)]] for step in self.at])
 
     def share(self) -> Tensor:
-        """The share of the steps of `at` after which each photograph was named correctly: `[M]`."""
+        """The share of the steps of `at` after which each photograph was classified correctly: `[M]`."""
         return self.right().double().mean(dim=0)
 
     def losses(self) -> Tensor:
@@ -92,19 +95,22 @@ def do(run: Run) -> None:
     """Do one run, unless it is done; its file is written when it is whole."""
     if run.file.exists():
         return
-    backbone = _backbone(run.backbone, run.device)
+    backbone = _backbone(run.backbone, run.device).adapting(run.subset)
     train, held_out = _photographs(run)
-    start = load_tensors(run.start)[0]["row"] if run.start else None
-    right, losses = {}, []
-    if 0 in run.at:
-        right[0] = named_rightly(backbone.network if start is None else backbone.merged(start.to(run.device)), held_out)
-    for step, network in tune(backbone, run.kind, train, run.recipe, seed=run.seed, start=start):
-        losses.append(round(step.loss, 5))
-        if network is not None and step.index in run.at:
-            right[step.index] = named_rightly(network, held_out)
+    start = load_tensors(run.start)[0]["row"] if run.start else _initial(backbone, run.seed)
+    rows, losses = {0: start}, []
+    for tuned in finetune(backbone, start, train, run.recipe, seed=run.seed):
+        losses.append(round(tuned.step.loss, 5))
+        if tuned.row is not None:
+            rows[tuned.step.index] = tuned.row
+    right = correct(backbone, [rows[step] for step in run.at], held_out.pixels, held_out.labels)
     about = {"location": run.location, "kind": run.kind, "rate": run.recipe.learning_rate, "seed": run.seed}
-    marks = {str(step): "".join("01"[int(mark)] for mark in table) for step, table in right.items()}
+    marks = {str(step): "".join("01"[int(mark)] for mark in table) for step, table in zip(run.at, right, strict=True)}
     save_json(run.file, about | {"loss": losses, "right": marks})
+
+
+def _initial(backbone: Backbone, seed: int) -> Tensor:
+    return backbone.subset.initial(backbone.network, torch.Generator().manual_seed(seed))
 
 
 def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..evaluate import predictions
+from ..evaluate import NONE
 from ..experiments.baselines import ensemble
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
@@ -34,9 +34,8 @@ def measure_table1(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Accuracies by interval."""
     yield from ((step, {}) for step in ready(lab))
     location = location_of(lab)
-    images = lab.images(location)
-    pretrained = predictions(lab.bundle.backbone, None, images.pixels).argmax(dim=1).cpu() == images.labels
-    data: Data = {"location": location, "pretrained": estimate(pretrained[None]), "intervals": {}}
+    pretrained = lab.correct([NONE], location)
+    data: Data = {"location": location, "pretrained": estimate(pretrained), "intervals": {}}
     for done, interval in enumerate(INTERVALS, 1):
         data["intervals"][str(interval)] = _accuracies(lab, interval)
         yield Step(done, len(INTERVALS), float("nan")), data

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ..evaluate import predictions
+from ..evaluate import NONE
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
 from ..loop import Step
 from ..measure.statistics import estimate, mean_of, points
@@ -56,9 +56,7 @@ def _counts(world: World, train: Tensor, held_out: Tensor) -> Data:
 
 
 def _accuracy(lab: Lab, name: str) -> Data:
-    images = lab.images(name)
-    named = predictions(lab.bundle.backbone, None, images.pixels).argmax(dim=1)
-    return {"pretrained": estimate((named == images.labels)[None])}
+    return {"pretrained": estimate(lab.correct([NONE], name))}
 
 
 def _pretraining(lab: Lab) -> Data:

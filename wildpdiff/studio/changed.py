@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..evaluate import best_batch, wilson
+from ..evaluate import best_batch, correct_by, wilson
 from ..folded import prepared_batches
 from ..worlds.base import Enlarging
 from .results import picture_uri
@@ -110,7 +110,7 @@ class Flips:
         as many as there are."""
         labels = self.studio.images(location, count).labels[:count]
         before, after = self.plain(location)[:count], self._named(row, location, count)
-        right_before, right_after = (int((named.argmax(dim=1) == labels).sum()) for named in (before, after))
+        right_before, right_after = (int(correct_by(named, labels).sum()) for named in (before, after))
         found = flips(before, after, labels, self.studio.bundle.world.species)
         return Change(location, len(labels), right_before, right_after, found)
 

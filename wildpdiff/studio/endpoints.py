@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..evaluate import best_batch
+from ..evaluate import best_batch, correct_of
 from ..folded import prepared_batches
 from ..picture import MAX_BYTES
 from ..sweep import run
@@ -87,7 +87,7 @@ class Answers:
         """
         where, count = self._looked_at(location, images)
         data = decoded(adapter, "adapter", MAX_ZIP, "a zipped PEFT folder")
-        return self._named(unpack(data, self.studio.bundle.backbone.layout), where, count)
+        return self._named(unpack(data, self.studio.bundle.backbone), where, count)
 
     def sweep(self, spec: object) -> Json:
         """Write and measure all adapters of a small sweep.
@@ -149,7 +149,7 @@ class Answers:
         device = self.studio.bundle.device
         batches = prepared_batches(shown.pixels[:images], best_batch(device), device)
         with self.studio.wearing(rows) as networks:
-            return [int((network.named(batches) == shown.labels[:images]).sum()) for network in networks]
+            return [int(count) for count in correct_of(networks, batches, shown.labels[:images]).sum(dim=1)]
 
     def _card(self, setting: Setting) -> dict[str, str]:
         blend = f"{1 - setting.weight:.2f} of {setting.a}, {setting.weight:.2f} of {setting.b}"

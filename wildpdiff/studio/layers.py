@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..adapter import AdapterLayout
-from ..similarity import convolutions
+from ..lora import adapted, factors
 
 #: What a cosine compares: the numbers of a row as they are, or what each pair of factors multiplies to.
 KINDS = ("factors", "products")
@@ -40,11 +40,8 @@ class Factors:
         Raises:
             UserError: if they have another D.
         """
-        named = layout.unpack(rows.float())
-        layers = convolutions(layout)
-        down = [named[f"{name}.lora_A"].flatten(2).contiguous() for name in layers]
-        up = [named[f"{name}.lora_B"].flatten(2).mT.contiguous() for name in layers]
-        return cls(down, up)
+        pairs = factors(layout, rows.float()).values()
+        return cls([a.flatten(2).contiguous() for a, _ in pairs], [b.flatten(2).mT.contiguous() for _, b in pairs])
 
     @cached_property
     def squares(self) -> tuple[Tensor, Tensor]:
@@ -70,13 +67,13 @@ def cosines(ours: Factors, theirs: Factors) -> dict[str, Tensor]:
 
 def layer_names(layout: AdapterLayout) -> tuple[str, ...]:
     """The adapted convolutions in plain words, from the stem up."""
-    names = convolutions(layout)
+    names = adapted(layout)
     return tuple(_plain(name, names) for name in names)
 
 
 def stages(layout: AdapterLayout) -> tuple[str, ...]:
     """The part of the network that each adapted convolution belongs to."""
-    return tuple(_stage(name) for name in convolutions(layout))
+    return tuple(_stage(name) for name in adapted(layout))
 
 
 def between(alike: Tensor) -> list[float]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..backbone import Backbone
 from ..bundle import Bundle
 from ..evaluate import wilson
+from ..lora import adapted
 from . import drawings, guesses
 from .guesses import Question
 from .stored import REGIMES, Stored
@@ -82,8 +84,8 @@ class Places:
 def cards(bundle: Bundle) -> tuple[Card, ...]:
     """The six lessons of a bundle, with numbers from its stored results."""
     places, stored = Places.of(bundle), Stored.of(bundle)
-    makers = (_lora, _points, _diffusion, _blending, _regimes, _numbers)
-    return tuple(make(places, stored) for make in makers)
+    others = (make(places, stored) for make in (_diffusion, _blending, _regimes, _numbers))
+    return _lora(places, stored, bundle.backbone), _points(places, stored, bundle.backbone), *others
 
 
 def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, Any]:
@@ -91,14 +93,17 @@ def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, An
     return {"question": question, "missing": "" if question else stored.absent(name)}
 
 
-def _lora(places: Places, stored: Stored) -> Card:
+def _lora(places: Places, stored: Stored, backbone: Backbone) -> Card:
+    whole = sum(weight.numel() for weight in backbone.network.parameters())
+    layout, rank = backbone.layout, backbone.lora.rank
     text = (
-        "The classifier is a network of about four million numbers, trained once on photographs from many other "
-        "locations and then frozen. To fit it to one more location, an adapter is fine-tuned there: a small addition "
-        "that leaves the network as it is.",
-        "Beside 44 of the network's convolutions stand two thin tables of numbers, A and B; their product BA is added "
-        "to what the convolution does. LoRA, low-rank adaptation, keeps the tables thin: rank 4 here. All of them, one "
-        "after the other, are the adapter's row: 65,580 numbers, 1.6% of the network.",
+        f"The classifier is a network of about {whole / 1e6:.0f} million numbers, trained once on photographs from "
+        "many other locations and then frozen. To fit it to one more location, an adapter is fine-tuned there: a small "
+        "addition that leaves the network as it is.",
+        f"Beside {len(adapted(layout))} of the network's convolutions stand two thin tables of numbers, A and B; their "
+        "product BA is added to what the convolution does. LoRA, low-rank adaptation, keeps the tables thin: rank "
+        f"{rank} here. All of them, one after the other, are the adapter's row: {layout.dim:,} numbers, "
+        f"{layout.dim / whole:.1%} of the network.",
     )
     tries = (
         Try(f"An adapter for {places.a}", places.state(), "bars"),
@@ -108,11 +113,11 @@ def _lora(places: Places, stored: Stored) -> Card:
     return Card("lora", "What a LoRA adapter is", text, drawings.lora(), tries, **asked)
 
 
-def _points(places: Places, stored: Stored) -> Card:
+def _points(places: Places, stored: Stored, backbone: Backbone) -> Card:
     text = (
-        "A row of 65,580 numbers is a point in a space of as many directions. One fine-tuning run leaves a thread of "
-        "rows, close together; a second run at the same location, begun at the same point, ends somewhere else. So the "
-        "adapters of a location are a cloud of threads.",
+        f"A row of {backbone.layout.dim:,} numbers is a point in a space of as many directions. One fine-tuning run "
+        "leaves a thread of rows, close together; a second run at the same location, begun at the same point, ends "
+        "somewhere else. So the adapters of a location are a cloud of threads.",
         "How the clouds lie to one another depends on where fine-tuning began. Low similarity (L): each location from "
         "a random start of its own. Medium (M): all from one random start. High (H): all from one adapter that had "
         "already converged. We measure it by the cosine of two rows: 1 if they point the same way, 0 if they stand at "

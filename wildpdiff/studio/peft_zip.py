@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from ..adapter import AdapterLayout
-from ..backbone import ALPHA, RANK, Backbone
+from ..backbone import Backbone
 from ..errors import UserError
 from ..files import save_tensors
+from ..lora import LoRA
 
-#: A row of 65,580 single-precision numbers is 0.26 MB; the zip and each file in it may be much larger, not endless.
+#: The default row in single precision is 0.26 MB; the zip and each file in it may be much larger, not endless.
 MAX_ZIP, MAX_WEIGHTS, MAX_CONFIG, MAX_ENTRIES = 2_000_000, 2_000_000, 100_000, 50
 CONFIG, WEIGHTS, README = "adapter_config.json", "adapter_model.safetensors", "README.md"
 #: Files that only pickle can read, which may run code.
@@ -41,7 +42,7 @@ def pack(backbone: Backbone, rows: Tensor, card: Mapping[str, str], *, seed: int
     Raises:
         UserError: if the disk is full.
     """
-    from ..lora import save_peft
+    from ..peft_folder import save_peft
 
     first = folder / name / f"seed{seed}"
     save_peft(backbone, rows[0], first, card={**card, "seed": str(seed)})
@@ -63,12 +64,12 @@ def _copy(first: Path, other: Path, named: Mapping[str, Tensor], seeds: tuple[in
     (other / README).write_text(told.replace(before, after), encoding="utf-8")
 
 
-def unpack(data: bytes, layout: AdapterLayout) -> Tensor:
+def unpack(data: bytes, backbone: Backbone) -> Tensor:
     """The raw row `[D]` of the one PEFT folder in a stranger's zip; nothing of it is written to disk or run.
 
     Args:
         data: the whole zip.
-        layout: what the adapter must fit.
+        backbone: what the adapter must fit.
 
     Raises:
         UserError: if it is no such zip, too large, encrypted or pickled, or an adapter of another kind, layout or
@@ -84,8 +85,8 @@ def unpack(data: bytes, layout: AdapterLayout) -> Tensor:
     except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
         raise UserError("The file is no zip, or it is damaged; zip a PEFT folder and send that.") from None
     with archive:
-        _check_config(_content(archive, CONFIG, MAX_CONFIG))
-        return _row(_content(archive, WEIGHTS, MAX_WEIGHTS), layout)
+        _check_config(_content(archive, CONFIG, MAX_CONFIG), backbone.lora)
+        return _row(_content(archive, WEIGHTS, MAX_WEIGHTS), backbone.layout)
 
 
 def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -107,7 +108,7 @@ def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     return content
 
 
-def _check_config(content: bytes) -> None:
+def _check_config(content: bytes, lora: LoRA) -> None:
     """Refuse all but plain LoRA of our rank and scale: other kinds would be read, and mean something else."""
     try:
         config: Any = json.loads(content)
@@ -115,8 +116,8 @@ def _check_config(content: bytes) -> None:
         raise UserError(f"{CONFIG} is not JSON; let peft write it.") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise UserError(f"{CONFIG} does not describe a LoRA adapter.")
-    if (config.get("r"), config.get("lora_alpha")) != (RANK, ALPHA):
-        raise UserError(f"LoRA of rank {RANK} and alpha {ALPHA} is needed; {CONFIG} says another.")
+    if (config.get("r"), config.get("lora_alpha")) != (lora.rank, lora.alpha):
+        raise UserError(f"LoRA of rank {lora.rank} and alpha {lora.alpha:g} is needed; {CONFIG} says another.")
     special = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
     if special:
         raise UserError(f"Plain LoRA is needed; {CONFIG} sets '{special[0]}'.")

@@ -231,7 +231,7 @@ class Studio:
         Raises:
             UserError: as `write`, or if the disk is full.
         """
-        from ..lora import save_peft
+        from ..peft_folder import save_peft
 
         row = self.write(replace(setting, samples=1))[0]
         (a, b), weight = self.names(setting), setting.weight
@@ -257,7 +257,7 @@ class Studio:
             self.images(name, IMAGES[-1])
         with self._lock:
             self.bundle.condition  # noqa: B018 - loads it
-        importlib.import_module("wildpdiff.lora")
+        importlib.import_module("wildpdiff.peft_folder")
 
     def images(self, location: str, count: int) -> Images:
         """At least the first `count` photographs of a location's evaluation split, if there are so many; they are kept
@@ -296,16 +296,15 @@ class Studio:
         networks = [_taken(self._spare) or Folded(backbone) for _ in rows]
         try:
             for network, row in zip(networks, rows, strict=True):
-                network.wear(row.to(self.bundle.device))
+                network.set_adapter(row.to(self.bundle.device))
             yield networks
         finally:
             self._spare.extend(networks[: max(0, SPARE - len(self._spare))])
 
-    @torch.inference_mode()
-    def named(self, networks: Sequence[Folded], pixels: Tensor) -> Tensor:
-        """The classes `[N, M]` that each network names photographs, uint8 `[M, 3, H, W]`; int64, on the CPU."""
+    def predictions(self, networks: Sequence[Folded], pixels: Tensor) -> Tensor:
+        """The class that each of N networks gives to each photograph, uint8 `[M, 3, H, W]`: int64 `[N, M]`, CPU."""
         shown = prepared(pixels.to(self.bundle.device))
-        return torch.stack([network(shown).argmax(dim=1).cpu() for network in networks])
+        return torch.stack([network.predictions([shown]) for network in networks])
 
     def _fingerprint(self, setting: Setting) -> str:
         return self.generator(setting).fingerprint
@@ -328,8 +327,8 @@ class Studio:
         images, start = self.images(name, count), before.count if before else 0
         if before and start >= len(images):
             return before
-        named = self.named(networks, images.pixels[start:count])
-        right = (named == images.labels[start:count]).sum(dim=1).tolist()
+        found = self.predictions(networks, images.pixels[start:count])
+        right = (found == images.labels[start:count]).sum(dim=1).tolist()
         earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
         total = max(start, min(count, len(images)))
         return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)

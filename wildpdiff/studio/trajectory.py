@@ -277,9 +277,9 @@ def _counts(studio: Studio, network: Folded, row: Tensor | None, film: Film) -> 
     """Photographs that a network names correctly with a raw row `[D]`, at each chosen location."""
     count, found = film.photographs, dict[str, int]()
     if row is not None:
-        network.wear(row.to(studio.bundle.device))
+        network.set_adapter(row.to(studio.bundle.device))
     for name in film.setting.chosen:
         images = studio.images(name, count)
-        [named] = studio.named([network], images.pixels[:count])
-        found[name] = int((named == images.labels[:count]).sum())
+        [classes] = studio.predictions([network], images.pixels[:count])
+        found[name] = int((classes == images.labels[:count]).sum())
     return found

@@ -93,7 +93,7 @@ def scores(studio: Studio, arms: Sequence[Arm], batches: Iterable[Images]) -> It
     score = Score.nothing([arm.name for arm in arms])
     with studio.wearing(torch.stack([arm.row for arm in arms])) as networks:
         for batch in batches:
-            named = studio.named(networks, batch.pixels)
+            named = studio.predictions(networks, batch.pixels)
             labels = torch.cat([score.labels, batch.labels])
             score = Score(score.arms, torch.cat([score.named, named], dim=1), labels)
             yield score

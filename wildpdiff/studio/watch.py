@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..evaluate import wilson
+from ..lora import factors
 from ..plots.common import Figure
 from ..plots.denoise import Curve, Mark, accuracy, spread, strengths, trajectory_on
 from ..plots.map import Scene, pca, umap
@@ -68,9 +69,9 @@ def said(film: Film) -> str:
 def regions(studio: Studio) -> list[list[Any]]:
     """The parts of the network in the order of the row, each with the share of its numbers that it takes."""
     layout, parts = studio.bundle.backbone.layout, dict[str, int]()
-    pieces = list(layout.slices.values())
-    for stage, down, up in zip(stages(layout), pieces[::2], pieces[1::2], strict=True):
-        parts[stage] = parts.get(stage, 0) + up.stop - down.start
+    pairs = factors(layout, torch.empty(layout.dim, device="meta")).values()
+    for stage, (down, up) in zip(stages(layout), pairs, strict=True):
+        parts[stage] = parts.get(stage, 0) + down.numel() + up.numel()
     return [[stage, round(size / layout.dim, 5)] for stage, size in parts.items()]
 
 

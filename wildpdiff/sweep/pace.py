@@ -79,10 +79,10 @@ def _measure(bundle: Bundle) -> Pace:
     begin = _seconds(lambda: folded.append(Folded(bundle.backbone)), rounds=1)
     size = bundle.world.size
     pixels = prepared(torch.zeros(_IMAGES, 3, size, size, dtype=torch.uint8, device=bundle.device))
-    network = folded[0].wear(row[0])
+    network = folded[0].set_adapter(row[0])
     network(pixels)
     naming = _seconds(lambda: network(pixels).cpu()) / _IMAGES
-    wearing = _seconds(lambda: network.wear(row[0]))
+    wearing = _seconds(lambda: network.set_adapter(row[0]))
     decoding = _seconds(lambda: generator.decode(latents).cpu())
     return Pace(one, max(0.0, (four - one) / 3), 1.5 * decoding, wearing, naming, begin)
 

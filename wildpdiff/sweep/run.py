@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import best_batch, wilson
+from ..evaluate import best_batch, correct_of, wilson
 from ..folded import Folded, prepared_batches
 from ..worlds.base import Images
 from .known import Known
@@ -62,8 +62,8 @@ def run(
         for seed, row, found in zip(seeds, rows, near, strict=True):
             if not wanted():
                 return
-            folded.wear(row.to(bundle.device))
-            right = torch.stack([folded.named(batches) == labels for batches, labels in looks])
+            folded.set_adapter(row.to(bundle.device))
+            right = torch.cat([correct_of([folded], batches, labels) for batches, labels in looks])
             yield Made(_record(sweep, spot, seed, row, right, found, known[spot.regime]), row, right)
 
 

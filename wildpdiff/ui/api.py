@@ -198,7 +198,7 @@ class Api:
             a: name of the first location, as `locations` lists them.
             b: name of the second location.
             regime: similarity of the fine-tuned adapters: L, M or H.
-            layer: 0 for the whole adapter, 1 to 44 for one adapted layer; left out, the whole and every layer.
+            layer: 0 for the whole adapter, 1 and up for one adapted layer; left out, the whole and every layer.
         """
         return self.lookups.similarity(a, b, regime, layer)
 

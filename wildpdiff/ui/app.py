@@ -13,6 +13,7 @@ import gradio as gr
 
 from ..errors import UserError
 from ..studio.studio import Studio
+from ..studio.words import adapter_in_words
 from ..studio.zero import gpu_writer, on_zero
 from ..web.packed import routes
 from .api import add_api
@@ -25,10 +26,9 @@ from .theme import css, head, theme
 from .unseen import Unseen
 from .watch import Watch
 
-ABOUT = """<p class="about">{world} An adapter is a row of 65,580 numbers that
-changes 44 convolutions of an EfficientNet-B0; the generated ones never saw a gradient step. Bars are measured on
-photographs that nothing was trained on. A picture of your own is read in memory, never stored, and nothing but its
-pixels is looked at.</p>"""
+ABOUT = """<p class="about">{world} {adapter}; the
+generated ones never saw a gradient step. Bars are measured on photographs that nothing was trained on. A picture of
+your own is read in memory, never stored, and nothing but its pixels is looked at.</p>"""
 #: The tabs after Play: name, label and part.
 TABS = (
     ("watch", "Watch it denoise", Watch),
@@ -53,7 +53,8 @@ def build(studio: Studio) -> gr.Blocks:
             for name, label, part in TABS:
                 with gr.Tab(label, elem_id=f"tab-{name}", id=name):
                     part(page).build()
-        gr.HTML(ABOUT.format(world=html.escape(f"{world.about} {world.caution}")))
+        about, adapter = html.escape(f"{world.about} {world.caution}"), adapter_in_words(studio.bundle.backbone)
+        gr.HTML(ABOUT.format(world=about, adapter=adapter))
         frame.drawn, frame.trail = play.atlas.frame, play.atlas.trail
         frame.connect(play.download)
         add_api(studio)

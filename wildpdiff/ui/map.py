@@ -17,12 +17,13 @@ from ..studio.setting import Result, Setting
 from .chart import Chart, panel
 from .page import PRIVATE, Page, sentence, title
 
+#: Of each view its name, label and note, in which `{dim}` stands for the numbers of a row.
 VIEWS = (
     ("umap", "UMAP", "UMAP keeps neighbours together, not distances: a midpoint need not lie midway, and the star's "
      "place is approximate, between its nearest fine-tuned rows."),
     ("pca", "PCA", "The two directions in which the fine-tuned rows spread most. Distances are those of a projection "
      "to 128 numbers, right within about 6%; what the other directions hold is not seen."),
-    ("ruler", "A–B ruler", "Measured on all 65,580 numbers: how far along from A's mean row to B's an adapter lies, "
+    ("ruler", "A–B ruler", "Measured on all {dim:,} numbers: how far along from A's mean row to B's an adapter lies, "
      "and how far off that straight line. Averages of the two lie on the line, at the tick."),
 )  # fmt: skip
 VIEW_HTML = """
@@ -117,13 +118,14 @@ class Atlas:
     def _lay_map(self) -> None:
         first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
         title("Where the weights land", MAP_HINT)
+        dim = self.page.studio.bundle.backbone.layout.dim
         self.view = panel(
             VIEW_HTML,
             "views",
             elem_id="view",
             events=("open",),
             group="atlas-view",
-            views=[list(view) for view in VIEWS],
+            views=[[name, label, note.format(dim=dim)] for name, label, note in VIEWS],
             first=first,
         )
         self.map = Chart(self._blank["map"], elem_id="map")

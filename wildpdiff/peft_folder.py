@@ -1,0 +1,146 @@
+"""LoRA rows as PEFT folders, in and out, and as adapters of peft's own networks. The only door to peft."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from .adapter import AdapterLayout
+from .backbone import Backbone
+from .errors import UserError
+from .files import load_tensors
+
+_PREFIX = "base_model.model."
+
+
+def attach(backbone: Backbone, row: Tensor) -> PeftModel:
+    """The backbone's network with trainable LoRA factors set to a raw row `[D]`; the backbone itself stays as it is.
+
+    Raises:
+        UserError: if the backbone's rows are not LoRA.
+    """
+    lora = backbone.lora
+    # Typed as whole in peft, but used as a plain factor.
+    alpha: Any = lora.alpha
+    config = LoraConfig(r=lora.rank, lora_alpha=alpha, target_modules=lora.targets, lora_dropout=0.0, bias="none")
+    network = backbone.copy().requires_grad_(False)
+    model = get_peft_model(network, config)
+    write_row(model, backbone.layout, row)
+    # Evaluation mode keeps the batch-norm statistics frozen, or they would leak out of the row.
+    return model.to(memory_format=torch.channels_last).eval()
+
+
+def read_row(model: PeftModel, layout: AdapterLayout) -> Tensor:
+    """The raw row `[D]` of an attached adapter, on the CPU."""
+    factors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return layout.pack({_ours(name): value.detach().cpu() for name, value in factors.items()})
+
+
+def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
+    """Set an attached adapter to a raw row `[D]`."""
+    set_peft_model_state_dict(model, {_theirs(name): value for name, value in layout.unpack(row).items()})
+
+
+def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str]) -> None:
+    """Write one raw row `[D]` as a PEFT folder that plain `peft` and `timm` load; whole or not at all.
+
+    Args:
+        backbone: the network that the row belongs to.
+        row: the adapter.
+        folder: `adapter_config.json`, `adapter_model.safetensors` and `README.md` are written there.
+        card: what the README says of the adapter's origin, a line each.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    _check_target(folder)
+    model = attach(backbone, row)
+    model.peft_config["default"].base_model_name_or_path = f"timm/{backbone.architecture}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+            fresh = Path(temporary) / "adapter"
+            model.save_pretrained(str(fresh), save_embedding_layers=False)
+            (fresh / "README.md").write_text(_card(backbone, card), encoding="utf-8")
+            if folder.exists():
+                folder.rename(Path(temporary) / "earlier")
+            fresh.rename(folder)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise UserError(f"'{folder.name}' could not be written ({reason}); choose another --out folder.") from error
+
+
+def _check_target(folder: Path) -> None:
+    """Refuse to write over anything but an earlier adapter."""
+    if folder.exists() and not (folder / "adapter_config.json").exists() and not _is_empty(folder):
+        raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def load_peft(backbone: Backbone, folder: Path) -> Tensor:
+    """The raw row `[D]` of a PEFT folder.
+
+    Raises:
+        UserError: if the folder is no adapter, or one of another layout or scale.
+    """
+    folder = Path(folder)
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise UserError(f"'{folder.name}' is not a PEFT folder; it needs adapter_config.json.") from error
+    lora = backbone.lora
+    if not isinstance(config, LoraConfig) or (config.r, config.lora_alpha) != (lora.rank, lora.alpha):
+        wanted = f"LoRA of rank {lora.rank} and alpha {lora.alpha:g}"
+        raise UserError(f"'{folder.name}' holds another kind of adapter; {wanted} is needed.")
+    tensors, _ = load_tensors(folder / "adapter_model.safetensors")
+    return backbone.layout.pack({_ours(name): value for name, value in tensors.items()})
+
+
+def trainable(model: PeftModel) -> list[nn.Parameter]:
+    """The LoRA factors of an attached adapter."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _ours(name: str) -> str:
+    return name.removeprefix(_PREFIX).removesuffix(".weight")
+
+
+def _theirs(name: str) -> str:
+    return f"{_PREFIX}{name}.weight"
+
+
+def _card(backbone: Backbone, card: Mapping[str, str]) -> str:
+    lines = "\n".join(f"- {key}: {value}" for key, value in card.items())
+    return f"""---
+library_name: peft
+base_model: timm/{backbone.architecture}
+tags: [lora, wildpdiff]
+---
+# A LoRA adapter for a camera-trap classifier
+
+{lines}
+- classifier: {backbone.architecture} of {len(backbone.species)} classes, weights {backbone.fingerprint}
+- layout: {backbone.layout.fingerprint}, {backbone.layout.dim:,} numbers
+
+```python
+import timm
+from peft import PeftModel
+from safetensors.torch import load_file
+
+network = timm.create_model("{backbone.architecture}", num_classes={len(backbone.species)})
+network.load_state_dict(load_file("backbone.safetensors"))  # from the bundle that wrote this adapter
+network = PeftModel.from_pretrained(network, "this folder").eval()
+```
+"""
