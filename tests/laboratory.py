@@ -24,14 +24,11 @@ class RuledLab(Lab):
     product_rule: Callable[[Sequence[Adapter], str], Tensor] | None = None
 
     def correct(self, adapters: Tensor | Sequence[Adapter], location: str) -> Tensor:
-        found = [self._correct(adapter, location) for adapter in adapters]
-        return torch.stack(found)
-
-    def _correct(self, adapter: Adapter, location: str) -> Tensor:
-        if isinstance(adapter, Tensor):
-            return self.rule(adapter[None], location)[0]
+        rows = [adapter for adapter in adapters if isinstance(adapter, Tensor)]
+        if len(rows) == len(adapters):
+            return self.rule(torch.stack(rows), location)
         assert self.product_rule is not None, "no rule for products"
-        return self.product_rule([adapter], location)[0]
+        return self.product_rule(adapters, location)  # type: ignore[arg-type]
 
 
 class NoiseWorld:
