@@ -21,7 +21,7 @@ from wildpdiff.zoo import Zoo
 
 STAGES = [
     *("backbone", "clip", "starts", "rows", "conditions"),
-    *("curves", "generators", "gallery", "figures"),
+    *("curves", "generators", "gallery", "figures", "seal"),
 ]
 
 

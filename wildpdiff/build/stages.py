@@ -63,7 +63,8 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])]
     yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
-    yield from _timed(work, "figures", _figures(recipe, out, work, device))
+    yield from _timed(work, "figures", _pooled(measure_regime, regimes, workers))
+    yield from _timed(work, "seal", _seal(recipe, out, work, regimes))
 
 
 def _pooled(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
@@ -205,24 +206,33 @@ def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
     return Map.of(rows[:, thin].flatten(0, 1), index, seed=recipe.seed)
 
 
-def _figures(recipe: Recipe, out: Path, work: Path, device: str) -> Iterator[Step]:
-    """Measure the bundle and seal it."""
+def _seal(recipe: Recipe, out: Path, work: Path, tasks: Sequence[Task]) -> Iterator[Step]:
+    """Write the manifest, with what was measured and how long it all took."""
     if is_whole(out):
         return
-    about: dict[str, Any] = {
+    figures = {task.regime: load_json(_figures_file(task)) for task in tasks}
+    notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
+    seal(out, _about(recipe, out) | {"figures": figures} | notes)
+    yield Step(1, 1, float("nan"))
+
+
+def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """What a manifest says of a bundle before it is measured."""
+    return {
         "recipe": recipe.to_json(), "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
         "world": _carried(recipe, out), "figures": {},
     }  # fmt: skip
-    bundle = Bundle(out, about, torch.device(device))
-    total, done = len(REGIMES) * (len(recipe.seen) + len(recipe.unseen)) + len(recipe.seen), 0
-    for regime in REGIMES:
-        for figures in _measured(bundle, recipe, regime):
-            about["figures"][regime], done = figures, done + 1
-            if done < total:
-                yield Step(done, total, float("nan"))
-    notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
-    seal(out, about | notes)
-    yield Step(total, total, float("nan"))
+
+
+def _figures_file(task: Task) -> Path:
+    return task.work / f"figures-{task.regime}.json"
+
+
+def measure_regime(task: Task) -> None:
+    """Measure the adapters of a regime, unless that was done."""
+    if not _figures_file(task).exists():
+        bundle = Bundle(task.out, _about(task.recipe, task.out), torch.device(task.device))
+        save_json(_figures_file(task), _measured(bundle, task.recipe, task.regime))
 
 
 def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -233,20 +243,17 @@ def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
     return store(world, out, (*recipe.seen, *recipe.unseen), recipe.pretraining)
 
 
-def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> Iterator[dict[str, Any]]:
-    """The growing figures of one regime: seen and unseen locations; and other locations' conditions, of one regime."""
-    figures: dict[str, Any] = {}
-    for _, seen in evaluate_locations(bundle, recipe.seen, regime=regime, samples=recipe.samples, seed=0):
-        figures |= seen
-        yield figures
+def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> dict[str, Any]:
+    """The figures of one regime: seen and unseen locations; and other locations' conditions, of one regime."""
+    how: dict[str, Any] = {"regime": regime, "samples": recipe.samples, "seed": 0}
+    *_, (_, figures) = evaluate_locations(bundle, recipe.seen, **how)
     try:
-        figures["fidelity"] = fidelity_over(bundle, regime, recipe.seen)
+        fidelity = fidelity_over(bundle, regime, recipe.seen)
     except UserError as error:
-        figures["fidelity"] = {"problem": str(error)}
-    for _, unseen in evaluate_locations(bundle, recipe.unseen, regime=regime, samples=recipe.samples, seed=0):
+        fidelity = {"problem": str(error)}
+    figures |= {"fidelity": fidelity, "unseen": {}}
+    for _, unseen in evaluate_locations(bundle, recipe.unseen, **how):
         figures["unseen"] = unseen["locations"]
-        yield figures
-    crossing = crossed_conditions(bundle, regime=regime, seed=0) if regime == bundle.regime else ()
-    for _, crossed in crossing:
-        figures["crossed"] = crossed
-        yield figures
+    if regime == bundle.regime:
+        *_, (_, figures["crossed"]) = crossed_conditions(bundle, regime=regime, seed=0)
+    return figures
