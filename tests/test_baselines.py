@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,9 +18,11 @@ from wildpdiff.experiments.baselines import (
     softmax_merge,
     weighted,
 )
+from wildpdiff.lora import LoRA
 
 #: One convolution from 2 to 3 channels, rank 1: a row is A1 A2 B1 B2 B3.
 LAYOUT = AdapterLayout(("c.lora_A", "c.lora_B"), ((1, 2, 1, 1), (3, 1, 1, 1)))
+BACKBONE: Any = SimpleNamespace(layout=LAYOUT, lora=LoRA("c", rank=1, alpha=1))
 FIRST = torch.tensor([1.0, 2.0, 1.0, 0.0, 1.0])
 SECOND = torch.tensor([0.0, 1.0, 2.0, 4.0, 0.0])
 
@@ -40,15 +43,15 @@ def test_weights_that_mean_nothing_are_refused(weights: list[float]) -> None:
 
 
 def test_the_average_of_products_is_the_one_by_hand() -> None:
-    found = product_average(LAYOUT, torch.stack([FIRST, SECOND]), torch.tensor([0.5, 0.5]))
-    assert list(found) == ["c"]
-    assert found["c"].shape == (3, 2, 1, 1)
-    assert found["c"].flatten(1).tolist() == [[0.5, 2.0], [0.0, 2.0], [0.5, 1.0]]  # (B1 A1 + B2 A2) / 2
+    found = product_average(BACKBONE, torch.stack([FIRST, SECOND]), torch.tensor([0.5, 0.5]))
+    assert list(found) == ["c.weight"]
+    assert found["c.weight"].shape == (3, 2, 1, 1)
+    assert found["c.weight"].flatten(1).tolist() == [[0.5, 2.0], [0.0, 2.0], [0.5, 1.0]]  # (B1 A1 + B2 A2) / 2
 
 
 def test_two_writings_of_one_adapter_average_to_it_as_products_and_to_nothing_as_rows() -> None:
     both = torch.stack([FIRST, -FIRST])  # (-B)(-A) = BA
-    product = product_average(LAYOUT, both, torch.ones(2))["c"].flatten(1)
+    product = product_average(BACKBONE, both, torch.ones(2))["c.weight"].flatten(1)
     assert product.tolist() == [[1.0, 2.0], [0.0, 0.0], [1.0, 2.0]]
     assert not ensemble(both).any()
 

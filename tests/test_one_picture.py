@@ -47,9 +47,9 @@ def test_studio_command_line_and_library_write_the_same_row_from_one_file(
     with contextlib.suppress(SystemExit):
         cli.main()
     folder = json.loads(capsys.readouterr().out)["adapters"][0]["folder"]
-    read = load_peft(bundle.backbone.layout, Path("adapters") / folder)
+    read = load_peft(bundle.backbone, Path("adapters") / folder)
     saved = studio.save(own, Path("studio").absolute())
-    assert torch.equal(read, load_peft(bundle.backbone.layout, saved.with_suffix("")))
+    assert torch.equal(read, load_peft(bundle.backbone, saved.with_suffix("")))
     assert torch.allclose(read, row[0], atol=1e-5)
 
     names: dict[str, torch.Tensor] = {}

@@ -100,7 +100,9 @@ def train(
 
 @app.command()
 def recipe(
-    name: Annotated[str, typer.Argument(help="savanna, smoke or full.")] = "savanna",
+    name: Annotated[str, typer.Argument(help="Its name; an unknown one is answered with those there are.")] = (
+        DEFAULT_BUNDLE.name
+    ),
 ) -> None:
     """Print a recipe as JSON, to change and hand to `wildpdiff train --recipe FILE.json`."""
     from .build.recipes import recipe_of

@@ -63,7 +63,7 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])]
     yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
-    yield from _timed(work, "figures", _pooled(measure_regime, regimes, workers))
+    yield from _timed(work, "figures", _pooled(measure_regime, [] if is_whole(out) else regimes, workers))
     yield from _timed(work, "seal", _seal(recipe, out, work, regimes))
 
 
@@ -213,6 +213,8 @@ def _seal(recipe: Recipe, out: Path, work: Path, tasks: Sequence[Task]) -> Itera
     figures = {task.regime: load_json(_figures_file(task)) for task in tasks}
     notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
     seal(out, _about(recipe, out) | {"figures": figures} | notes)
+    for task in tasks:
+        _figures_file(task).unlink()
     yield Step(1, 1, float("nan"))
 
 

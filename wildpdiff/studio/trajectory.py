@@ -162,9 +162,9 @@ def path_frames(
         UserError: at the first frame, as `Studio.check`, or if the sample is not finite.
     """
     alone = replace(setting, samples=1)
-    photographs = min([photographs, *(len(studio.images(name, photographs)) for name in alone.chosen)])
     generator, pairs = studio.generator(alone), list[tuple[Tensor, Tensor]]()
     first, last = studio.ends(alone)
+    photographs = min([photographs, *(len(studio.images(name, photographs)) for name in alone.chosen)])
     options: dict[str, Any] = {"other": last, "weight": alone.weight, "steps": alone.steps}
     for pair in walk(generator, first, seed=alone.seed, **options):
         if not wanted():
