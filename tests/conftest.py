@@ -11,6 +11,8 @@ from tiny_bundle import write_tiny_bundle
 from wildpdiff.backbone import Backbone
 from wildpdiff.worlds.savanna.world import SPECIES
 
+torch.set_num_threads(1)  # one for each of the processes that share the cores (see pyproject.toml)
+
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
 settings.load_profile("calm")
 
