@@ -1,5 +1,10 @@
 """What several test files share."""
 
+import os
+
+# One thread in each of the processes that share the cores (see pyproject.toml), in their threads and children, too.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +15,6 @@ from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.backbone import Backbone
 from wildpdiff.worlds.savanna.world import SPECIES
-
-torch.set_num_threads(1)  # one for each of the processes that share the cores (see pyproject.toml)
 
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
 settings.load_profile("calm")

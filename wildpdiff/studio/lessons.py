@@ -189,8 +189,8 @@ def _our_regimes(stored: Stored) -> tuple[str, ...]:
     end = "no difference between L, M and H is shown" if alike else "L, M and H still differ"
     return (
         f"In our world the paper's plain form reaches {paper}% (L, M, H) at the weaker location half-way, where the "
-        f"two locations' own adapters reach {own}%. Yet even in L a short curve joins two rows, on which one adapter "
-        f"serves both. With a generator that learned such curves of other pairs, {end}.",
+        f"two locations' own adapters reach {own}%. Yet even in L a short curve joins two rows and serves both. "
+        f"With a generator that learned such curves of other pairs, {end}.",
     )
 
 
