@@ -128,6 +128,7 @@ def test_a_measured_experiment_leaves_its_result_its_figure_and_the_report(lab: 
         "A row of table2.",
         "measured by this command",
         "classifier a1",
+        "Drawn on a lawn. Not of grass.",
     ):
         assert text in page
 

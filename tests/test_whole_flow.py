@@ -9,13 +9,15 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from wildpdiff.backbone import prepared
+from wildpdiff.build.generators import Task
 from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import rows_at, shown
-from wildpdiff.build.stages import build
+from wildpdiff.build.stages import build, measure_regime
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.export import Request, write_adapters
+from wildpdiff.files import load_json, save_json
 from wildpdiff.measure.by_location import evaluate_locations
 from wildpdiff.zoo import Zoo
 
@@ -151,3 +153,9 @@ def test_a_finished_build_that_is_started_and_stopped_again_loses_nothing(
     again.close()  # type: ignore[attr-defined]
     assert {path: path.stat().st_mtime_ns for path in built[0].rglob("*.safetensors")} == before
     assert set(Bundle.open(built[0]).figures("H").get("locations", {})) == set(SMOKE.seen)
+
+
+def test_a_regime_that_was_measured_before_a_kill_is_not_measured_again(tmp_path: Path) -> None:
+    save_json(tmp_path / "figures-H.json", {"measured": "earlier"})
+    measure_regime(Task(SMOKE, tmp_path / "there is no bundle", tmp_path, "H", "cpu"))
+    assert load_json(tmp_path / "figures-H.json") == {"measured": "earlier"}

@@ -179,11 +179,6 @@ def prepared(pixels: Tensor) -> Tensor:
     return (pixels.float() - mean).div_(std).contiguous(memory_format=torch.channels_last)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    """Names as a JSON list, or, in files of before 0.5, joined by commas."""
-    return tuple(json.loads(text) if text.startswith("[") else text.split(","))
-
-
 def _half(value: Tensor) -> Tensor:
     return value.detach().half() if value.is_floating_point() else value.detach()
 

@@ -55,10 +55,6 @@ class Stored:
         """Mean accuracy of a way over the seen locations, as an estimate (Table 2)."""
         return self.read("table2", lambda data: _estimate(data["regimes"][regime]["mean"][way]))
 
-    def at_home(self, location: str, way: str, regime: str) -> Data | None:
-        """Accuracy of a way at one seen location, with `std` over `n` adapters and `images` (Table 2)."""
-        return self.read("table2", lambda data: _estimate(data["regimes"][regime]["locations"][location][way]))
-
     def fidelity(self, regime: str, location: str) -> Data | None:
         """How samples of a seen location compare with held-out rows of known runs (see `fidelity.Fidelity`)."""
         return self.read("fidelity", lambda data: _spread(data, regime, location))
