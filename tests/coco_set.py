@@ -15,12 +15,12 @@ from torch import Tensor
 from wildpdiff.build import stages, starts
 from wildpdiff.build.recipes import SMOKE, Recipe
 from wildpdiff.build.stages import build
-from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
-from wildpdiff.connect import ConnectRecipe
-from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.generator.recipe import GeneratorRecipe
 from wildpdiff.measure.by_location import crossed_conditions, evaluate_locations
-from wildpdiff.pretrain import PretrainRecipe
-from wildpdiff.train import GeneratorRecipe
+from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
+from wildpdiff.training.connect import ConnectRecipe
+from wildpdiff.training.finetune import FinetuneRecipe
+from wildpdiff.training.pretrain import PretrainRecipe
 from wildpdiff.weightspace import Map, project
 
 LOCATIONS = ("heath", "mire", "brook", "quarry", "cliff")

@@ -13,7 +13,7 @@ import torch
 from hypothesis import settings
 from tiny_bundle import write_tiny_bundle
 
-from wildpdiff.backbone import Backbone
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.worlds.savanna.world import SPECIES
 
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too

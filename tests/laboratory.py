@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.folded import Adapter
+from wildpdiff.network.folded import Adapter
 from wildpdiff.worlds.base import Images
 
 #: Which photographs of a location raw rows `[N, D]` name correctly, bool `[N, M]`.

@@ -16,14 +16,14 @@ from test_generator import LAYOUT, small_generator
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import most_alike, overlap
 from wildpdiff.files import save_tensors
-from wildpdiff.loop import Step
+from wildpdiff.generator.recipe import GeneratorRecipe
 from wildpdiff.measure.statistics import estimate
 from wildpdiff.pdiff import ablations
 from wildpdiff.pdiff import figures as ablation_figures
 from wildpdiff.pdiff import runs as ablation_runs
 from wildpdiff.pdiff import tables as ablation_report
 from wildpdiff.pdiff.runs import Place, even, own_nearest, train_all, variants
-from wildpdiff.train import GeneratorRecipe
+from wildpdiff.training.loop import Step
 from wildpdiff.zoo import Zoo
 
 SEEN = ("D09", "R10")
@@ -153,7 +153,7 @@ def test_workers_train_what_is_missing_and_skip_what_is_finished(tmp_path: Path)
 def test_a_killed_variant_is_resumed_and_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wildpdiff.train.SAVE_EVERY", 3)
+    monkeypatch.setattr("wildpdiff.generator.optimise.SAVE_EVERY", 3)
     one, other = (variants(toy_lab(tmp_path / name))["both"] for name in ("killed", "whole"))
     killed = ablation_runs.train_variant(one)
     assert [next(killed).index for _ in range(9)][-1] == 9

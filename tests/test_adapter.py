@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.errors import UserError
+from wildpdiff.network.adapter import AdapterLayout
 
 
 def named(*lead: int) -> dict[str, torch.Tensor]:

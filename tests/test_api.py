@@ -27,10 +27,10 @@ from tiny_bundle import ON_MAP
 from wildpdiff import cli
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
-from wildpdiff.peft_folder import load_peft
+from wildpdiff.network.peft_folder import load_peft
 from wildpdiff.similarity import compare
-from wildpdiff.studio import lookups
-from wildpdiff.studio.lookups import Lookups
+from wildpdiff.studio.api import lookups
+from wildpdiff.studio.api.lookups import Lookups
 from wildpdiff.studio.places import KEPT
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio

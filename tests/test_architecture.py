@@ -19,14 +19,14 @@ MODULES = {
 
 #: Where a dependency may be imported.
 DOORS = {
-    "timm": ("backbone", "measure/bench"),
-    "peft": ("peft_folder",),
+    "timm": ("network/backbone", "measure/bench"),
+    "peft": ("network/peft_folder",),
     "open_clip": ("condition",),
     "umap": ("weightspace",),
     "gradio": ("ui/*",),
     "plotly": ("web/packed", "experiments/report"),
     "typer": ("cli",),
-    "safetensors": ("files", "peft_folder", "studio/peft_zip"),
+    "safetensors": ("files", "network/peft_folder", "studio/peft_zip"),
     "spaces": ("studio/zero",),
 }
 

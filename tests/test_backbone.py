@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from test_files import at_most, one_sentence
 from torch import Tensor, nn
 
-from wildpdiff.backbone import ADAPTED, Backbone, prepared
 from wildpdiff.errors import UserError
-from wildpdiff.lora import adapted
-from wildpdiff.peft_folder import attach, load_peft, read_row, save_peft, trainable, write_row
+from wildpdiff.network.backbone import ADAPTED, Backbone, prepared
+from wildpdiff.network.lora import adapted
+from wildpdiff.network.peft_folder import attach, load_peft, read_row, save_peft, trainable, write_row
 
 
 @pytest.fixture(scope="module")
@@ -351,7 +351,7 @@ def test_a_missing_folder_is_never_looked_for_online(
 
 OFFLINE = """
 import sys
-from wildpdiff.backbone import Backbone
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.errors import UserError
 try:
     Backbone.build(("zebra", "lion", "empty"), pretrained=True).network.conv_stem.weight.sum().backward()

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.baselines import (
     codec_prior,
@@ -18,7 +17,8 @@ from wildpdiff.experiments.baselines import (
     softmax_merge,
     weighted,
 )
-from wildpdiff.lora import LoRA
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.lora import LoRA
 
 #: One convolution from 2 to 3 channels, rank 1: a row is A1 A2 B1 B2 B3.
 LAYOUT = AdapterLayout(("c.lora_A", "c.lora_B"), ((1, 2, 1, 1), (3, 1, 1, 1)))

@@ -10,7 +10,6 @@ import torch
 from test_generator import LAYOUT, small_generator
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build import generators
 from wildpdiff.build.generators import (
     Task,
@@ -26,12 +25,14 @@ from wildpdiff.build.generators import (
 from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.build.recipes import SMOKE, Recipe
 from wildpdiff.build.runs import run_file, shown
-from wildpdiff.denoiser import Denoiser
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors, save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig
-from wildpdiff.residual import ResidualDenoiser
-from wildpdiff.train import GeneratorRecipe, train_generator, train_over_codec
+from wildpdiff.generator.denoiser import Denoiser
+from wildpdiff.generator.recipe import GeneratorRecipe
+from wildpdiff.generator.residual import ResidualDenoiser
+from wildpdiff.generator.train import train_generator, train_over_codec
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 
 E, VIEWS = 6, 3

@@ -11,11 +11,11 @@ import torch
 from test_files import one_sentence
 from tiny_bundle import shown
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.network.adapter import AdapterLayout
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
 from wildpdiff.zoo import CodedZoo, Kind
 

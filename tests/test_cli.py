@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 from wildpdiff import cli
-from wildpdiff.backbone import Backbone
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.peft_folder import load_peft
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.network.peft_folder import load_peft
 from wildpdiff.worlds.savanna.world import SEEN
 
 COMMANDS = ("serve", "world", "train", "generate", "evaluate", "bench", "sweep")

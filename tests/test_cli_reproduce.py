@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
 from wildpdiff.build.grow import do
 from wildpdiff.build.jobs import Job
 from wildpdiff.bundle import Bundle
-from wildpdiff.loop import Step
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.training.loop import Step
 from wildpdiff.worlds import open_world
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
 from wildpdiff.zoo import Zoo

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wildpdiff.clip_training import ClipConfig, ClipRecipe, build_clip, retrieval, save_clip, train_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.errors import UserError
+from wildpdiff.training.clip_training import ClipConfig, ClipRecipe, build_clip, retrieval, save_clip, train_clip
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (220, 210, 50)}
 PATTERNS = ("plain", "stripes from left to right", "stripes from top to bottom")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.codec import LinearCodec, LinearCodecConfig, widest
 from wildpdiff.errors import UserError
+from wildpdiff.generator.codec import LinearCodec, LinearCodecConfig, widest
 
 DIM, RANK = 900, 6
 
@@ -44,7 +44,7 @@ def test_a_decoded_latent_is_encoded_as_the_same_latent_although_the_basis_is_ro
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_inverse_is_exact_however_coarse_the_basis_is(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Directions that are rounded to so few steps are far from orthogonal; coefficients must make up for it."""
-    monkeypatch.setattr("wildpdiff.codec.STEPS", steps)
+    monkeypatch.setattr("wildpdiff.generator.codec.STEPS", steps)
     codec = fitted(rows_in_a_span())
     directions = codec.basis.float() * codec.scale
     off = directions.mT @ directions - (directions.mT @ directions).diag().diag()

@@ -8,11 +8,11 @@ import torch
 from test_files import one_sentence
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import shown
 from wildpdiff.errors import UserError
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.network.adapter import AdapterLayout
 from wildpdiff.zoo import CodedZoo, Kind
 
 LAYOUT = AdapterLayout(("a", "b"), ((10, 20), (100,)))

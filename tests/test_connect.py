@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from wildpdiff.backbone import Backbone, prepared
-from wildpdiff.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.errors import UserError
-from wildpdiff.folded import Folded
+from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.folded import Folded
+from wildpdiff.training.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.worlds.base import Images
 
 RECIPE = ConnectRecipe(steps=4, batch_size=4, learning_rate=1e-2, most_lost=2.0)
@@ -111,7 +111,7 @@ def test_a_step_is_one_of_adamw_by_hand(
         drawn.append(t)
         return pair_shares(count, a, b, t)
 
-    monkeypatch.setattr("wildpdiff.connect.pair_shares", watched)
+    monkeypatch.setattr("wildpdiff.training.connect.pair_shares", watched)
     recipe = ConnectRecipe(steps=1, batch_size=4, learning_rate=1e-3, most_lost=2.0)
     ((step, hubs),) = connect(backbone, anchors[:2], alike, [(0, 1)], recipe, seed=1)
     t = float(drawn[0])
@@ -149,7 +149,7 @@ def test_every_pair_has_its_turn_in_every_round(
         taken.append((a, b))
         return pair_shares(count, a, b, t)
 
-    monkeypatch.setattr("wildpdiff.connect.pair_shares", watched)
+    monkeypatch.setattr("wildpdiff.training.connect.pair_shares", watched)
     recipe = ConnectRecipe(steps=12, batch_size=1)
     assert len(list(connect(backbone, anchors, images, pairs, recipe, seed=5))) == 12
     rounds = [tuple(taken[place : place + 3]) for place in range(0, 12, 3)]
@@ -170,7 +170,7 @@ def test_as_much_of_a_batch_is_of_the_second_location_as_of_the_way_is_gone(
         seen.append((logits, labels))
         return cross_entropy(logits, labels)
 
-    monkeypatch.setattr("wildpdiff.connect.cross_entropy", watched)
+    monkeypatch.setattr("wildpdiff.training.connect.cross_entropy", watched)
     monkeypatch.setattr(torch, "rand", lambda size, **_: torch.full((size,) if isinstance(size, int) else size, t))
     next(connect(backbone, anchors[:2], plain, [(0, 1)], ConnectRecipe(batch_size=10), seed=1))
     monkeypatch.undo()
@@ -203,7 +203,7 @@ def whole(backbone: Backbone, anchors: Tensor, images: list[Images], tmp_path_fa
 
     run = connect(backbone, anchors, images, [(0, 1), (1, 2)], LONG, seed=7, checkpoint=checkpoint)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wildpdiff.connect.pair_shares", watched)
+        patch.setattr("wildpdiff.training.connect.pair_shares", watched)
         return Whole([hubs for _, hubs in run], places, checkpoint)
 
 
@@ -228,7 +228,7 @@ def test_a_killed_run_goes_on_with_the_same_hubs(
 def test_a_run_killed_before_its_last_hubs_were_kept_yields_them_again(
     backbone: Backbone, anchors: Tensor, images: list[Images], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wildpdiff.connect.SAVE_EVERY", 2)
+    monkeypatch.setattr("wildpdiff.training.connect.SAVE_EVERY", 2)
     runs = [
         list(connect(backbone, anchors, images, [(0, 1)], RECIPE, seed=7, checkpoint=tmp_path / "hubs.part"))
         for _ in range(2)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wildpdiff.denoiser import Denoiser, DenoiserConfig
-from wildpdiff.diffusion import NoiseSchedule, diffusion_loss
+from wildpdiff.generator.denoiser import Denoiser, DenoiserConfig
+from wildpdiff.generator.diffusion import NoiseSchedule, diffusion_loss
 
 CONFIG = DenoiserConfig(condition_dim=6, channels=4, length=16, widths=(8, 16), embedding=12)
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from wildpdiff.diffusion import NoiseSchedule, diffusion_loss, sample_ddim
 from wildpdiff.errors import UserError
+from wildpdiff.generator.diffusion import NoiseSchedule, diffusion_loss, sample_ddim
 
 SCHEDULE = NoiseSchedule()
 POINTS = torch.tensor([[1.0, -1.0, 0.5], [-1.5, 0.3, 0.2], [0.4, 1.2, -1.0]]).view(3, 1, 3)

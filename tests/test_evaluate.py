@@ -7,9 +7,9 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import NONE, accuracy, correct, logits, mean_interval, wilson
+from wildpdiff.network.backbone import Backbone
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ import torch
 from laboratory import RuledLab, fake_bundle
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.build.jobs import held_out_pairs, pairs
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
-from wildpdiff.folded import Adapter
-from wildpdiff.lora import LoRA
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.folded import Adapter
+from wildpdiff.network.lora import LoRA
 from wildpdiff.paper import blending
 from wildpdiff.paper.figure2 import EXPERIMENTS, FIGURE2, bend_of, chosen_pairs
 from wildpdiff.paper.figure7 import FIGURE7, weaker

@@ -11,14 +11,14 @@ import torch
 from test_table7 import here
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Data, Lab
 from wildpdiff.files import load_tensors
-from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import figure3
+from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import CodedZoo
 

@@ -8,11 +8,11 @@ import torch
 from laboratory import fake_bundle
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import figure6
 from wildpdiff.paper.figure6 import chosen_pairs, gain, largest_of, similarities
 

@@ -14,15 +14,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from wildpdiff import files
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.build import grow as growing
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
-from wildpdiff.finetune import FinetuneRecipe, Tuned, finetune
-from wildpdiff.loop import Checkpoint, rng_at
-from wildpdiff.peft_folder import attach, trainable
-from wildpdiff.pretrain import PretrainRecipe, class_chances, flipped, pretrain
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.peft_folder import attach, trainable
+from wildpdiff.training.finetune import FinetuneRecipe, Tuned, finetune
+from wildpdiff.training.loop import Checkpoint, rng_at
+from wildpdiff.training.pretrain import PretrainRecipe, class_chances, flipped, pretrain
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo

@@ -14,9 +14,9 @@ from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.reproduce import EXPERIMENTS, stored_result
+from wildpdiff.studio.learn.stored import Stored
 from wildpdiff.studio.ood import findings
 from wildpdiff.studio.results import curves
-from wildpdiff.studio.stored import Stored
 
 PER_REGIME = {f"{part}-{regime}" for part in ("generator", "zoo", "curves", "map") for regime in "LMH"}
 

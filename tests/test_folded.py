@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.errors import UserError
-from wildpdiff.folded import Folded, prepared_batches
+from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.folded import Folded, prepared_batches
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.codec import LinearCodec, LinearCodecConfig
-from wildpdiff.denoiser import DenoiserConfig
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
-from wildpdiff.generator import SMALL, AdapterGenerator, ConditionConfig, GeneratorConfig
-from wildpdiff.residual import ResidualConfig, ResidualDenoiser
-from wildpdiff.vae import VAEConfig
+from wildpdiff.generator.codec import LinearCodec, LinearCodecConfig
+from wildpdiff.generator.denoiser import DenoiserConfig
+from wildpdiff.generator.generator import SMALL, AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.generator.residual import ResidualConfig, ResidualDenoiser
+from wildpdiff.generator.vae import VAEConfig
+from wildpdiff.network.adapter import AdapterLayout
 
 LAYOUT = AdapterLayout(("a", "b"), ((5, 6), (20,)))
 #: Large enough that tensors as long as a row are stored in half precision.

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.grow import do
 from wildpdiff.build.grow_together import grow_together
 from wildpdiff.build.jobs import Job
 from wildpdiff.build.starts import save_row
-from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.worlds import open_world
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo

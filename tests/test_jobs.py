@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build import jobs, runs, starts
 from wildpdiff.build.grow import do
 from wildpdiff.build.jobs import Job
@@ -18,7 +17,8 @@ from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.starts import save_row
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors, save_tensors
-from wildpdiff.finetune import FinetuneRecipe
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 

@@ -12,20 +12,20 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.bundle import Bundle
 from wildpdiff.evaluate import wilson
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import table2, table3
 from wildpdiff.reproduce import read_result
-from wildpdiff.studio import paper_tables as beside
-from wildpdiff.studio.glossary import GLOSSARY
-from wildpdiff.studio.lessons import POINTS, TABS, Card, cards
+from wildpdiff.studio.learn import paper_tables as beside
+from wildpdiff.studio.learn.glossary import GLOSSARY
+from wildpdiff.studio.learn.lessons import POINTS, TABS, Card, cards
+from wildpdiff.studio.learn.stored import Stored
+from wildpdiff.studio.learn.stories import apart_in
+from wildpdiff.studio.learn.tours import Step, tours, valley
 from wildpdiff.studio.setting import Setting
-from wildpdiff.studio.stored import Stored
-from wildpdiff.studio.stories import apart_in
 from wildpdiff.studio.studio import Studio
-from wildpdiff.studio.tours import Step, tours, valley
 from wildpdiff.ui import learn
 from wildpdiff.ui.page import Page
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
-from wildpdiff.loop import Checkpoint, cosine, rng_at
+from wildpdiff.training.loop import Checkpoint, cosine, rng_at
 
 
 def draw(seed: int, step: int) -> list[float]:

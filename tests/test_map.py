@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.lora import adapted
+from wildpdiff.network.lora import adapted
 from wildpdiff.similarity import compare
 from wildpdiff.studio.layers import Factors, between, cosines, layer_names, stages
 from wildpdiff.studio.map import TRAIL, Journey, heat_figure, layer_figure, map_figure

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.errors import UserError
-from wildpdiff.normalize import Standardizer
+from wildpdiff.generator.normalize import Standardizer
+from wildpdiff.network.adapter import AdapterLayout
 
 LAYOUT = AdapterLayout(("large", "small", "still"), ((3, 40), (50,), (5,)))
 

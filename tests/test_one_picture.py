@@ -14,8 +14,8 @@ from PIL import Image
 
 from wildpdiff import Bundle, cli, load_peft, load_picture
 from wildpdiff.picture import SIDE
-from wildpdiff.studio.endpoints import Answers
-from wildpdiff.studio.lookups import Lookups
+from wildpdiff.studio.api.endpoints import Answers
+from wildpdiff.studio.api.lookups import Lookups
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.snippet import PICTURE, python_of
 from wildpdiff.studio.studio import Studio

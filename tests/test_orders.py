@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build import orders as zoos
 from wildpdiff.build import starts as starting
 from wildpdiff.build.grow import work_on
@@ -20,8 +19,9 @@ from wildpdiff.build.starts import start_file, starts
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
-from wildpdiff.finetune import FinetuneRecipe, finetune
-from wildpdiff.loop import Step
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.training.finetune import FinetuneRecipe, finetune
+from wildpdiff.training.loop import Step
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 

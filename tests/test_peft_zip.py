@@ -11,10 +11,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import ADAPTED, Backbone
 from wildpdiff.errors import UserError
-from wildpdiff.peft_folder import load_peft, save_peft
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.backbone import ADAPTED, Backbone
+from wildpdiff.network.peft_folder import load_peft, save_peft
 from wildpdiff.studio.peft_zip import CONFIG, MAX_ZIP, WEIGHTS, pack, unpack
 
 GOOD: dict[str, Any] = {"peft_type": "LORA", "r": ADAPTED.rank, "lora_alpha": ADAPTED.alpha}

@@ -336,7 +336,7 @@ def test_the_command_lines_are_ones_that_the_program_knows(
     from typer.testing import CliRunner
 
     from wildpdiff.cli import app
-    from wildpdiff.peft_folder import load_peft
+    from wildpdiff.network.peft_folder import load_peft
 
     monkeypatch.chdir(tmp_path)
     lines = command_of(SETTING).splitlines()

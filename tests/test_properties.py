@@ -8,10 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.diffusion import MOST_STEPS, KarrasSchedule, NoiseSchedule
 from wildpdiff.evaluate import wilson
+from wildpdiff.generator.diffusion import MOST_STEPS, KarrasSchedule, NoiseSchedule
 from wildpdiff.measure.statistics import over_units
+from wildpdiff.network.adapter import AdapterLayout
 
 SHAPES = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple), min_size=1, max_size=6)
 LAYOUTS = SHAPES.map(lambda shapes: AdapterLayout(tuple(f"w{place}" for place in range(len(shapes))), tuple(shapes)))

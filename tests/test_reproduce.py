@@ -12,10 +12,10 @@ import pytest
 from wildpdiff import reproduce
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Experiment, Lab, Table
-from wildpdiff.loop import Step
 from wildpdiff.plots import charts
 from wildpdiff.plots.charts import Series
 from wildpdiff.reproduce import Result
+from wildpdiff.training.loop import Step
 
 RESULT = Result(
     name="table2",

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.diffusion import KarrasSchedule, sample_ddim
-from wildpdiff.residual import ResidualConfig, ResidualDenoiser, residual_loss
+from wildpdiff.generator.diffusion import KarrasSchedule, sample_ddim
+from wildpdiff.generator.residual import ResidualConfig, ResidualDenoiser, residual_loss
 
 CONFIG = ResidualConfig(condition_dim=5, length=8, mean_width=24, width=32, depth=2)
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from wildpdiff.bundle import Bundle
+from wildpdiff.studio.learn.stories import presets
 from wildpdiff.studio.results import answer, curves, failure, picture_uri, places, table
 from wildpdiff.studio.setting import Live, Result, Setting
-from wildpdiff.studio.stories import presets
 
 ASSETS = Path(__file__).parent.parent / "assets" / "savanna"
 

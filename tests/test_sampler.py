@@ -7,8 +7,8 @@ import torch
 from test_diffusion import ddim_of_diffusers
 from torch import Tensor
 
-from wildpdiff.diffusion import KarrasSchedule, NoiseSchedule, Schedule, sample_ddim, trajectory
 from wildpdiff.errors import UserError
+from wildpdiff.generator.diffusion import KarrasSchedule, NoiseSchedule, Schedule, sample_ddim, trajectory
 
 KARRAS, LINEAR = KarrasSchedule(), NoiseSchedule()
 CENTRES = torch.tensor([[-0.9, -0.4, 0.2], [0.9, 0.4, -0.2]]).view(2, 1, 3)

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
 from wildpdiff.bundle import Bundle
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
-from wildpdiff.train import PLAIN, GeneratorRecipe, train_generator
+from wildpdiff.generator.recipe import PLAIN, GeneratorRecipe
+from wildpdiff.generator.train import train_generator
+from wildpdiff.network.adapter import AdapterLayout
 
 LAYOUT = AdapterLayout(("a", "b"), ((4, 5), (20,)))
 BUNDLE = Path(__file__).parents[1] / "assets" / "savanna"

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import ADAPTED
 from wildpdiff.errors import UserError
-from wildpdiff.lora import adapted
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.backbone import ADAPTED
+from wildpdiff.network.lora import adapted
 from wildpdiff.similarity import align, compare, diversity, novelty
 
 LAYOUT = AdapterLayout(

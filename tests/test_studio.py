@@ -193,7 +193,7 @@ def test_an_unseen_location_is_measured_too_when_it_is_chosen(studio: Studio) ->
 
 
 def test_the_saved_adapter_is_a_zipped_peft_folder_of_the_row(studio: Studio, tmp_path: Path) -> None:
-    from wildpdiff.peft_folder import load_peft
+    from wildpdiff.network.peft_folder import load_peft
 
     archive = studio.save(SETTING, tmp_path)
     zipfile.ZipFile(archive).extractall(tmp_path / "out")

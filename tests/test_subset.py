@@ -13,16 +13,16 @@ from golden import BUNDLE, STORED, machine
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.backbone import ADAPTED, Backbone, prepared
 from wildpdiff.errors import UserError
 from wildpdiff.files import save_tensors
-from wildpdiff.finetune import FinetuneRecipe, finetune
-from wildpdiff.folded import Folded
-from wildpdiff.lora import LoRA, factors, packed
-from wildpdiff.peft_folder import attach
-from wildpdiff.subset import Parameters, Subset, subset_from_json
-from wildpdiff.together import finetune_together
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.network.backbone import ADAPTED, Backbone, prepared
+from wildpdiff.network.folded import Folded
+from wildpdiff.network.lora import LoRA, factors, packed
+from wildpdiff.network.peft_folder import attach
+from wildpdiff.network.subset import Parameters, Subset, subset_from_json
+from wildpdiff.training.finetune import FinetuneRecipe, finetune
+from wildpdiff.training.together import finetune_together
 from wildpdiff.worlds.base import Images
 
 CLASSES = ("zebra, plains", "empty", "lion")

@@ -10,12 +10,12 @@ import torch
 from laboratory import fake_bundle
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.files import save_tensors
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import alone, table1
 from wildpdiff.zoo import Zoo
 

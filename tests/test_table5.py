@@ -6,10 +6,10 @@ import pytest
 import torch
 from laboratory import fake_bundle
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.evaluate import NONE, accuracy
 from wildpdiff.experiments.lab import Data, Lab
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import table5
 from wildpdiff.worlds.base import Split
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld

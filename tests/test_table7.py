@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from wildpdiff.backbone import Backbone, prepared
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.finetune import FinetuneRecipe, finetune
-from wildpdiff.loop import Step, rng_at
+from wildpdiff.network.backbone import Backbone, prepared
 from wildpdiff.paper import parameter_runs
 from wildpdiff.paper import table7 as parameters
 from wildpdiff.paper.parameter_runs import Run, do, do_all
 from wildpdiff.paper.table7 import KINDS, LORA, SUBSETS
-from wildpdiff.pretrain import flipped
+from wildpdiff.training.finetune import FinetuneRecipe, finetune
+from wildpdiff.training.loop import Step, rng_at
+from wildpdiff.training.pretrain import flipped
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.errors import UserError
-from wildpdiff.finetune import FinetuneRecipe, finetune
-from wildpdiff.together import faster_together, finetune_together
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.training.finetune import FinetuneRecipe, finetune
+from wildpdiff.training.together import faster_together, finetune_together
 from wildpdiff.worlds.base import Images
 
 RECIPE = FinetuneRecipe(converge=1, rows=2, interval=1, batch_size=3, learning_rate=1e-2, settled_rate=5e-3)
@@ -90,5 +90,5 @@ def test_the_speed_compared_is_that_of_the_same_steps(
 ) -> None:
     """A clock that counts a second a reading: J runs alone against one together is J to 1."""
     ticks = iter(range(100))
-    monkeypatch.setattr("wildpdiff.together.time.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("wildpdiff.training.together.time.perf_counter", lambda: float(next(ticks)))
     assert faster_together(backbone, starts, images, RECIPE, steps=1) == 2.0

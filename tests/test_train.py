@@ -9,24 +9,19 @@ import pytest
 import torch
 from torch import nn
 
-import wildpdiff.train
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.codec import LinearCodecConfig
-from wildpdiff.connect import curve, pair_shares
-from wildpdiff.denoiser import DenoiserConfig
+import wildpdiff.generator.optimise
 from wildpdiff.errors import UserError
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
-from wildpdiff.residual import ResidualConfig
-from wildpdiff.train import (
-    Averaged,
-    Curves,
-    GeneratorRecipe,
-    train_generator,
-    train_over_codec,
-    train_vae,
-    without_spread,
-)
-from wildpdiff.vae import AdapterVAE, VAEConfig, vae_loss
+from wildpdiff.generator.codec import LinearCodecConfig
+from wildpdiff.generator.denoiser import DenoiserConfig
+from wildpdiff.generator.known import Curves, without_spread
+from wildpdiff.generator.optimise import Averaged
+from wildpdiff.generator.recipe import GeneratorRecipe
+from wildpdiff.generator.residual import ResidualConfig
+from wildpdiff.generator.train import train_generator, train_over_codec, train_vae
+from wildpdiff.generator.vae import AdapterVAE, VAEConfig, vae_loss
+from wildpdiff.network.adapter import AdapterLayout
+from wildpdiff.training.connect import curve, pair_shares
 
 LAYOUT = AdapterLayout(("a", "b"), ((20, 10), (100,)))
 MEANS = 3 * torch.randn(3, LAYOUT.dim, generator=torch.Generator().manual_seed(1))
@@ -120,7 +115,7 @@ def run(folder: Path | None, kill_at: int | None = None, *, plain: bool = False)
 def test_a_killed_training_ends_with_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill_at: int, plain: bool
 ) -> None:
-    monkeypatch.setattr(wildpdiff.train, "SAVE_EVERY", 6)
+    monkeypatch.setattr(wildpdiff.generator.optimise, "SAVE_EVERY", 6)
     with pytest.raises(KilledError):
         run(tmp_path, kill_at, plain=plain)
     assert run(tmp_path, plain=plain).fingerprint == run(None, plain=plain).fingerprint
@@ -130,7 +125,7 @@ def test_a_killed_training_ends_with_the_same_weights(
 def test_a_resumed_training_does_only_what_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
 ) -> None:
-    monkeypatch.setattr(wildpdiff.train, "SAVE_EVERY", 6)
+    monkeypatch.setattr(wildpdiff.generator.optimise, "SAVE_EVERY", 6)
     fitted = [] if plain else [("codec", 1)]
     with pytest.raises(KilledError):
         run(tmp_path, kill_at=33 + len(fitted), plain=plain)

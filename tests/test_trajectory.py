@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from wildpdiff.backbone import ADAPTED, prepared
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
+from wildpdiff.network.backbone import ADAPTED, prepared
 from wildpdiff.plots import denoise as plots
 from wildpdiff.plots.denoise import Curve, Mark
 from wildpdiff.plots.map import Scene, umap

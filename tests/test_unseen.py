@@ -18,7 +18,6 @@ from PIL import Image
 from tiny_bundle import CLIP
 
 from wildpdiff.bundle import Bundle
-from wildpdiff.clip_training import build_clip
 from wildpdiff.condition import SimpleTokenizer
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import logits
@@ -29,6 +28,7 @@ from wildpdiff.studio.pictures import HOUSE, OF_SESSION, SESSIONS, Pictures, Upl
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.upload import Strangers
+from wildpdiff.training.clip_training import build_clip
 from wildpdiff.ui.app import build
 from wildpdiff.ui.page import WRONG, Page
 from wildpdiff.ui.upload import Stranger

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from wildpdiff.adapter import AdapterLayout
-from wildpdiff.vae import AdapterVAE, PCACodec, Posterior, VAECodec, VAEConfig, principal_directions, vae_loss
+from wildpdiff.generator.vae import AdapterVAE, PCACodec, Posterior, VAECodec, VAEConfig, principal_directions, vae_loss
+from wildpdiff.network.adapter import AdapterLayout
 
 CONFIG = VAEConfig(dim=203, chunks=8, channels=4, width=8, depth=1)
 

@@ -8,7 +8,6 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from wildpdiff.backbone import prepared
 from wildpdiff.build.generators import Task
 from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SAVANNA, SMOKE
@@ -19,6 +18,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.export import Request, write_adapters
 from wildpdiff.files import load_json, save_json
 from wildpdiff.measure.by_location import evaluate_locations
+from wildpdiff.network.backbone import prepared
 from wildpdiff.zoo import Zoo
 
 STAGES = [

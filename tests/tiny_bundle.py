@@ -6,16 +6,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wildpdiff.backbone import Backbone
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle, seal
-from wildpdiff.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_tensors
-from wildpdiff.finetune import FinetuneRecipe
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.picture import packed
 from wildpdiff.reproduce import EXPERIMENTS, Result, keep
+from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
+from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import CodedZoo

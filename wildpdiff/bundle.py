@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .backbone import Backbone
 from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
+from .network.backbone import Backbone
 from .picture import unpacked
 from .weightspace import Map
 from .worlds import open_world

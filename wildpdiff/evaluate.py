@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from .backbone import Backbone, prepared
-from .folded import Adapter, Folded, prepared_batches
+from .network.backbone import Backbone, prepared
+from .network.folded import Adapter, Folded, prepared_batches
 
 #: The adapter of the shared network: nothing is added to any weight.
 NONE: Adapter = {}

@@ -11,7 +11,7 @@ from torch import Tensor
 from .bundle import Bundle, blend
 from .errors import UserError
 from .generator import AdapterGenerator
-from .peft_folder import save_peft
+from .network.peft_folder import save_peft
 from .picture import load_picture
 
 

@@ -18,9 +18,9 @@ from .errors import UserError
 from .experiments.lab import Data, Experiment, Lab, Table
 from .experiments.report import Chapter, html, plain
 from .files import load_json, save_json, write_whole
-from .loop import Step
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
+from .training.loop import Step
 from .worlds.base import World
 
 FORMAT = 2

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .adapter import AdapterLayout
 from .fidelity import distances, mean_distance
-from .lora import factors, packed
+from .network.adapter import AdapterLayout
+from .network.lora import factors, packed
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .adapter import AdapterLayout
 from .errors import UserError
 from .files import header, load_tensors, save_tensors
 from .generator import AdapterGenerator
+from .network.adapter import AdapterLayout
 
 #: Rows that the generator learned from; those of the same runs that it never saw; those of runs that it never saw.
 Kind = Literal["shown", "held_out", "other_runs"]

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone
-from ..connect import connect
 from ..files import load_tensors, save_tensors
 from ..generator import AdapterGenerator, ConditionConfig, GeneratorConfig
-from ..train import Curves, train_generator, train_over_codec
+from ..generator.known import Curves
+from ..generator.train import train_generator, train_over_codec
+from ..network.backbone import Backbone
+from ..training.connect import connect
 from ..worlds import open_world
 from ..zoo import CodedZoo, Zoo
 from .grow import do

@@ -11,11 +11,11 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from ..backbone import Backbone
 from ..errors import UserError
 from ..evaluate import accuracy
-from ..finetune import FinetuneRecipe, finetune
-from ..loop import Step
+from ..network.backbone import Backbone
+from ..training.finetune import FinetuneRecipe, finetune
+from ..training.loop import Step
 from ..worlds import open_world
 from ..worlds.base import Images, World
 from ..zoo import Zoo

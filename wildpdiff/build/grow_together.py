@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone
 from ..evaluate import accuracy
-from ..loop import Step
-from ..together import finetune_together
+from ..network.backbone import Backbone
+from ..training.loop import Step
+from ..training.together import finetune_together
 from ..worlds import open_world
 from ..worlds.base import SPLITS
 from ..zoo import Zoo

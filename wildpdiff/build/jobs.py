@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..finetune import FinetuneRecipe
+from ..training.finetune import FinetuneRecipe
 from .recipes import Recipe
 from .starts import checked_regime, start_file
 

@@ -13,9 +13,9 @@ import torch
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy
-from ..finetune import FinetuneRecipe, finetune
-from ..loop import Step
-from ..together import faster_together
+from ..training.finetune import FinetuneRecipe, finetune
+from ..training.loop import Step
+from ..training.together import faster_together
 from ..worlds import open_world
 from .grow import grow
 from .grow_together import grow_together

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
-from ..clip_training import ClipConfig, ClipRecipe
-from ..connect import ConnectRecipe
 from ..errors import UserError
 from ..files import load_json
-from ..finetune import FinetuneRecipe
-from ..pretrain import PretrainRecipe
-from ..train import PLAIN, GeneratorRecipe
+from ..generator.recipe import PLAIN, GeneratorRecipe
+from ..training.clip_training import ClipConfig, ClipRecipe
+from ..training.connect import ConnectRecipe
+from ..training.finetune import FinetuneRecipe
+from ..training.pretrain import PretrainRecipe
 from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, SavannaWorld
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
-from ..backbone import Backbone
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
-from ..finetune import FinetuneRecipe, finetune
-from ..loop import Step
+from ..network.adapter import AdapterLayout
+from ..network.backbone import Backbone
+from ..training.finetune import FinetuneRecipe, finetune
+from ..training.loop import Step
 from ..worlds import open_world
 from .photographs import mixed
 from .recipes import Recipe

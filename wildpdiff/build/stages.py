@@ -10,19 +10,19 @@ from typing import Any
 
 import torch
 
-from ..adapter import AdapterLayout
-from ..backbone import Backbone
 from ..bundle import Bundle, is_whole, seal
-from ..clip_training import build_clip, retrieval, save_clip, train_clip
 from ..condition import CONFIG_FILE, ClipCondition, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
-from ..loop import Step
 from ..measure.by_location import crossed_conditions, evaluate_locations
 from ..measure.fidelity import fidelity_over
+from ..network.adapter import AdapterLayout
+from ..network.backbone import Backbone
 from ..picture import digest, packed
-from ..pretrain import pretrain
+from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
+from ..training.loop import Step
+from ..training.pretrain import pretrain
 from ..weightspace import Map
 from ..worlds import open_world
 from ..worlds.base import Captioned, World, location_of

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
-from ..finetune import finetune
-from ..loop import Step
+from ..network.backbone import Backbone
+from ..training.finetune import finetune
+from ..training.loop import Step
 from ..worlds import open_world
 from .photographs import photographs
 from .recipes import Recipe

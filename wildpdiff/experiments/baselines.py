@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..backbone import Backbone
 from ..errors import UserError
 from ..generator import AdapterGenerator
-from ..vae import PCACodec
+from ..generator.vae import PCACodec
+from ..network.backbone import Backbone
 
 
 def ensemble(rows: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from ..build.runs import rows_at, run_file, shown
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import correct
-from ..folded import Adapter
-from ..loop import Step
+from ..network.folded import Adapter
 from ..plots import Figure
+from ..training.loop import Step
 from ..worlds.base import Images
 from ..zoo import Zoo
 

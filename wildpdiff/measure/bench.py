@@ -15,11 +15,11 @@ import timm
 import torch
 from torch.nn.functional import cross_entropy
 
-from ..backbone import prepared
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, best_batch
-from ..folded import Folded
+from ..network.backbone import prepared
+from ..network.folded import Folded
 
 STEPS, BATCH, DRAWN = 50, 16, 100
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import NONE, accuracy, mean_interval
-from ..loop import Step
+from ..training.loop import Step
 from ..worlds.base import EMPTY, Freshening, Images
 
 COLUMNS = ("pretrained", "fine_tuned", "generated", "one_picture")

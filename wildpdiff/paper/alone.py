@@ -14,9 +14,9 @@ from ..build.starts import write_starts
 from ..experiments.baselines import gaussian_in_pca, means_of_few, noisy
 from ..experiments.lab import Lab
 from ..generator import AdapterGenerator
-from ..loop import Step
-from ..normalize import Standardizer
-from ..train import train_generator
+from ..generator.normalize import Standardizer
+from ..generator.train import train_generator
+from ..training.loop import Step
 from ..weightspace import nearest
 
 REGIME = "M"

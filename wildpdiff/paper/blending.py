@@ -11,13 +11,13 @@ from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
 from ..bundle import blend
-from ..connect import curve, pair_shares
 from ..errors import UserError
 from ..experiments.baselines import product_average, softmax_merge, weighted
 from ..experiments.lab import Data, Lab
-from ..folded import Adapter
-from ..loop import Step
 from ..measure.statistics import Estimate, estimate
+from ..network.folded import Adapter
+from ..training.connect import curve, pair_shares
+from ..training.loop import Step
 
 #: Ways that start from noise, so that one condition gives many adapters; the others give one.
 GENERATED = ("ours", "paper", "latents")

@@ -21,11 +21,11 @@ from ..evaluate import correct
 from ..experiments.baselines import weighted
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..files import load_json, save_json
-from ..loop import Step
 from ..measure.statistics import over_units, points
 from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
+from ..training.loop import Step
 from ..worlds.base import Images
 from . import QUESTIONS
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..experiments.lab import Data, Experiment, Lab, Table
-from ..loop import Step
 from ..measure.fidelity import COLUMNS, GROUPS, KINDS, fidelity_at, summary
 from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..plots.grid import grid
+from ..training.loop import Step
 from . import QUESTIONS
 
 

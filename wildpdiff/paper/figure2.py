@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
 from ..experiments.lab import Data, Experiment, Lab, Table, where
-from ..loop import Step
 from ..measure.statistics import Estimate, difference, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
+from ..training.loop import Step
 from . import NUMBERS, QUESTIONS
 from .blending import GENERATED, MEANING, WAYS, Blend, Pair, Plan, Tables, measured, short, usable_pairs
 from .figure7 import FIGURE7, FULL

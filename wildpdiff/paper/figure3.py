@@ -12,12 +12,12 @@ from torch import Tensor
 from ..build.starts import save_row
 from ..errors import UserError
 from ..experiments.lab import Data, Experiment, Lab, Table
-from ..finetune import FinetuneRecipe
-from ..loop import Step
 from ..measure.statistics import Estimate, difference, estimate, mean_of, over_units, points
 from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
+from ..training.finetune import FinetuneRecipe
+from ..training.loop import Step
 from .parameter_runs import Run, do_all
 
 #: One rate for every start, and no schedule, so that a short run is the beginning of a long one.

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
 from ..build.jobs import held_out_pairs, pairs
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
-from ..loop import Step
-from ..lora import adapted
 from ..measure.statistics import Estimate, estimate, over_units, points, ranged
+from ..network.adapter import AdapterLayout
+from ..network.lora import adapted
 from ..plots import Figure
 from ..plots.charts import Series, heat, lines
 from ..plots.grid import grid
 from ..similarity import align, compare
+from ..training.loop import Step
 from . import NUMBERS, QUESTIONS
 
 #: Cosine of factors in the paper's Figure 6.

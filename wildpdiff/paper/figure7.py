@@ -7,11 +7,11 @@ from typing import Any
 
 from ..build.jobs import held_out_pairs
 from ..experiments.lab import Data, Experiment, Lab, Table, where
-from ..loop import Step
 from ..measure.statistics import Z, over_units, points
 from ..plots import Figure
 from ..plots.charts import Series, lines, scatter
 from ..plots.grid import grid
+from ..training.loop import Step
 from . import QUESTIONS
 from .blending import GENERATED, MEANING, WAYS, Plan, Tables, measured, short, usable_pairs
 

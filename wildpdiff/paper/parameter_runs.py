@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbone import Backbone
 from ..build.workers import each
 from ..evaluate import correct
 from ..files import load_json, load_tensors, save_json, sha256
-from ..finetune import FinetuneRecipe, finetune
-from ..loop import Step
-from ..subset import Subset
+from ..network.backbone import Backbone
+from ..network.subset import Subset
+from ..training.finetune import FinetuneRecipe, finetune
+from ..training.loop import Step
 from ..worlds import open_world
 from ..worlds.base import Images, Split, World
 

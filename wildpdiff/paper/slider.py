@@ -11,10 +11,10 @@ from torch.nn.functional import cosine_similarity
 from ..build.jobs import held_out_pairs, pairs
 from ..bundle import Bundle
 from ..experiments.lab import Data, Experiment, Lab, Table, where
-from ..loop import Step
 from ..plots import Figure
 from ..plots.charts import Series, scatter
 from ..plots.grid import grid
+from ..training.loop import Step
 from . import QUESTIONS
 
 #: Equal steps of the blend weight from one end to the other.

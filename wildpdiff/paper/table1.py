@@ -8,11 +8,11 @@ from typing import Any
 from ..evaluate import NONE
 from ..experiments.baselines import ensemble
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
-from ..loop import Step
 from ..measure.statistics import difference, estimate, over_units, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, lines, scatter
 from ..similarity import diversity, novelty
+from ..training.loop import Step
 from . import NUMBERS, QUESTIONS
 from .alone import INTERVALS, REGIME, candidates, generated, generator_of, grown, location_of, ready, rows_of
 

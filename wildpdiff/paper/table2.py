@@ -11,11 +11,11 @@ from torch import Tensor
 from ..evaluate import among, overlap
 from ..experiments.baselines import codec_prior, ensemble, gaussian_in_pca, nearest_location, noisy, softmax_merge
 from ..experiments.lab import Data, Experiment, Lab, Table
-from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, number, points, size
 from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..plots.grid import grid
+from ..training.loop import Step
 from ..weightspace import nearest
 from . import NUMBERS, QUESTIONS, column_means
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from ..experiments.baselines import gaussian_in_pca, nearest_location, softmax_merge
 from ..experiments.lab import Data, Experiment, Lab, Table
-from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, points, size
 from ..plots import Figure
 from ..plots.charts import Series, bars
+from ..training.loop import Step
 from . import NUMBERS, QUESTIONS
 
 #: Pretrained accuracy, then generated in L, M, H.

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..evaluate import NONE
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
-from ..loop import Step
 from ..measure.statistics import estimate, mean_of, points
 from ..plots import Figure
 from ..plots.charts import Series, bars, heat
+from ..training.loop import Step
 from ..worlds.base import EMPTY, World
 from . import NUMBERS, QUESTIONS, column_means
 

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbone import ADAPTED
 from ..evaluate import NONE
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab, Table
-from ..finetune import FinetuneRecipe
-from ..loop import Step
 from ..measure.statistics import difference, estimate, mean_of, points
+from ..network.backbone import ADAPTED
+from ..network.subset import Parameters, Subset
 from ..plots import Figure
 from ..plots.charts import Series, bars, scatter
-from ..subset import Parameters, Subset
+from ..training.finetune import FinetuneRecipe
+from ..training.loop import Step
 from . import NUMBERS
 from .parameter_runs import Run, do_all
 

@@ -11,9 +11,9 @@ from ..evaluate import among, most_alike, overlap
 from ..experiments.baselines import noisy
 from ..experiments.lab import NO_GENERATOR, Data, Experiment, Lab
 from ..fidelity import mean_distance
-from ..loop import Step
+from ..generator.normalize import Standardizer
 from ..measure.statistics import difference, estimate, mean_of, over_units
-from ..normalize import Standardizer
+from ..training.loop import Step
 from ..weightspace import nearest
 from . import QUESTIONS
 from .figures import figures

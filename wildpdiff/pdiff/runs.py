@@ -21,9 +21,10 @@ from ..experiments.lab import Lab
 from ..fidelity import mean_distance
 from ..files import sha256
 from ..generator import AdapterGenerator, GeneratorConfig
-from ..loop import Step
-from ..train import GeneratorRecipe, train_generator
-from ..vae import VAEConfig
+from ..generator.recipe import GeneratorRecipe
+from ..generator.train import train_generator
+from ..generator.vae import VAEConfig
+from ..training.loop import Step
 from ..weightspace import nearest
 from ..zoo import Zoo
 

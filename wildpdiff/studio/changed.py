@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..evaluate import best_batch, correct_by, wilson
-from ..folded import prepared_batches
+from ..network.folded import prepared_batches
 from ..worlds.base import Enlarging
 from .results import picture_uri
 from .setting import IMAGES, Setting

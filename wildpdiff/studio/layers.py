@@ -12,8 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
-from ..lora import adapted, factors
+from ..network.adapter import AdapterLayout
+from ..network.lora import adapted, factors
 
 #: What a cosine compares: the numbers of a row as they are, or what each pair of factors multiplies to.
 KINDS = ("factors", "products")

@@ -14,11 +14,11 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
-from ..backbone import Backbone
 from ..errors import UserError
 from ..files import save_tensors
-from ..lora import LoRA
+from ..network.adapter import AdapterLayout
+from ..network.backbone import Backbone
+from ..network.lora import LoRA
 
 #: The default row in single precision is 0.26 MB; the zip and each file in it may be much larger, not endless.
 MAX_ZIP, MAX_WEIGHTS, MAX_CONFIG, MAX_ENTRIES = 2_000_000, 2_000_000, 100_000, 50
@@ -42,7 +42,7 @@ def pack(backbone: Backbone, rows: Tensor, card: Mapping[str, str], *, seed: int
     Raises:
         UserError: if the disk is full.
     """
-    from ..peft_folder import save_peft
+    from ..network.peft_folder import save_peft
 
     first = folder / name / f"seed{seed}"
     save_peft(backbone, rows[0], first, card={**card, "seed": str(seed)})

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..adapter import AdapterLayout
+from ..network.adapter import AdapterLayout
 from ..plots.common import Point
 from ..weightspace import Map, projection
 from .layers import Factors, cosines

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..backbone import prepared
 from ..bundle import Bundle, blend
 from ..errors import UserError
-from ..folded import Folded
 from ..generator import AdapterGenerator
+from ..network.backbone import prepared
+from ..network.folded import Folded
 from ..picture import load_picture
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
@@ -231,7 +231,7 @@ class Studio:
         Raises:
             UserError: as `write`, or if the disk is full.
         """
-        from ..peft_folder import save_peft
+        from ..network.peft_folder import save_peft
 
         row = self.write(replace(setting, samples=1))[0]
         (a, b), weight = self.names(setting), setting.weight
@@ -257,7 +257,7 @@ class Studio:
             self.images(name, IMAGES[-1])
         with self._lock:
             self.bundle.condition  # noqa: B018 - loads it
-        importlib.import_module("wildpdiff.peft_folder")
+        importlib.import_module("wildpdiff.network.peft_folder")
 
     def images(self, location: str, count: int) -> Images:
         """At least the first `count` photographs of a location's evaluation split, if there are so many; they are kept

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..folded import Folded
 from ..generator import AdapterGenerator
+from ..network.folded import Folded
 from ..weightspace import project
 from .layers import Factors
 from .places import Plane

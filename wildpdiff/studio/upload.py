@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..backbone import prepared
 from ..bundle import Bundle
 from ..errors import UserError
 from ..files import load_tensors
+from ..network.backbone import prepared
 from ..ood import Gauge
 from ..picture import resized
 from ..weightspace import cosine

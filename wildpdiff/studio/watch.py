@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..evaluate import wilson
-from ..lora import factors
+from ..network.lora import factors
 from ..plots.common import Figure
 from ..plots.denoise import Curve, Mark, accuracy, spread, strengths, trajectory_on
 from ..plots.map import Scene, pca, umap

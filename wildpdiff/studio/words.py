@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..backbone import Backbone
+from ..network.backbone import Backbone
 
 
 def spoken(name: str) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..backbone import prepared
 from ..bundle import Bundle
-from ..folded import Folded
+from ..network.backbone import prepared
+from ..network.folded import Folded
 
 _PACES: dict[str, Pace] = {}
 _DRAWING: dict[str, float] = {}

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import best_batch, correct_of, wilson
-from ..folded import Folded, prepared_batches
+from ..network.folded import Folded, prepared_batches
 from ..worlds.base import Images
 from .known import Known
 from .record import Record

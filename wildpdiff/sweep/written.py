@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
-from ..loop import Step
 from ..measure.statistics import points
+from ..training.loop import Step
 from .cells import Cell, Gathered
 from .known import Known
 from .record import csv_writer, format_of, write_csv, write_json, write_npz

@@ -14,8 +14,8 @@ from gradio.processing_utils import save_file_to_cache
 from gradio.utils import get_upload_folder
 
 from ..errors import UserError
-from ..studio.endpoints import Answers
-from ..studio.lookups import Lookups
+from ..studio.api.endpoints import Answers
+from ..studio.api.lookups import Lookups
 from ..studio.studio import Studio
 from .page import MODEL, sentence
 

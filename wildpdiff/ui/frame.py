@@ -14,10 +14,10 @@ import gradio as gr
 
 from ..errors import UserError
 from ..plots.common import Figure
+from ..studio.learn.stories import presets
 from ..studio.results import answer, failure, table
 from ..studio.sessions import stamp_of
 from ..studio.setting import Result, Setting
-from ..studio.stories import presets
 from ..studio.studio import Studio
 from .chart import as_text, panel
 from .page import LOG, PRIVATE, RUNS, Page, sentence, session_of

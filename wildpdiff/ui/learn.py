@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 import gradio as gr
 
 from ..bundle import Bundle
-from ..studio import lessons
-from ..studio import paper_tables as beside
-from ..studio.glossary import GLOSSARY
-from ..studio.lessons import Try
-from ..studio.stored import Stored
-from ..studio.tours import tours
+from ..studio.learn import lessons
+from ..studio.learn import paper_tables as beside
+from ..studio.learn.glossary import GLOSSARY
+from ..studio.learn.lessons import Try
+from ..studio.learn.stored import Stored
+from ..studio.learn.tours import tours
 from ..web import template
 from .page import Page, title
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..build.jobs import held_out_pairs
-from ..bundle import Bundle
-from .results import curves
+from ...build.jobs import held_out_pairs
+from ...bundle import Bundle
+from ..results import curves
 
 Preset = dict[str, Any]
 

@@ -8,17 +8,17 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from ..bundle import WAYS
-from ..errors import UserError
-from ..evaluate import wilson
-from ..picture import MAX_BYTES
-from .layers import KINDS, layer_names
-from .peft_zip import MAX_ZIP
-from .places import Places
+from ...bundle import WAYS
+from ...errors import UserError
+from ...evaluate import wilson
+from ...picture import MAX_BYTES
+from ..layers import KINDS, layer_names
+from ..peft_zip import MAX_ZIP
+from ..places import Places
+from ..results import curves
+from ..setting import IMAGES, MAX_SAMPLES, MAX_STEPS, Setting
+from ..studio import Studio
 from .requests import text, within
-from .results import curves
-from .setting import IMAGES, MAX_SAMPLES, MAX_STEPS, Setting
-from .studio import Studio
 
 Json = dict[str, Any]
 #: Views of the map.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..bundle import Bundle
-from ..measure.statistics import points
+from ...bundle import Bundle
+from ...measure.statistics import points
 from .guesses import Question, nearest
 from .lessons import Places, State
 from .stored import REGIMES, Stored, percent

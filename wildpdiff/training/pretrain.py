@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from .backbone import Backbone, prepared
+from ..network.backbone import Backbone, prepared
+from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
-from .worlds.base import Images
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .condition import CLIP, CONFIG_FILE, WEIGHTS_FILE, ClipLoss, Preprocess, SimpleTokenizer, create_clip
-from .files import save_json, save_tensors
+from ..condition import CLIP, CONFIG_FILE, WEIGHTS_FILE, ClipLoss, Preprocess, SimpleTokenizer, create_clip
+from ..files import save_json, save_tensors
+from ..worlds.base import Pairs
 from .loop import Checkpoint, Step, cosine, rng_at
-from .worlds.base import Pairs
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from .backbone import Backbone, prepared
-from .folded import Folded
+from ..network.backbone import Backbone, prepared
+from ..network.folded import Folded
+from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
 from .pretrain import flipped
-from .worlds.base import Images
 
 
 @dataclass(frozen=True)

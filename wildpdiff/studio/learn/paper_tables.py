@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ..paper.table2 import PAPER as PAPER_SEEN
-from ..paper.table2 import TUNED
-from ..paper.table3 import PAPER as PAPER_UNSEEN
-from ..paper.table7 import PAPER_LOCATIONS
+from ...paper.table2 import PAPER as PAPER_SEEN
+from ...paper.table2 import TUNED
+from ...paper.table3 import PAPER as PAPER_UNSEEN
+from ...paper.table7 import PAPER_LOCATIONS
 from .stored import REGIMES, Stored
 
 #: A cell: its figure, and what stands small below it.

@@ -13,8 +13,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
-from .files import load_tensors, save_tensors
+from ..errors import UserError
+from ..files import load_tensors, save_tensors
 from .lora import LoRA
 from .subset import Subset, subset_from_json
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from .backbone import Backbone, prepared
-from .errors import UserError
-from .folded import Folded
+from ..errors import UserError
+from ..network.backbone import Backbone, prepared
+from ..network.folded import Folded
+from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
 from .pretrain import flipped
-from .worlds.base import Images
 
 #: Steps between two savings of the state.
 SAVE_EVERY = 100

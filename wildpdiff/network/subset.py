@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from .adapter import AdapterLayout, once
-from .errors import UserError
 from .lora import LoRA
 
 

@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
-from ..evaluate import best_batch, correct_of
-from ..folded import prepared_batches
-from ..picture import MAX_BYTES
-from ..sweep import run
-from ..weightspace import cosine
+from ...errors import UserError
+from ...evaluate import best_batch, correct_of
+from ...network.folded import prepared_batches
+from ...picture import MAX_BYTES
+from ...sweep import run
+from ...weightspace import cosine
+from ..ood import findings, standing
+from ..peft_zip import MAX_ZIP, pack, unpack
+from ..setting import IMAGES, Setting
+from ..studio import Studio
+from ..upload import Strangers
 from .lookups import SWEEP, SWEEP_STEPS, Lookups, asked, rounded, share
-from .ood import findings, standing
-from .peft_zip import MAX_ZIP, pack, unpack
 from .requests import chosen, sweep_of, text, within
-from .setting import IMAGES, Setting
-from .studio import Studio
-from .upload import Strangers
 
 Json = dict[str, Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import UserError
-from ..sweep import Sweep
-from .setting import Setting
+from ...errors import UserError
+from ...sweep import Sweep
+from ..setting import Setting
 
 #: Letters of a name, and items of a list, at most.
 LETTERS, ITEMS = 40, 64

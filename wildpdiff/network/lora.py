@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from .adapter import AdapterLayout, once
-from .errors import UserError
 
 _A, _B = ".lora_A", ".lora_B"
 

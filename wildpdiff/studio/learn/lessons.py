@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..backbone import Backbone
-from ..bundle import Bundle
-from ..evaluate import wilson
-from ..lora import adapted
+from ...bundle import Bundle
+from ...evaluate import wilson
+from ...network.backbone import Backbone
+from ...network.lora import adapted
 from . import drawings, guesses
 from .guesses import Question
 from .stored import REGIMES, Stored

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
+from ..errors import UserError
 
 #: Steps on either side of zero that a stored number of the basis can take.
 STEPS = 127

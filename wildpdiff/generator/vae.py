@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from .adapter import AdapterLayout
+from ..network.adapter import AdapterLayout
 from .normalize import Standardizer
 
 

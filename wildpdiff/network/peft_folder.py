@@ -14,10 +14,10 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from ..errors import UserError
+from ..files import load_tensors
 from .adapter import AdapterLayout
 from .backbone import Backbone
-from .errors import UserError
-from .files import load_tensors
 
 _PREFIX = "base_model.model."
 

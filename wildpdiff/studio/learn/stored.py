@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..bundle import Bundle
-from ..errors import UserError
-from ..reproduce import EXPERIMENTS, Result, stored_result
+from ...bundle import Bundle
+from ...errors import UserError
+from ...reproduce import EXPERIMENTS, Result, stored_result
 
 T = TypeVar("T")
 Data = Mapping[str, Any]

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
-from .files import load_tensors, save_tensors
+from ..errors import UserError
+from ..files import load_tensors, save_tensors
 
 
 @dataclass(frozen=True)

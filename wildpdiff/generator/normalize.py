@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
-from .errors import UserError
+from ..errors import UserError
+from ..network.adapter import AdapterLayout
 
 SMALLEST_SCALE = 1e-4
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from .errors import UserError
+from ..errors import UserError
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents `[N, C, L]`, times `[N]`) -> estimates of the clean latents `[N, C, L]`."""
@@ -26,7 +26,7 @@ class Schedule(Protocol):
 
 
 class ConditionalDenoiser(Protocol):
-    """What `diffusion_loss` asks of a network; `wildpdiff.denoiser.Denoiser` is one."""
+    """What `diffusion_loss` asks of a network; `wildpdiff.generator.denoiser.Denoiser` is one."""
 
     def __call__(self, noisy: Tensor, t: Tensor, condition: Tensor | None) -> Tensor: ...
 

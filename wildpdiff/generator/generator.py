@@ -6,134 +6,26 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .adapter import AdapterLayout
+from ..errors import UserError
+from ..files import load_json, load_tensors, save_json, save_tensors, sha256
+from ..network.adapter import AdapterLayout
 from .codec import LinearCodec, LinearCodecConfig
-from .denoiser import Denoiser, DenoiserConfig
+from .config import CONFIG, AnyDenoiserConfig, CodecConfig, ConditionConfig, GeneratorConfig, tagged, untagged
+from .denoiser import Denoiser
 from .diffusion import KarrasSchedule, NoiseSchedule, Schedule, trajectory
-from .errors import UserError
-from .files import load_json, load_tensors, save_json, save_tensors, sha256
 from .residual import ResidualConfig, ResidualDenoiser
-from .vae import VAECodec, VAEConfig
+from .vae import VAECodec
 
 FORMAT = 3
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
 #: Tensors of fewer numbers keep float32 in a file of half precision: they are measurements that much depends on.
 SMALL = 16_384
-
-CodecConfig = LinearCodecConfig | VAEConfig
-AnyDenoiserConfig = ResidualConfig | DenoiserConfig
-_KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (LinearCodecConfig, VAEConfig, ResidualConfig, DenoiserConfig)
-}
-
-
-@dataclass(frozen=True)
-class ConditionConfig:
-    """What a generator is told: the name of the condition (`Condition.name`), and E, numbers in an embedding."""
-
-    name: str
-    dim: int
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """All that shapes an `AdapterGenerator`, and what it was trained for.
-
-    Attributes:
-        layout: the adapters that it writes.
-        codec: a linear codec, or the paper's autoencoder; its dim is the layout's.
-        denoiser: a mean and a diffusion of what remains, or the paper's plain UNet; its latents are the codec's.
-        condition: whose embeddings it understands; None: it takes none, and `generate` a `count` instead.
-        backbone_fingerprint: the shared network that its adapters belong to.
-    """
-
-    layout: AdapterLayout
-    codec: CodecConfig
-    denoiser: AnyDenoiserConfig
-    condition: ConditionConfig | None
-    backbone_fingerprint: str
-
-    def __post_init__(self) -> None:
-        if self.codec.dim != self.layout.dim or self.latent_shape != _taken(self.denoiser):
-            raise ValueError("the codec must fit the layout, and the denoiser the codec's latents")
-        if self.condition is not None and self.condition.dim != self.denoiser.condition_dim:
-            raise ValueError("the denoiser must read the condition's embeddings")
-
-    @property
-    def latent_shape(self) -> tuple[int, int]:
-        """C and L of a latent."""
-        codec = self.codec
-        return (1, codec.components) if isinstance(codec, LinearCodecConfig) else (codec.channels, codec.chunks)
-
-    @classmethod
-    def of(
-        cls,
-        layout: AdapterLayout,
-        *,
-        condition: ConditionConfig | None,
-        backbone_fingerprint: str,
-        components: int = 64,
-        width: int = 256,
-    ) -> "GeneratorConfig":
-        """The default shapes, for a layout and a condition: a linear codec of `components` numbers, and a residual
-        diffusion `width` numbers wide."""
-        codec = LinearCodecConfig(layout.dim, components)
-        denoiser = ResidualConfig(condition.dim if condition else 0, components, width=width)
-        return cls(layout, codec, denoiser, condition, backbone_fingerprint)
-
-    def plain(self, *, autoencoder: bool = False) -> "GeneratorConfig":
-        """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too."""
-        vae = VAEConfig(self.layout.dim)
-        codec = vae if autoencoder else self.codec
-        channels, length = (vae.channels, vae.chunks) if autoencoder else self.latent_shape
-        unet = DenoiserConfig(self.denoiser.condition_dim, channels=channels, length=length)
-        return dataclasses.replace(self, codec=codec, denoiser=unet)
-
-    def to_json(self) -> dict[str, Any]:
-        """The configuration as a JSON value."""
-        parts = {"codec": _tagged(self.codec), "denoiser": _tagged(self.denoiser)}
-        return dataclasses.asdict(self) | parts | {"layout": self.layout.to_json()}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "GeneratorConfig":
-        """The configuration that `to_json` wrote.
-
-        Raises:
-            UserError: if the value is no configuration.
-        """
-        try:
-            told = value["condition"]
-            return cls(
-                AdapterLayout.from_json(value["layout"]),
-                _untagged(value["codec"]),
-                _untagged(value["denoiser"]),
-                None if told is None else ConditionConfig(str(told["name"]), int(told["dim"])),
-                str(value["backbone_fingerprint"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(
-                f"'{CONFIG}' is damaged or of another version; fetch or make the generator anew."
-            ) from error
-
-
-def _taken(denoiser: AnyDenoiserConfig) -> tuple[int, int]:
-    return (1, denoiser.length) if isinstance(denoiser, ResidualConfig) else (denoiser.channels, denoiser.length)
-
-
-def _tagged(config: CodecConfig | AnyDenoiserConfig) -> dict[str, Any]:
-    return {"kind": type(config).__name__} | dataclasses.asdict(config)
-
-
-def _untagged(value: Mapping[str, Any]) -> Any:
-    parts = {key: tuple(part) if isinstance(part, list) else part for key, part in value.items() if key != "kind"}
-    return _KINDS[value["kind"]](**parts)
 
 
 def _codec(config: CodecConfig) -> LinearCodec | VAECodec:
@@ -349,7 +241,7 @@ class AdapterGenerator(nn.Module):
     def save_denoiser(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the denoiser alone, for `with_denoiser` of a generator with the same codec."""
         weights = {name: _stored(tensor, dtype) for name, tensor in self.denoiser.state_dict().items()}
-        about = {"codec": self.codec_fingerprint, "denoiser": json.dumps(_tagged(self.config.denoiser))}
+        about = {"codec": self.codec_fingerprint, "denoiser": json.dumps(tagged(self.config.denoiser))}
         save_tensors(path, weights, about)
 
     def with_denoiser(self, path: Path) -> "AdapterGenerator":
@@ -362,7 +254,7 @@ class AdapterGenerator(nn.Module):
         if metadata.get("codec") != self.codec_fingerprint:
             raise UserError(f"'{Path(path).name}' belongs to another codec; fetch or make the generator anew.")
         try:
-            other = self.with_fresh_denoiser(_untagged(json.loads(metadata["denoiser"])))
+            other = self.with_fresh_denoiser(untagged(json.loads(metadata["denoiser"])))
             other.denoiser.load_state_dict(tensors)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"'{Path(path).name}' does not fit '{CONFIG}'; fetch or make it anew.") from error

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.functional import cross_entropy
 
-from .backbone import Backbone, prepared
-from .errors import UserError
+from ..errors import UserError
+from ..network.backbone import Backbone, prepared
+from ..worlds.base import Images
 from .finetune import FinetuneRecipe, finetune
 from .loop import Checkpoint, Step, rng_at
 from .pretrain import flipped
-from .worlds.base import Images
 
 Gradient = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
