@@ -134,8 +134,6 @@ def test_sample_i_is_the_adapter_of_seed_plus_i(studio: Studio) -> None:
         ({"t": float("nan")}, "finite"),
         ({"t": "abc"}, "not whole"),
         ({"t": None}, "not whole"),
-        ({"m": "Z"}, "Regime 'Z'"),
-        ({"w": "theirs"}, "theirs"),
         ({"n": 0}, "adapters"),
         ({"n": 99}, "adapters"),
         ({"n": 1.5}, "whole number"),
@@ -149,6 +147,13 @@ def test_sample_i_is_the_adapter_of_seed_plus_i(studio: Studio) -> None:
 def test_a_state_out_of_range_is_refused_in_one_sentence(change: dict, word: str) -> None:
     with pytest.raises(UserError, match=word) as caught:
         Setting.of(STATE | change)
+    assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize(("change", "word"), [({"m": "Z"}, "Regime 'Z'"), ({"w": "theirs"}, "theirs")])
+def test_what_the_bundle_has_not_is_refused_in_one_sentence(studio: Studio, change: dict, word: str) -> None:
+    with pytest.raises(UserError, match=word) as caught:
+        studio.check(Setting.of(STATE | change))
     assert str(caught.value).count(". ") == 0
 
 

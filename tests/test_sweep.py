@@ -129,8 +129,7 @@ def test_the_network_is_left_as_it_was(bundle: Bundle) -> None:
         ({"seeds": 0}, "1..16"),
         ({"seeds": 17}, "1..16"),
         ({"regimes": ()}, "at least one regime"),
-        ({"regimes": ("X",)}, "L, M, H"),
-        ({"ways": ("theirs",)}, "ours, paper"),
+        ({"ways": ("ours", "ours")}, "ours is there twice"),
         ({"steps": 0}, "1..200"),
         ({"images": 0}, "1..200"),
         ({"seed": -1}, "first seed"),
@@ -149,10 +148,18 @@ def test_a_location_that_is_not_in_the_bundle_is_refused(bundle: Bundle, change:
         next(run(bundle, replace(SWEEP, **change)))
 
 
-def test_a_regime_that_is_not_in_the_bundle_is_refused(bundle: Bundle) -> None:
-    less = replace(bundle, manifest=bundle.manifest | {"regimes": ["H"]})
-    with pytest.raises(UserError, match="Regime 'L'"):
-        SWEEP.cost(less)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"regimes": ("X",)}, "Regime 'X' is not in this bundle; choose one of: L, M, H"),
+        ({"ways": ("theirs",)}, "ours, paper"),
+    ],
+)
+def test_what_is_not_in_the_bundle_is_refused_before_anything_is_written(
+    bundle: Bundle, change: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        replace(SWEEP, **change).cost(bundle)
 
 
 def test_json_makes_the_same_sweep_again() -> None:

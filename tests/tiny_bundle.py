@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.stages import variants
 from wildpdiff.bundle import Bundle, seal
 from wildpdiff.condition import ClipCondition
 from wildpdiff.files import save_tensors
@@ -72,7 +73,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
     save_tensors(folder / "joint.safetensors", {"row": joint})
-    about = {"regimes": list(REGIMES), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
+    about = {"variants": variants(), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
     figures = {regime: _figures(regime) for regime in REGIMES}
     seal(folder, about | {"figures": figures, "recipe": RECIPE.to_json()})
     if curves:

@@ -20,14 +20,15 @@ from .files import load_json, load_tensors, save_json, sha256
 from .generator import AdapterGenerator
 from .network.backbone import Backbone
 from .picture import unpacked
+from .variant import OURS, PAPER, Variant, names, variants_from_json
 from .weightspace import Map
 from .worlds import open_world
 from .worlds.base import World
 from .zoo import CodedZoo
 
-FORMAT = 4
-#: How the middle between two locations is written.
-WAYS = ("ours", "paper")
+FORMAT = 5
+#: How the middle between two locations can be written; which of them a bundle has, its variants say.
+WAYS = (OURS, PAPER)
 MANIFEST = "bundle.json"
 #: What the files of some parts are called.
 PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition", "photographs": "world"}
@@ -43,10 +44,9 @@ class Bundle:
     file; the metadata has the digest of the pixels that were drawn, see `picture.digest`), `photographs.safetensors`
     (of a world that its spec alone does not open, see `worlds.stored`), `joint.safetensors` (`row` `[D]`, trained on
     all seen locations), `generator-FIRST/` (unconditional, of the first seen location), `results/` (stored
-    experiments); and for each regime R of similarity `generator-R/` (with `paper.safetensors`, the paper's plain
-    denoiser, which never saw a blend), `zoo-R.safetensors` (all fine-tuned rows as latents, see `zoo.CodedZoo`),
-    `curves-R.safetensors` (`anchors` and `hubs` of the curves between locations as latents, `[Q, k]` each) and
-    `map-R.safetensors` (see `weightspace.Map`).
+    experiments); and of each variant that the manifest lists (see `variant.Variant`) the generator's folder, its
+    denoiser if it is another one, the zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors`
+    and `hubs` as latents, `[Q, k]` each) and the map (see `weightspace.Map`).
     """
 
     folder: Path
@@ -73,6 +73,7 @@ class Bundle:
                 f"The bundle's '{MANIFEST}' is damaged (its checksum differs); fetch it again or make it anew."
             )
         _check_files(folder, manifest["files"])
+        variants_from_json(manifest.get("variants"))
         return cls(folder, manifest, torch.device(device))
 
     @cached_property
@@ -84,7 +85,7 @@ class Bundle:
         """
         parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
         for name, own in sorted(self.manifest["files"].items()):
-            parts.setdefault(_part(name, self.regimes), []).append([name, own])
+            parts.setdefault(_part(name, self.variants), []).append([name, own])
         return {part: _digest(content)[:12] for part, content in parts.items() if part != "results"}
 
     def depends(self, parts: Iterable[str]) -> dict[str, str]:
@@ -92,10 +93,36 @@ class Bundle:
         wanted = set(parts)
         return {part: own for part, own in self.fingerprints.items() if {part, part.partition("-")[0]} & wanted}
 
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """Its generators, with their names and files."""
+        return variants_from_json(self.manifest["variants"])
+
+    def variant(self, regime: str, way: str = OURS) -> Variant:
+        """The variant of a regime and a way.
+
+        Raises:
+            UserError: naming those that the bundle has.
+        """
+        if regime not in self.regimes:
+            raise UserError(f"Regime '{regime[:20]}' is not in this bundle; choose one of: {', '.join(self.regimes)}.")
+        own = {variant.way: variant for variant in self.variants if variant.regime == regime}
+        if way not in own:
+            raise UserError(f"The way to blend must be one of: {', '.join(own)}; not '{way[:20]}'.")
+        return own[way]
+
     @property
     def regimes(self) -> tuple[str, ...]:
-        """Its regimes of similarity, of L, M and H (paper, section 4.3)."""
-        return tuple(self.manifest["regimes"])
+        """The regimes of its variants; of similarity: L, M and H (paper, section 4.3)."""
+        return names(self.variants)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The ways that every regime of it has."""
+        return tuple(way for way in WAYS if all(way in self._ways(regime) for regime in self.regimes))
+
+    def _ways(self, regime: str) -> set[str]:
+        return {variant.way for variant in self.variants if variant.regime == regime}
 
     @property
     def regime(self) -> str:
@@ -133,7 +160,7 @@ class Bundle:
         self.generator(self.regime).check(condition_name=condition.name)
         return condition
 
-    def generator(self, regime: str, *, way: str = "ours") -> AdapterGenerator:
+    def generator(self, regime: str, *, way: str = OURS) -> AdapterGenerator:
         """The generator of a regime, checked to fit the classifier.
 
         Args:
@@ -144,15 +171,12 @@ class Bundle:
         Raises:
             UserError: if the bundle has no such generator, or it is damaged.
         """
-        if regime not in self.regimes:
-            raise UserError(f"Regime '{regime}' is not in this bundle; choose one of: {', '.join(self.regimes)}.")
-        if way not in WAYS:
-            raise UserError(f"The way to blend must be one of: {', '.join(WAYS)}; not '{way}'.")
+        variant = self.variant(regime, way)
         if (regime, way) not in self._generators:
             self._generators[regime, way] = (
-                self._loaded(f"generator-{regime}")
-                if way == "ours"
-                else self.generator(regime).with_denoiser(self.folder / f"generator-{regime}" / "paper.safetensors")
+                self.generator(regime).with_denoiser(self.folder / variant.denoiser)
+                if variant.denoiser
+                else self._loaded(variant.generator)
             )
         return self._generators[regime, way]
 
@@ -177,13 +201,13 @@ class Bundle:
     def zoo(self, regime: str) -> CodedZoo:
         """All fine-tuned rows of every seen location in a regime, as latents of its generator."""
         if regime not in self._zoos:
-            path = self.folder / f"zoo-{regime}.safetensors"
+            path = self.folder / self.variant(regime).zoo
             self._zoos[regime] = CodedZoo.load(path, self.seen, self.generator(regime))
         return self._zoos[regime]
 
     def curves(self, regime: str) -> tuple[Tensor, Tensor]:
         """Anchors and hubs of the curves between the seen locations, raw rows `[Q, D]` each (see `connect.curve`)."""
-        tensors, _ = load_tensors(self.folder / f"curves-{regime}.safetensors")
+        tensors, _ = load_tensors(self.folder / self.variant(regime).curves)
         generator = self.generator(regime)
         anchors, hubs = (generator.decode(tensors[name][:, None]).cpu() for name in ("anchors", "hubs"))
         return anchors, hubs
@@ -194,7 +218,7 @@ class Bundle:
 
     def map(self, regime: str) -> Map:
         """The flat map of a regime's zoo."""
-        return Map.load(self.folder / f"map-{regime}.safetensors")
+        return Map.load(self.folder / self.variant(regime).map)
 
     @cached_property
     def joint(self) -> Tensor:
@@ -264,12 +288,16 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _part(name: str, regimes: Sequence[str]) -> str:
+def _part(name: str, variants: Sequence[Variant]) -> str:
     """The part of a bundle that a file belongs to (see `Bundle.fingerprints`)."""
+    for variant in variants:
+        for kind in ("zoo", "curves", "map"):
+            if name == getattr(variant, kind):
+                return f"{kind}-{variant.regime}"
+        if name == variant.denoiser or name.startswith(f"{variant.generator}/"):
+            return f"generator-{variant.regime}"
     part = name.partition("/")[0].removesuffix(".safetensors")
-    if part.startswith("generator-") and part.removeprefix("generator-") not in regimes:
-        return "unconditional"
-    return PARTS.get(part, part)
+    return "unconditional" if part.startswith("generator-") else PARTS.get(part, part)
 
 
 def _check_files(folder: Path, sums: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create_bridge } from '../../wildpdiff/web/js/bridge.js';
+import { regime } from '../../wildpdiff/web/js/format.js';
 import { create_store } from '../../wildpdiff/web/js/store.js';
 import { MINE, table } from './table.mjs';
 
@@ -37,6 +38,14 @@ test('the table brings the state of the link, and comes once', () => {
   assert.deepEqual([store.state.a, store.state.b, store.state.t, store.state.m], ['R12', 'D03', 0.5, 'L']);
   store.open_table({ ...table(), regime: 'L' });
   assert.equal(store.table.regime, 'H');
+});
+
+test('a bundle may have other zoos and fewer ways, under names of its own', () => {
+  const store = create_store();
+  store.open_table({ ...table(), regime: 'norms', regimes: ['norms'], ways: ['ours'], about: { norms: { label: 'Norms', note: '' } } }, '?v=1&m=H&w=paper');
+  assert.deepEqual([store.state.m, store.state.w, regime('norms')], ['norms', 'ours', 'Norms']);
+  store.set({ m: 'L', w: 'paper' });
+  assert.deepEqual([store.state.m, store.state.w], ['norms', 'ours']);
 });
 
 test('stored counts are those of the pair, turned with it, and of one place alone', () => {

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..bundle import Bundle, is_whole, seal
+from ..bundle import WAYS, Bundle, is_whole, seal
 from ..condition import CONFIG_FILE, ClipCondition, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
@@ -23,6 +23,7 @@ from ..picture import digest, packed
 from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
 from ..training.loop import Step
 from ..training.pretrain import pretrain
+from ..variant import Variant
 from ..weightspace import Map
 from ..worlds import open_world
 from ..worlds.base import Captioned, World, location_of
@@ -31,7 +32,7 @@ from .generators import Task, connect_regime, curves_file, grow_alone, train_alo
 from .photographs import photographs
 from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
-from .starts import REGIMES, starts
+from .starts import LABELS, REGIMES, starts
 from .workers import each
 
 BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
@@ -221,9 +222,14 @@ def _seal(recipe: Recipe, out: Path, work: Path, tasks: Sequence[Task]) -> Itera
 def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
     """What a manifest says of a bundle before it is measured."""
     return {
-        "recipe": recipe.to_json(), "regimes": list(REGIMES), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
+        "recipe": recipe.to_json(), "variants": variants(), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
         "world": _carried(recipe, out), "figures": {},
     }  # fmt: skip
+
+
+def variants() -> list[dict[str, str]]:
+    """The variants of a bundle that a recipe makes: each regime in our way and in the paper's."""
+    return [Variant.of(regime, way, *LABELS[regime]).to_json() for regime in REGIMES for way in WAYS]
 
 
 def _figures_file(task: Task) -> Path:

@@ -21,6 +21,12 @@ from .workers import each
 
 #: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
 REGIMES = ("L", "M", "H")
+#: What the page calls each, and says of it.
+LABELS = {
+    "L": ("Low", "Low similarity: every location was fine-tuned from a random start of its own."),
+    "M": ("Medium", "Medium similarity: all locations were fine-tuned from one shared random start."),
+    "H": ("High", "High similarity: all locations were fine-tuned from one adapter that had converged."),
+}
 
 
 def checked_regime(regime: str) -> str:

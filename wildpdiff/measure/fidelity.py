@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 from ..bundle import Bundle
 from ..errors import UserError
 from ..fidelity import FEWEST, Fidelity, distances, fidelity, mean_distance, ratio
+from ..variant import PAPER
 from ..zoo import CodedZoo
 
 #: What is held against the rows, in the order of the tables: what samples should be, and what they should not be.
@@ -93,10 +94,11 @@ def _made(bundle: Bundle, zoo: CodedZoo, location: str, samples: int, seed: int)
     training = zoo.coded(location, "shown") * unit
     condition = bundle.embedding(location).expand(samples, -1)
     half = training[torch.randperm(len(training), generator=rng)[: max(2, len(training) // 2)]]
-    generated = _sampled(bundle.generator(zoo.generator.notes.get("regime", bundle.regime)), condition, seed) * unit
+    regime = zoo.generator.notes.get("regime", bundle.regime)
+    generated = _sampled(bundle.generator(regime), condition, seed) * unit
     made = {"floor": half, "generated": generated}
-    paper = bundle.generator(zoo.generator.notes.get("regime", bundle.regime), way="paper")
-    made["paper"] = _sampled(paper, condition, seed) * unit
+    if PAPER in bundle.ways:
+        made[PAPER] = _sampled(bundle.generator(regime, way=PAPER), condition, seed) * unit
     made["mean"] = training.mean(dim=0).expand(samples, -1)
     sizes = torch.randint(2, 5, (samples,), generator=rng).tolist()
     draws = [torch.randint(len(training), (size,), generator=rng) for size in sizes]

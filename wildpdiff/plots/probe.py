@@ -47,9 +47,14 @@ class Dot:
     diversity: float
 
 
+def regime_name(regime: str) -> str:
+    """The paper's regimes of similarity in a word, any other by its name."""
+    return REGIMES.get(regime, regime)
+
+
 def named(regime: str, way: str) -> str:
     """The legend's name of a regime and method."""
-    return f"{REGIMES.get(regime, regime)} similarity, {WAYS.get(way, way)}"
+    return f"{regime_name(regime)} similarity, {WAYS.get(way, way)}"
 
 
 def weaker_curves(curves: Sequence[Curve], *, stage: str = "yes") -> Figure:

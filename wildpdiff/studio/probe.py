@@ -8,7 +8,7 @@ from typing import Any
 
 from ..bundle import Bundle
 from ..plots.common import Figure
-from ..plots.probe import REGIMES, WAYS, Curve, Dot, Stop, novelty_dots, weaker_curves
+from ..plots.probe import WAYS, Curve, Dot, Stop, novelty_dots, regime_name, weaker_curves
 from ..sweep import Cell, Record, Sweep, by_weight, compare
 from ..sweep.known import Known
 from ..sweep.record import KEPT_ROWS
@@ -38,7 +38,7 @@ class Run:
         sweep = self.sweep
         pairs = "\u2013".join(sweep.pairs[0]) if len(sweep.pairs) == 1 else f"{len(sweep.pairs)} pairs"
         weights = _counted(len(sweep.weights), "weight")
-        kinds = f"{', '.join(REGIMES[name] for name in sweep.regimes)}; {', '.join(WAYS[name] for name in sweep.ways)}"
+        kinds = f"{', '.join(map(regime_name, sweep.regimes))}; {', '.join(WAYS[name] for name in sweep.ways)}"
         return f"{pairs} \u00b7 {weights} \u00b7 {kinds} \u00b7 {_counted(sweep.seeds, 'seed')} from {sweep.seed}"
 
 
@@ -67,7 +67,7 @@ def notes_of(bundle: Bundle, sweep: Sweep, records: Sequence[Record]) -> list[st
     for regime in sweep.regimes:
         own, known = [record for record in records if record.regime == regime], Known.of(bundle, regime)
         if own:
-            head = f"{REGIMES[regime]} similarity: " if len(sweep.regimes) > 1 else ""
+            head = f"{regime_name(regime)} similarity: " if len(sweep.regimes) > 1 else ""
             notes.append(f"{head}{known.words} {_memory(own, known.apart)}")
     if len(records) > KEPT_ROWS:
         notes.append(f"The NPZ holds the weights of the first {KEPT_ROWS} of {len(records):,} adapters.")

@@ -63,6 +63,8 @@ def table(bundle: Bundle, presets: list[Json]) -> Json:
         "places": places(bundle),
         "regime": bundle.regime,
         "regimes": list(bundle.regimes),
+        "ways": list(bundle.ways),
+        "about": {own.regime: {"label": own.label, "note": own.note} for own in bundle.variants},
         "species": list(bundle.world.species),
         "shapes": list(SHAPES),
         "known": {regime: _figures(bundle, regime) for regime in bundle.regimes},

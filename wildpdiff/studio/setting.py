@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from ..bundle import WAYS
 from ..errors import UserError
 from ..evaluate import wilson
 
@@ -20,7 +19,6 @@ OWN = "own"
 MAX_SAMPLES, MAX_STEPS = 16, 200
 #: Evaluation photographs of a location that can be asked for; the largest is what the stored curves were measured on.
 IMAGES = (15, 32, 64, 100)
-REGIMES = ("L", "M", "H")
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,6 @@ class Setting:
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 1:
             raise UserError(f"The blend weight must lie in 0..1 (0 is A, 1 is B), not {self.weight:g}.")
-        if self.regime not in REGIMES:
-            raise UserError(f"Regime '{self.regime[:20]}' is not known; choose one of: {', '.join(REGIMES)}.")
-        if self.way not in WAYS:
-            raise UserError(f"The way to blend must be one of: {', '.join(WAYS)}; not '{self.way[:20]}'.")
         if not 1 <= self.samples <= MAX_SAMPLES:
             raise UserError(f"Between 1 and {MAX_SAMPLES} adapters can be written at once, not {self.samples}.")
         if not 1 <= self.steps <= MAX_STEPS:

@@ -192,12 +192,11 @@ class Studio:
         """Refuse what this bundle cannot answer.
 
         Raises:
-            UserError: if a location or the regime is not in it, or a background of the user's own is no longer here.
+            UserError: if a location, the regime or the way is not in it, or a background of the user's own is not here.
         """
         for name in (setting.a, setting.b):
             self._embedding(name)
-        if setting.regime not in self.bundle.regimes:
-            raise UserError(f"This bundle has no regime {setting.regime}; choose of: {', '.join(self.bundle.regimes)}.")
+        self.bundle.variant(setting.regime, setting.way)
 
     def upload(self, data: bytes, name: str = "your picture") -> Upload:
         """Read a user's own background; nothing of the file but the pixels' middle square is kept.
@@ -251,7 +250,7 @@ class Studio:
             self.images(name, CHOSEN_FIRST)
         for regime in (self.bundle.regime, *self.bundle.regimes):
             self.means(regime), self.map(regime)
-            for way in ("ours", "paper"):
+            for way in self.bundle.ways:
                 self.write(Setting(names[0], names[0], steps=1, regime=regime, way=way))
         for name in names:
             self.images(name, IMAGES[-1])

@@ -57,9 +57,7 @@ def gpu_writer(bundle: Bundle, device: str = "cuda") -> Writer:
     import spaces
     import torch
 
-    from ..bundle import WAYS
-
-    generators = {(regime, way): bundle.generator(regime, way=way) for regime in bundle.regimes for way in WAYS}
+    generators = {(own.regime, own.way): bundle.generator(own.regime, way=own.way) for own in bundle.variants}
 
     def write(
         ends: np.ndarray, weight: float, steps: int, samples: int, seed: int, regime: str, way: str

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
-from ..bundle import WAYS, Bundle
+from ..bundle import Bundle
 from ..errors import UserError
 from .pace import drawing, pace
 
 #: Adapters of one sweep at most, seeds of one cell, DDIM steps, and photographs of a location.
 MOST, SEEDS, STEPS, IMAGES = 2_000, 16, 200, 200
-REGIMES = ("L", "M", "H")
 
 Pair = tuple[str, str]
 
@@ -56,10 +55,13 @@ class Sweep:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for parts, word in ((self.pairs, "pair"), (self.weights, "blend weight")):
+        for parts, word in (
+            (self.pairs, "pair"),
+            (self.weights, "blend weight"),
+            (self.regimes, "regime of similarity"),
+            (self.ways, "way to blend"),
+        ):
             _several(parts, word)
-        _known(self.regimes, REGIMES, "regime of similarity")
-        _known(self.ways, WAYS, "way to blend")
         if twice := next((a for a, b in self.pairs if a == b), None):
             raise UserError(f"A pair needs two different locations, not {str(twice)[:20]} twice.")
         for weight in self.weights:
@@ -130,13 +132,12 @@ class Sweep:
         """Refuse what a bundle cannot answer.
 
         Raises:
-            UserError: if a location or a regime is not in it.
+            UserError: if a location, a regime or a way is not in it.
         """
         for name in self.locations:
             bundle.embedding(name)
-        for regime in self.regimes:
-            if regime not in bundle.regimes:
-                raise UserError(f"Regime '{regime}' is not in this bundle; choose of: {', '.join(bundle.regimes)}.")
+        for regime, way in product(self.regimes, self.ways):
+            bundle.variant(regime, way)
 
     def cost(self, bundle: Bundle, *, drawn: bool = False) -> float:
         """About how many seconds it takes here; `drawn` says that the photographs are there already.
@@ -188,13 +189,6 @@ def _several(parts: Sequence[Any], word: str) -> None:
     if times > 1:
         shown = ":".join(twice) if isinstance(twice, tuple) else twice
         raise UserError(f"The {word} {str(shown)[:40]} is there twice; name it once.")
-
-
-def _known(parts: Sequence[str], known: Sequence[str], word: str) -> None:
-    _several(parts, word)
-    strange = next((part for part in parts if part not in known), None)
-    if strange is not None:
-        raise UserError(f"The {word} must be one of: {', '.join(known)}; not '{str(strange)[:20]}'.")
 
 
 def _within(number: int, low: int, high: int, word: str) -> None:

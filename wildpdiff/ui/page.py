@@ -45,10 +45,11 @@ class Page:
         """The page's state as a setting, whose own backgrounds are the session's.
 
         Raises:
-            UserError: as `Setting.of` and `Pictures.check`.
+            UserError: as `Setting.of`, `Pictures.check` and `Bundle.variant`.
         """
         setting = Setting.of(state)
         self.studio.pictures.check(setting.own, session_of(request))
+        self.studio.bundle.variant(setting.regime, setting.way)
         return setting
 
 

@@ -140,6 +140,7 @@ class Probe:
             events=("price", "begin", "halt"),
             places=places,
             regimes=list(bundle.regimes),
+            ways=list(bundle.ways),
             price=None,
             progress=None,
         )

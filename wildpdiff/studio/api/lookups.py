@@ -8,7 +8,6 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from ...bundle import WAYS
 from ...errors import UserError
 from ...evaluate import wilson
 from ...picture import MAX_BYTES
@@ -51,7 +50,7 @@ class Lookups:
             "seen": len(bundle.seen),
             "unseen": len(bundle.unseen),
             "regimes": list(bundle.regimes),
-            "ways": list(WAYS),
+            "ways": list(bundle.ways),
             "limits": limits | {"picture_bytes": MAX_BYTES, "adapter_bytes": MAX_ZIP},
         }
 
@@ -124,9 +123,7 @@ class Lookups:
 
     def _regime(self, regime: object) -> str:
         name = text(regime, "regime")
-        if name not in self.studio.bundle.regimes:
-            raise UserError(f"Regime '{name}' is not known; choose one of: {', '.join(self.studio.bundle.regimes)}.")
-        return name
+        return self.studio.bundle.variant(name).regime
 
     def _fine_tuned(self, location: object) -> int:
         """The place of a seen location among them."""

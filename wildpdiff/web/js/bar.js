@@ -9,10 +9,10 @@ import { share } from './share.js';
 import { store } from './store.js';
 import { open } from './tabs.js';
 
-const MEANING = {
-  L: 'Low similarity: every location was fine-tuned from a random start of its own.',
-  M: 'Medium similarity: all locations were fine-tuned from one shared random start.',
-  H: 'High similarity: all locations were fine-tuned from one adapter that had converged.',
+// How the middle between two locations can be written: a name and what it means.
+const WAYS = {
+  ours: ['ours', 'The condition says around which adapter to look, along curves that serve both locations; the noise decides which one it becomes.'],
+  paper: ["paper's", 'One plain denoiser that never saw a blend: two conditions are mixed and hoped for the best, and samples stray from fine-tuned rows.'],
 };
 const bar = (root) => {
   const $ = (id) => root.querySelector(`#${id}`);
@@ -68,9 +68,10 @@ const bar = (root) => {
   $('strip-close').addEventListener('click', () => close(true));
   $('strip-own').addEventListener('click', () => { close(false); open('unseen'); });
 
+  const meaning = (name) => store.table?.about[name]?.note || '';
   const fill = (table) => {
-    fill_choices($('regime'), 'm', table.regimes.map((name) => [name, regime(name), MEANING[name] || '']));
-    fill_choices($('way'), 'w', [['ours', 'ours', 'The condition says around which adapter to look, along curves that serve both locations; the noise decides which one it becomes.'], ['paper', "paper's", 'One plain denoiser that never saw a blend: two conditions are mixed and hoped for the best, and samples stray from fine-tuned rows.']]);
+    fill_choices($('regime'), 'm', table.regimes.map((name) => [name, regime(name), meaning(name)]));
+    fill_choices($('way'), 'w', table.ways.map((name) => [name, ...WAYS[name]]));
     $('presets').replaceChildren(...table.presets.map((preset, index) => {
       const button = make('button', { type: 'button', className: 'preset' }, make('b', {}, `${index + 1}`), make('span', {}, preset.name));
       button.addEventListener('click', () => presets.go(index));
@@ -96,7 +97,7 @@ const bar = (root) => {
     blend.setAttribute('aria-valuetext', `${percent(1 - state.t)} ${store.named(state.a)}, ${percent(state.t)} ${store.named(state.b)}`);
     show_t(state.t);
     for (const [key, box] of [['m', 'regime'], ['w', 'way']]) for (const radio of $(box).querySelectorAll('input')) radio.checked = radio.value === state[key];
-    $('regime-hint').textContent = MEANING[state.m] || '';
+    $('regime-hint').textContent = meaning(state.m);
     for (const [id, key] of [['seed', 'seed'], ['samples', 'n'], ['steps', 'steps'], ['images', 'images']]) $(id).value = state[key];
     const preset = presets.of(state);
     root.querySelectorAll('.preset').forEach((button, index) => button.setAttribute('aria-pressed', String(index === preset)));

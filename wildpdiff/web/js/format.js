@@ -1,6 +1,7 @@
-// Numbers, intervals and the words of the three regimes, as every part of the page writes them.
+// Numbers, intervals and the names of regimes, as every part of the page writes them.
 
-export const REGIMES = { L: 'Low', M: 'Medium', H: 'High' };
+// What the bundle calls its regimes; see `know_regimes`.
+const labels = new Map();
 export const PLAIN_FORM = "paper's plain form";
 
 export const percent = (share) => `${Math.round(100 * share)}%`;
@@ -8,7 +9,8 @@ export const percent = (share) => `${Math.round(100 * share)}%`;
 export const counted = (right, count) => `${percent(right / count)} (${right}/${count})`;
 // Two decimals with a true minus sign, and no minus before zero.
 export const two = (value) => value.toFixed(2).replace(/^-0\.00$/, '0.00').replace('-', '−');
-export const regime = (name) => REGIMES[name] || name;
+export const know_regimes = (about) => { for (const [name, { label }] of Object.entries(about)) labels.set(name, label); };
+export const regime = (name) => labels.get(name) || name;
 
 // The 95% Wilson interval of a share; equal to `wildpdiff.evaluate.wilson`.
 export const wilson = (right, count) => {

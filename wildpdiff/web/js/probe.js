@@ -44,7 +44,7 @@ const builder = ({ element, props, trigger, watch }) => {
   const grid = group('Blend weights', 'radio', 'probe-grid', [['quarters', 'quarters'], ['tenths', 'every 0.1']], ['quarters'], 'segments');
   const weights = group('Weights', 'checkbox', 'probe-weight', QUARTERS.map((value) => [value, String(value)]), QUARTERS, 'probe-chips is-bare');
   const regimes = group('Similarity', 'checkbox', 'probe-regime', props.regimes.map((name) => [name, regime(name)]), [usual], 'probe-chips');
-  const ways = group('Blending', 'checkbox', 'probe-way', Object.entries(WAYS), ['ours'], 'probe-chips');
+  const ways = group('Blending', 'checkbox', 'probe-way', Object.entries(WAYS).filter(([name]) => props.ways.includes(name)), ['ours'], 'probe-chips');
   const images = group('Photographs of each location', 'radio', 'probe-images', [32, 64, 100].map((value) => [value, value]), [64], 'segments');
   const steps = group('DDIM steps', 'radio', 'probe-steps', [10, 25, 50, 100].map((value) => [value, value]), [50], 'segments');
   const seeds = number('Seeds', 'probe-seeds', 2, 1, 16, '1 to 16 adapters of each');
@@ -154,7 +154,7 @@ const builder = ({ element, props, trigger, watch }) => {
 const told = (value, digits) => (value === null ? '–' : value.toFixed(digits));
 const COLUMNS = [
   ['Weight', 'blend weight: 0 is A, 1 is B', (row) => told(row.weight, 2), (row) => row.weight, true],
-  ['Similarity', 'of the zoo that the generator learned from', (row) => regime(row.regime), (row) => 'LMH'.indexOf(row.regime), false],
+  ['Similarity', 'of the zoo that the generator learned from', (row) => regime(row.regime), (row) => store.table.regimes.indexOf(row.regime), false],
   ['Blending', 'how the middle is written', (row) => WAYS[row.way], (row) => row.way, false],
   ['Seed', 'of its noise', (row) => String(row.seed), (row) => row.seed, true],
   ['At A', 'photographs of A named correctly; hover for the 95% interval', (row, all) => share(row, all, 'a'), (row) => row.right_a, true],

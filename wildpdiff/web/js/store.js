@@ -1,4 +1,5 @@
 // The page's one state: what is chosen, what is known beforehand, what was answered, and who listens to it.
+import { know_regimes } from './format.js';
 import { parse } from './links.js';
 
 const ASKED = ['a', 'b', 't', 'm', 'w', 'seed', 'n', 'steps', 'images'];
@@ -59,6 +60,8 @@ export const create_store = () => {
     defaults.b = (table.places[1] || table.places[0]).name;
     defaults.m = table.regime;
     choices.m = table.regimes;
+    choices.w = table.ways;
+    know_regimes(table.about);
     const names = table.places.map((known) => known.name);
     const link = parse(search, { ...choices, a: names, b: names });
     state = clean({ ...state, ...defaults, ...link.state });
