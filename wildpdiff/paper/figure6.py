@@ -254,7 +254,5 @@ def _sentences(regime: str, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{averages} show no difference to plain ones, {size}: rows are not aligned."
 
 
-FIGURE6 = Experiment(
-    "figure6", *QUESTIONS["figure6"], measure, tables, figures, findings, depends=(*NO_GENERATOR, "generator", "zoo")
-)
-EXPERIMENTS = (FIGURE6,)
+DEPENDS = (*NO_GENERATOR, "generator", "zoo")
+EXPERIMENTS = (Experiment("figure6", *QUESTIONS["figure6"], measure, tables, figures, findings, depends=DEPENDS),)

@@ -18,7 +18,7 @@ from ..plots import Figure
 from ..plots.charts import Series, bars, scatter
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
-from . import NUMBERS
+from . import NUMBERS, QUESTIONS
 from .parameter_runs import Run, do_all
 
 LORA = "lora"
@@ -293,27 +293,10 @@ def _compared(first: str, second: str, value: Mapping[str, Any]) -> str:
     return f"{first} {'beat' if value['mean'] > 0 else 'fall behind'} {second} by {points(value, signed=True)} points."
 
 
-TABLE7 = Experiment(
-    "table7",
-    "Table 7: which parameters to adapt",
-    "How well does a location's classifier get if only some of its numbers are adapted, and is low-rank adaptation of "
-    "the first layers as good as adapting everything?",
-    measure_table7,
-    tables7,
-    figures7,
-    findings7,
-    trains=True,
-    depends=NO_GENERATOR,
+_PARTS = {
+    "table7": (measure_table7, tables7, figures7, findings7),
+    "table8": (measure_table8, tables8, figures8, findings8),
+}
+EXPERIMENTS = tuple(
+    Experiment(name, *QUESTIONS[name], *parts, trains=True, depends=NO_GENERATOR) for name, parts in _PARTS.items()
 )
-TABLE8 = Experiment(
-    "table8",
-    "Table 8: adapting everything against low-rank adaptation",
-    "Does low-rank adaptation keep up with adapting every number, at each of the ten locations?",
-    measure_table8,
-    tables8,
-    figures8,
-    findings8,
-    trains=True,
-    depends=NO_GENERATOR,
-)
-EXPERIMENTS = (TABLE7, TABLE8)
