@@ -244,5 +244,6 @@ _PARTS = {
 #: Figure 4 is about checkpoints alone; the others read the generator's condition, too.
 _DEPENDS = {"table1": (*NO_GENERATOR, "condition"), "figure4": NO_GENERATOR, "figure5": (*NO_GENERATOR, "condition")}
 EXPERIMENTS = tuple(
-    Experiment(name, *QUESTIONS[name], *parts, trains=True, depends=_DEPENDS[name]) for name, parts in _PARTS.items()
+    Experiment(name, *QUESTIONS[name], measure, tables, figures, findings, trains=True, depends=_DEPENDS[name])
+    for name, (measure, tables, figures, findings) in _PARTS.items()
 )

@@ -298,5 +298,6 @@ _PARTS = {
     "table8": (measure_table8, tables8, figures8, findings8),
 }
 EXPERIMENTS = tuple(
-    Experiment(name, *QUESTIONS[name], *parts, trains=True, depends=NO_GENERATOR) for name, parts in _PARTS.items()
+    Experiment(name, *QUESTIONS[name], measure, tables, figures, findings, trains=True, depends=NO_GENERATOR)
+    for name, (measure, tables, figures, findings) in _PARTS.items()
 )

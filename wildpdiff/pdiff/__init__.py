@@ -7,4 +7,4 @@ from ..files import load_toml
 #: The paper's own figures, by table.
 NUMBERS = load_toml(Path(__file__).with_name("numbers.toml"))
 #: Title and question of each experiment.
-QUESTIONS = load_toml(Path(__file__).with_name("questions.toml"))
+QUESTIONS: dict[str, tuple[str, str]] = load_toml(Path(__file__).with_name("questions.toml"))
