@@ -47,7 +47,7 @@ def read_row(model: PeftModel, layout: AdapterLayout) -> Tensor:
 
 def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
     """Set an attached adapter to a raw row `[D]`."""
-    set_peft_model_state_dict(model, {_theirs(name): value for name, value in layout.unpack(row).items()})
+    set_peft_model_state_dict(model, {f"{_PREFIX}{name}.weight": value for name, value in layout.unpack(row).items()})
 
 
 def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str]) -> None:
@@ -82,12 +82,9 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
 
 def _check_target(folder: Path) -> None:
     """Refuse to write over anything but an earlier adapter."""
-    if folder.exists() and not (folder / "adapter_config.json").exists() and not _is_empty(folder):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "adapter_config.json").exists():
         raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
 
 
 def load_peft(backbone: Backbone, folder: Path) -> Tensor:
@@ -118,10 +115,6 @@ def trainable(model: PeftModel) -> list[nn.Parameter]:
 
 def _ours(name: str) -> str:
     return name.removeprefix(_PREFIX).removesuffix(".weight")
-
-
-def _theirs(name: str) -> str:
-    return f"{_PREFIX}{name}.weight"
 
 
 def _card(backbone: Backbone, card: Mapping[str, str]) -> str:

@@ -91,14 +91,11 @@ class Frame:
                 draw = not shown and (index > 1 or result.stage == "done")
                 if not (draw or _worth_a_frame(index, result, last)):
                     continue
-                drawn, shown = (self._drawn(setting, result, trail), True) if draw else (still, shown)
+                drawn, shown = ((as_text(self.drawn(setting, result, trail)), trail), True) if draw else (still, shown)
                 last = result.seconds
                 yield as_text(answer(result, stamp, seen)), *drawn
         except Exception as error:
             yield as_text(failure(sentence(error), stamp)), *still
-
-    def _drawn(self, setting: Setting, result: Result, trail: Any) -> tuple[str, Any]:
-        return as_text(self.drawn(setting, result, trail)), trail
 
     def offer(self, wish: dict[str, Any], request: gr.Request) -> Iterator[Any]:
         """Put the newest adapter behind the button, so that one click fetches it.

@@ -174,7 +174,8 @@ class Invent:
             place = self.way.place_of(values)
             pixels = self.way.scene(place, *sides)
             src = picture_uri(pixels, width=sides[1])
-            return {"stamp": stamp, "sharp": sharp, "src": src, "who": _who(self.page, place)}
+            who = [(spoken(name), round(100 * share)) for name, share in commonest(self.page.studio, place)]
+            return {"stamp": stamp, "sharp": sharp, "src": src, "who": who}
         except Exception as error:
             return {"stamp": stamp, "sharp": sharp, "problem": sentence(error)}
 
@@ -199,11 +200,6 @@ class Invent:
             src = picture_uri(finding.pixels[place], width=finding.pixels.shape[-1])
             shown.append({"src": src, "truth": truth, "said": [(who, what, bool(right)) for who, what, right in said]})
         return shown
-
-
-def _who(page: Page, place: Any) -> list[tuple[str, int]]:
-    """The commonest classes of a place with their shares in percent."""
-    return [(spoken(name), round(100 * share)) for name, share in commonest(page.studio, place)]
 
 
 def _found(text: str, stage: str, stamp: int) -> dict[str, Any]:

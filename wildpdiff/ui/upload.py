@@ -60,13 +60,10 @@ class Stranger:
     def _examples(self) -> list[list[str]]:
         """What there is to try: name, label, and the words themselves."""
         seen = self.numbers.bundle.seen
-        label = {NOISE: "pure noise"}
-        named = {name: label.get(name, f"{name} ({'known' if name in seen else 'unseen'})") for name in self._tried()}
-        texts = dict(self.numbers.captions()) if self.kind == "words" else {}
+        label, texts = {NOISE: "pure noise"}, dict(self.numbers.captions()) if self.kind == "words" else {}
+        tried = texts or self.numbers.examples
+        named = {name: label.get(name, f"{name} ({'known' if name in seen else 'unseen'})") for name in tried}
         return [[name, shown, texts.get(name, "")] for name, shown in named.items()]
-
-    def _tried(self) -> tuple[str, ...]:
-        return tuple(dict(self.numbers.captions())) if self.kind == "words" else self.numbers.examples
 
     def _connect(self) -> None:
         runs = RUNS | {"trigger_mode": "always_last"}

@@ -55,7 +55,7 @@ def _of_regime(about: str, data: Mapping[str, Any], regime: str) -> Comparison:
     part, paper = data["regimes"][regime], PAPER_SEEN[regime]
     rows: list[tuple[str, tuple[Cell, ...]]] = []
     for name, row in part["locations"].items():
-        plain = _whole(PAPER_LOCATIONS[name][0]) if name in PAPER_LOCATIONS else NONE
+        plain = (f"{PAPER_LOCATIONS[name][0]:.0f}", "") if name in PAPER_LOCATIONS else NONE
         tuned, made = paper.get(name, (None, None))
         gap = None if tuned is None or made is None else made - tuned
         cells = (_ours(row["pretrained"]), plain, _ours(row["fine_tuned"]), _theirs(tuned))
@@ -131,10 +131,6 @@ def _ours(found: Mapping[str, Any]) -> Cell:
 def _gap(found: Mapping[str, Any]) -> Cell:
     mean, low, high = (_minus(f"{100 * found[key]:+.1f}") for key in ("mean", "low", "high"))
     return mean, f"{low} to {high}"
-
-
-def _whole(value: float) -> Cell:
-    return f"{value:.0f}", ""
 
 
 def _theirs(value: float | None, *, signed: bool = False, digits: int = 2) -> Cell:
