@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..files import load_tensors
@@ -108,35 +108,11 @@ def load_peft(backbone: Backbone, folder: Path) -> Tensor:
     return backbone.layout.pack({_ours(name): value for name, value in tensors.items()})
 
 
-def trainable(model: PeftModel) -> list[nn.Parameter]:
-    """The LoRA factors of an attached adapter."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
 def _ours(name: str) -> str:
     return name.removeprefix(_PREFIX).removesuffix(".weight")
 
 
 def _card(backbone: Backbone, card: Mapping[str, str]) -> str:
     lines = "\n".join(f"- {key}: {value}" for key, value in card.items())
-    return f"""---
-library_name: peft
-base_model: timm/{backbone.architecture}
-tags: [lora, wildpdiff]
----
-# A LoRA adapter for a camera-trap classifier
-
-{lines}
-- classifier: {backbone.architecture} of {len(backbone.species)} classes, weights {backbone.fingerprint}
-- layout: {backbone.layout.fingerprint}, {backbone.layout.dim:,} numbers
-
-```python
-import timm
-from peft import PeftModel
-from safetensors.torch import load_file
-
-network = timm.create_model("{backbone.architecture}", num_classes={len(backbone.species)})
-network.load_state_dict(load_file("backbone.safetensors"))  # from the bundle that wrote this adapter
-network = PeftModel.from_pretrained(network, "this folder").eval()
-```
-"""
+    text = Path(__file__).with_name("adapter_card.md").read_text(encoding="utf-8")
+    return text.format(backbone=backbone, classes=len(backbone.species), lines=lines)
