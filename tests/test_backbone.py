@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from wildpdiff.errors import UserError
 from wildpdiff.network.backbone import ADAPTED, Backbone, prepared
 from wildpdiff.network.lora import adapted
-from wildpdiff.network.peft_folder import attach, load_peft, read_row, save_peft, trainable, write_row
+from wildpdiff.network.peft_folder import attach, load_peft, read_row, save_peft, write_row
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_merging_and_attaching_leave_every_tensor_of_the_network_untouched(
     merged, attached = backbone.merged(row), attach(backbone, row)
     with torch.no_grad():
         merged(prepared(pixels))
-        next(p for p in trainable(attached)).add_(1)
+        next(p for p in attached.parameters() if p.requires_grad).add_(1)
     for name, value in backbone.network.state_dict().items():
         assert (value.data_ptr(), True) == (before[name][0], torch.equal(value, before[name][1]))
 
@@ -175,7 +175,7 @@ def test_an_attached_row_reads_back_as_it_was_written(backbone: Backbone, row: T
     assert torch.equal(read_row(model, backbone.layout), row)
     write_row(model, backbone.layout, -row)
     assert torch.equal(read_row(model, backbone.layout), -row)
-    assert sum(parameter.numel() for parameter in trainable(model)) == 65_580
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 65_580
 
 
 def test_gradients_reach_every_factor_and_nothing_else(backbone: Backbone, row: Tensor, pixels: Tensor) -> None:

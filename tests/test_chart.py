@@ -212,7 +212,7 @@ def test_a_chart_is_a_component_that_knows_its_name() -> None:
 
 
 def test_a_panel_passes_its_values_to_its_script_and_offers_the_events_that_it_triggers() -> None:
-    made = panel("<p></p>", "mine", 3, events=("pick",), elem_id="mine", places=["R10"], visible="hidden")
+    made = panel("mine", 3, html="<p></p>", events=("pick",), elem_id="mine", places=["R10"], visible="hidden")
     assert (made.value, made.elem_id, made.visible, made.props) == (3, "mine", "hidden", {"places": ["R10"]})
     assert callable(made.pick)
     with pytest.raises(AttributeError):

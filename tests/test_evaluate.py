@@ -8,7 +8,8 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.evaluate import NONE, accuracy, correct, logits, mean_interval, wilson
+from wildpdiff.evaluate import NONE, accuracy, correct, logits, wilson
+from wildpdiff.measure.statistics import over_units
 from wildpdiff.network.backbone import Backbone
 
 
@@ -86,6 +87,11 @@ def test_the_wilson_interval_is_scipys(right: int, count: int) -> None:
 
 def test_no_images_tell_nothing() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float]:
+    found = over_units(values, rounds=2000)
+    return found["low"], found["high"]
 
 
 def test_the_interval_of_a_mean_holds_the_mean_and_narrows_with_more_units() -> None:

@@ -19,7 +19,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.network.adapter import AdapterLayout
 from wildpdiff.network.backbone import Backbone, prepared
-from wildpdiff.network.peft_folder import attach, trainable
+from wildpdiff.network.peft_folder import attach
 from wildpdiff.training.finetune import FinetuneRecipe, Tuned, finetune
 from wildpdiff.training.loop import Checkpoint, rng_at
 from wildpdiff.training.pretrain import PretrainRecipe, class_chances, flipped, pretrain
@@ -71,7 +71,7 @@ def test_the_rows_are_those_of_a_loop_written_by_hand(
     backbone: Backbone, start: Tensor, images: Images, whole: list[Tuned]
 ) -> None:
     model = attach(backbone, start)
-    optimizer = torch.optim.AdamW(trainable(model), weight_decay=0)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], weight_decay=0)
     for step in range(4):
         rng = rng_at(7, step)
         drawn = torch.randint(12, (4,), generator=rng)

@@ -1,10 +1,8 @@
 """Which fine-tunings make a zoo: held-out pairs, starts, shares of photographs; and what a job does with them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -130,30 +128,18 @@ def a_run(folder: Path, start: Path, backbone: Path, seed: int) -> runs.Run:
     return runs.Run(folder / f"R10-{seed}.safetensors", "M", "R10", start, backbone, WORLD.to_json(), TUNING, seed)
 
 
-def test_runs_of_one_location_end_in_rows_of_their_own_and_are_not_done_twice(
-    tmp_path: Path, backbone: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_of_one_location_end_in_rows_of_their_own(tmp_path: Path, backbone: Backbone) -> None:
     """In this process: a spawned one would take seconds to begin."""
-
-    def here(work: Callable[[Any], None], todo: Sequence[Any], *, workers: int) -> Iterator[int]:
-        for count, one in enumerate(todo, start=1):
-            work(one)
-            yield count
-
-    monkeypatch.setattr(runs, "each", here)
     backbone.save(tmp_path / "backbone.safetensors")
     start = start_in(tmp_path, backbone)
     some = [a_run(tmp_path / "runs", start, tmp_path / "backbone.safetensors", seed) for seed in (1, 2, 1)]
     some[2] = replace(some[2], path=tmp_path / "again.safetensors")
-    steps = list(runs.do_runs(some, workers=1))
-    assert [(step.index, step.total) for step in steps] == [(1, 3), (2, 3), (3, 3)]
+    for run in some:
+        runs.do_run(run)
     first, second, again = (runs.rows_of_run(run.path, backbone.layout) for run in some)
     assert first.shape == (TUNING.rows, backbone.layout.dim)
     assert torch.equal(first, again) and not torch.equal(first, second)
     assert float((first[-1] - row_of(start)).norm()) > 0
-    some[1].path.unlink()
-    assert [(step.index, step.total) for step in runs.do_runs(some, workers=1)] == [(3, 3)]
-    assert list(runs.do_runs(some, workers=1)) == []
 
 
 def test_mixed_takes_of_each_location_the_first_photographs_by_its_share() -> None:

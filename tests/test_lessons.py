@@ -18,8 +18,8 @@ from wildpdiff.evaluate import wilson
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import table2, table3
 from wildpdiff.reproduce import read_result
+from wildpdiff.studio.learn import GLOSSARY
 from wildpdiff.studio.learn import paper_tables as beside
-from wildpdiff.studio.learn.glossary import GLOSSARY
 from wildpdiff.studio.learn.lessons import POINTS, TABS, Card, cards
 from wildpdiff.studio.learn.stored import Stored
 from wildpdiff.studio.learn.stories import apart_in

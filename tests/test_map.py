@@ -39,7 +39,7 @@ def terrain(studio: Studio) -> Terrain:
 @pytest.fixture(scope="module")
 def atlas(studio: Studio) -> Atlas:
     with gr.Blocks() as blocks:
-        made = Atlas(Page(studio, panel("<div></div>", ""), gr.State("")))
+        made = Atlas(Page(studio, panel("", html="<div></div>"), gr.State("")))
         made.build()
     made.blocks = blocks  # type: ignore[attr-defined]
     return made

@@ -84,7 +84,7 @@ def test_the_browser_itself_is_told_to_ask_no_server(whole: str) -> None:
 
 def test_every_text_is_shown_literally_and_none_becomes_an_element(short: None) -> None:
     table = Table(EVIL, (EVIL, EVIL), ((EVIL, f"1.0 {EVIL}"),), EVIL)
-    figure = charts.bars(EVIL, [EVIL], [Series(EVIL, [EVIL], [1.0])], y=EVIL, note=EVIL)
+    figure = charts.bars(EVIL, [EVIL], [Series(EVIL, [EVIL], [1.0])], y=EVIL) | {"note": EVIL}
     page = html(
         [Chapter("x", EVIL, EVIL, (EVIL,), (table,), (figure,), ((EVIL, EVIL), ("command", EVIL)), EVIL)], title=EVIL
     )

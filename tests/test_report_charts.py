@@ -1,19 +1,17 @@
 """Charts of the report: the right number in the right place, in dicts that plotly accepts."""
 
-import ast
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
 
-import wildpdiff
 from wildpdiff.plots import charts
 from wildpdiff.plots import series as chart_series
 from wildpdiff.plots.grid import grid
 from wildpdiff.plots.series import Series
+from wildpdiff.ui.theme import css
 
 UP = Series("up", [0, 0.5, 1], [0.1, 0.2, 0.3], [0.05, 0.15, 0.25], [0.2, 0.3, 0.4], place=3)
 BASE = Series("pretrained", [], [0.25], dashed=True)
@@ -95,14 +93,9 @@ def test_series_of_no_location_differ_in_colour() -> None:
 
 
 def test_location_colours_are_those_of_the_app() -> None:
-    source = (Path(wildpdiff.__file__).parent / "ui" / "theme.py").read_text(encoding="utf-8")
-    values = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id[:6] == "PLACES"
-    }
-    assert values["PLACES_LIGHT"] == chart_series.PLACES
-    assert values["PLACES_DARK"] == tuple(chart_series.DARK[colour] for colour in chart_series.PLACES)
+    light, dark = css().split("} .dark {", 1)
+    for place, colour in enumerate(chart_series.PLACES):
+        assert f"--place-{place}: {colour};" in light and f"--place-{place}: {chart_series.DARK[colour]};" in dark
 
 
 def test_a_matrix_keeps_rows_and_columns_apart() -> None:

@@ -17,8 +17,9 @@ from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy, wilson
 from wildpdiff.measure.statistics import difference
+from wildpdiff.similarity import exact_cosine
 from wildpdiff.sweep import Cell, Gathered, Made, Sweep, by_weight, compare, run
-from wildpdiff.sweep.known import Known, cosines
+from wildpdiff.sweep.known import Known
 from wildpdiff.sweep.pace import Pace, pace
 from wildpdiff.sweep.record import COLUMNS, Record, write_npz
 from wildpdiff.sweep.spec import names_of, pairs_of, weights_of
@@ -257,7 +258,7 @@ def test_a_cell_has_its_weaker_location_and_how_alike_its_adapters_are(made: lis
         shares = [sum(getattr(one.record, f"accuracy_{side}") for one in own) / 2 for side in "ab"]
         assert cell.at["mean"] == pytest.approx(min(shares))
         assert cell.weaker == (cell.a if shares[0] <= shares[1] else cell.b)
-        assert cell.alike == pytest.approx(float(cosines(own[0].row[None], own[1].row[None])))
+        assert cell.alike == pytest.approx(float(exact_cosine(own[0].row[None], own[1].row[None])))
         assert cell.diversity == pytest.approx(1 - cell.alike)
         assert cell.novelty == pytest.approx(sum(one.record.novelty for one in own) / 2)
         assert cell.at["n"] == 2 and cell.at["low"] <= cell.at["mean"] <= cell.at["high"]

@@ -104,14 +104,6 @@ def wilson(right: int, count: int, *, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, centre - reach), min(1.0, centre + reach)
 
 
-def mean_interval(values: list[float], *, rounds: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """The 95% bootstrap interval of a mean over units (locations, adapters)."""
-    tensor = torch.tensor(values, dtype=torch.float64)
-    drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
-    means = tensor[drawn].mean(dim=1).sort().values
-    return float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
-
-
 def overlap(first: Tensor, second: Tensor) -> Tensor:
     """Intersection over union of the wrongly classified images (p-diff, equation 7).
 

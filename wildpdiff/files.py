@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,8 @@ def load_json(path: Path) -> Any:
 def sha256(path: Path) -> str:
     """Checksum of a file's bytes, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that comes along with the package."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))

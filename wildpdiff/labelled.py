@@ -9,11 +9,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from torch import Tensor
 
 from .errors import UserError
+from .files import load_toml
 from .picture import MAX_BYTES, load_picture
 
 MAX_ARCHIVE, MAX_UNPACKED = 50_000_000, 100_000_000
@@ -23,23 +24,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp")
 LITTER = ("thumbs.db", "desktop.ini")
 
 #: Other names of the classes, as `_plain` writes them: everyday ones, and those of Snapshot Serengeti.
-SYNONYMS: dict[str, str] = {
-    "gnu": "wildebeest", "blue wildebeest": "wildebeest",
-    "plains zebra": "zebra", "common zebra": "zebra", "burchells zebra": "zebra",
-    "african buffalo": "buffalo", "cape buffalo": "buffalo",
-    "kongoni": "hartebeest", "cokes hartebeest": "hartebeest",
-    "thomson gazelle": "thomsons gazelle", "gazelle thomsons": "thomsons gazelle", "tommy": "thomsons gazelle",
-    "grant gazelle": "grants gazelle", "gazelle grants": "grants gazelle",
-    "other bird": "bird", "bird other": "bird",
-    "african elephant": "elephant", "common warthog": "warthog", "masai giraffe": "giraffe",
-    "guinea fowl": "guineafowl", "helmeted guineafowl": "guineafowl",
-    "hyena": "spotted hyena", "hyaena": "spotted hyena", "spotted hyaena": "spotted hyena",
-    "hyena spotted": "spotted hyena",
-    "hippo": "hippopotamus", "hippopotami": "hippopotamus", "bohor reedbuck": "reedbuck", "common eland": "eland",
-    "olive baboon": "baboon",
-    "blank": "empty", "nothing": "empty", "none": "empty", "no animal": "empty", "nothing here": "empty",
-    "background": "empty",
-}  # fmt: skip
+SYNONYMS: dict[str, str] = load_toml(Path(__file__).with_name("synonyms.toml"))
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,9 @@ def align(layout: AdapterLayout, row: Tensor, reference: Tensor) -> Tensor:
 def diversity(rows: Tensor, first: Tensor) -> dict[str, list[float]]:
     """Cosine of each checkpoint `[J, D]` with the converged one `[D]`, and the largest and smallest with the others."""
     own = torch.eye(len(rows), dtype=torch.bool)
-    others = _exact_cosine(rows, rows)
+    others = exact_cosine(rows, rows)
     return {
-        "from_first": _exact_cosine(rows, first[None])[:, 0].tolist(),
+        "from_first": exact_cosine(rows, first[None])[:, 0].tolist(),
         "largest": others.masked_fill(own, -1.0).max(dim=1).values.tolist(),
         "smallest": others.masked_fill(own, 1.0).min(dim=1).values.tolist(),
     }
@@ -95,10 +95,10 @@ def novelty(rows: Tensor, known: Tensor, *, is_known: bool = False) -> dict[str,
     same = (gaps == 0) & torch.tensor(is_known)
     between = mean_distance(known)
     found = {
-        "cosine": _exact_cosine(rows, known).masked_fill(same, -1.0).max(dim=1).values,
-        "deviation": _exact_cosine(rows - mean, known - mean).masked_fill(same, -1.0).max(dim=1).values,
+        "cosine": exact_cosine(rows, known).masked_fill(same, -1.0).max(dim=1).values,
+        "deviation": exact_cosine(rows - mean, known - mean).masked_fill(same, -1.0).max(dim=1).values,
         "distance": gaps.masked_fill(same, float("inf")).min(dim=1).values / between,
-        "among": _others(_exact_cosine(rows, rows)),
+        "among": _others(exact_cosine(rows, rows)),
     }
     return {name: values.tolist() for name, values in found.items()} | {
         "apart": mean_distance(rows) / between,
@@ -106,9 +106,9 @@ def novelty(rows: Tensor, known: Tensor, *, is_known: bool = False) -> dict[str,
     }
 
 
-def _exact_cosine(a: Tensor, b: Tensor) -> Tensor:
+def exact_cosine(a: Tensor, b: Tensor) -> Tensor:
     """Cosines `[N, J]` in double precision: those of checkpoints one iteration apart differ from 1 by about 1e-5, as
-    much as single precision errs over a whole row."""
+    much as single precision errs over a whole row; among generated rows by as little as 1e-4."""
     return normalize(a.double(), dim=1) @ normalize(b.double(), dim=1).T
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,12 +16,10 @@ from ..files import load_tensors, save_tensors
 from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
 from ..training.finetune import FinetuneRecipe, finetune
-from ..training.loop import Step
 from ..worlds import open_world
 from .photographs import mixed
 from .recipes import Recipe
 from .starts import REGIMES, start_file, start_row
-from .workers import each
 
 
 @dataclass(frozen=True)
@@ -62,19 +60,8 @@ def all_runs(recipe: Recipe, work: Path, backbone: Path) -> list[Run]:
     ]
 
 
-def do_runs(runs: list[Run], *, workers: int) -> Iterator[Step]:
-    """Do the runs whose file is missing, `workers` at once; a killed one starts anew, since it takes seconds.
-
-    Raises:
-        UserError: what a worker complained of.
-    """
-    missing = [run for run in runs if not run.path.exists()]
-    for count in each(do_run, missing, workers=workers):
-        yield Step(len(runs) - len(missing) + count, len(runs), float("nan"))
-
-
 def do_run(run: Run) -> None:
-    """Fine-tune one run's rows into its file."""
+    """Fine-tune one run's rows into its file; a killed one starts anew, since it takes seconds."""
     backbone, images = _backbone(run.backbone), mixed(open_world(run.world), ((run.location, 1.0),), "train")
     tuned = finetune(backbone, start_row(run.start), images, run.recipe, seed=run.seed)
     rows = torch.stack([one.row for one in tuned if one.row is not None])

@@ -81,7 +81,7 @@ class Lab:
         rows = self._known(regime, location) if interval is None else self.zoo(regime, interval).of(location)[0]
         finite = rows.isfinite().all(dim=1)
         if not bool(finite.all()):
-            self._leave_out(f"{int((~finite).sum())} rows of {location} in regime {regime} are not finite.")
+            self.leave_out(f"{int((~finite).sum())} rows of {location} in regime {regime} are not finite.")
             rows = rows[finite]
         if not len(rows):
             raise UserError(f"Location '{location}' has no usable rows in regime {regime}.")
@@ -102,7 +102,7 @@ class Lab:
                 self.rows(regime, location, at_most=1, interval=interval)
                 usable.append(location)
             except UserError as error:
-                self._leave_out(str(error))
+                self.leave_out(str(error))
         return tuple(usable)
 
     def means(self, regime: str) -> Tensor:
@@ -122,7 +122,7 @@ class Lab:
         """The bundle's regimes that have usable locations; problems of the others are noted, once."""
         usable = tuple(regime for regime in self.bundle.regimes if self.locations(regime))
         for regime in set(self.bundle.regimes) - set(usable):
-            self._leave_out(f"Regime {regime} has no usable location.")
+            self.leave_out(f"Regime {regime} has no usable location.")
         return usable
 
     def images(self, location: str) -> Images:
@@ -134,7 +134,8 @@ class Lab:
         images = self.images(location)
         return correct(self.bundle.backbone, adapters, images.pixels, images.labels)
 
-    def _leave_out(self, sentence: str) -> None:
+    def leave_out(self, sentence: str) -> None:
+        """Note, once, what could not be used."""
         if sentence not in self.left_out:
             self.left_out.append(sentence)
 

@@ -32,6 +32,13 @@ class DenoiserConfig:
             raise ValueError(f"length {self.length} cannot be halved {len(self.widths) - 1} times")
 
 
+def reader(condition_dim: int, inside: int, out: int) -> nn.Sequential:
+    """A network that reads an embedding; an empty one, which is never asked, where there is none to read."""
+    if not condition_dim:
+        return nn.Sequential()
+    return nn.Sequential(nn.Linear(condition_dim, inside), nn.SiLU(), nn.Linear(inside, out))
+
+
 class Block(nn.Module):
     """A residual block on `[B, W, L]`; the embedding sets scale and shift of its normalised input."""
 
@@ -65,12 +72,7 @@ class Denoiser(nn.Module):
         self.config = config
         channels, widths, inside = config.channels, config.widths, config.embedding
         self.time = nn.Sequential(nn.Linear(128, inside), nn.SiLU(), nn.Linear(inside, inside))
-        told = (
-            [nn.Linear(config.condition_dim, inside), nn.SiLU(), nn.Linear(inside, inside)]
-            if config.condition_dim
-            else []
-        )
-        self.condition = nn.Sequential(*told)
+        self.condition = reader(config.condition_dim, inside, inside)
         self.null = nn.Parameter(torch.randn(config.condition_dim))
         self.position = nn.Parameter(0.02 * torch.randn(channels, config.length))
         self.to_input = nn.Linear(inside, channels * config.length)

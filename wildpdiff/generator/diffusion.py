@@ -3,34 +3,18 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from ..errors import UserError
+from .denoiser import Denoiser
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """(noisy latents `[N, C, L]`, times `[N]`) -> estimates of the clean latents `[N, C, L]`."""
 
 MOST_STEPS = 1000
-
-
-class Schedule(Protocol):
-    """Noise levels of a sampling run; a time is whatever the denoiser takes as its noise level."""
-
-    def times(self, steps: int) -> Sequence[float]: ...
-
-    def rates(self, t: Tensor) -> tuple[Tensor, Tensor]: ...
-
-
-class ConditionalDenoiser(Protocol):
-    """What `diffusion_loss` asks of a network; `wildpdiff.generator.denoiser.Denoiser` is one."""
-
-    def __call__(self, noisy: Tensor, t: Tensor, condition: Tensor | None) -> Tensor: ...
-
-    def unconditional(self, count: int) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -94,13 +78,17 @@ class KarrasSchedule:
         return [(first + i / max(1, steps - 1) * (last - first)) ** self.rho for i in range(steps)]
 
 
+#: Noise levels of a sampling run; a time is whatever the denoiser takes as its noise level.
+Schedule = NoiseSchedule | KarrasSchedule
+
+
 def _check_steps(steps: int, most: int) -> None:
     if not 1 <= steps <= most:
         raise UserError(f"{steps} sampling steps are not possible; choose 1 to {most}.")
 
 
 def diffusion_loss(
-    denoiser: ConditionalDenoiser,
+    denoiser: Denoiser,
     latents: Tensor,
     condition: Tensor | None,
     schedule: NoiseSchedule,

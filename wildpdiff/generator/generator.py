@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors, sha256
 from ..network.adapter import AdapterLayout
 from .codec import LinearCodec, LinearCodecConfig
-from .config import CONFIG, AnyDenoiserConfig, CodecConfig, ConditionConfig, GeneratorConfig, tagged, untagged
+from .config import CONFIG, AnyDenoiserConfig, ConditionConfig, GeneratorConfig, tagged, untagged
 from .denoiser import Denoiser
 from .diffusion import KarrasSchedule, NoiseSchedule, Schedule, trajectory
 from .residual import ResidualConfig, ResidualDenoiser
@@ -26,10 +26,6 @@ FORMAT = 3
 WEIGHTS = "model.safetensors"
 #: Tensors of fewer numbers keep float32 in a file of half precision: they are measurements that much depends on.
 SMALL = 16_384
-
-
-def _codec(config: CodecConfig) -> LinearCodec | VAECodec:
-    return LinearCodec(config) if isinstance(config, LinearCodecConfig) else VAECodec(config)
 
 
 def _denoiser(config: AnyDenoiserConfig) -> ResidualDenoiser | Denoiser:
@@ -49,7 +45,8 @@ class AdapterGenerator(nn.Module):
         super().__init__()
         self.config = config
         self.notes = dict(notes or {})
-        self.codec = _codec(config.codec)
+        codec = config.codec
+        self.codec = LinearCodec(codec) if isinstance(codec, LinearCodecConfig) else VAECodec(codec)
         self.denoiser = _denoiser(config.denoiser)
 
     @classmethod

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from .denoiser import reader
+
 
 @dataclass(frozen=True)
 class ResidualConfig:
@@ -29,13 +31,6 @@ class ResidualConfig:
     width: int = 256
     depth: int = 4
     dropout: float = 0.0
-
-
-def reader(condition_dim: int, inside: int, out: int) -> nn.Sequential:
-    """A network that reads an embedding; an empty one, which is never asked, where there is none to read."""
-    if not condition_dim:
-        return nn.Sequential()
-    return nn.Sequential(nn.Linear(condition_dim, inside), nn.SiLU(), nn.Linear(inside, out))
 
 
 class Block(nn.Module):

@@ -42,7 +42,7 @@ def run_bench(folder: Path, device: str, *, rounds: int = 7) -> dict[str, Any]:
         "fine_tune": _fine_tune_step(bundle),
         "adapted": _adapted(bundle),
         "plain": _plain_timm(bundle),
-        "world": _world(bundle),
+        "world": lambda: bundle.world.images(bundle.seen[0], "eval", first=DRAWN),
     }
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for round_index in range(rounds + 1):
@@ -124,10 +124,6 @@ def _plain_timm(bundle: Bundle) -> Callable[[], object]:
             network(prepared(batch.to(bundle.device))).argmax(dim=1).cpu()
 
     return forward
-
-
-def _world(bundle: Bundle) -> Callable[[], object]:
-    return lambda: bundle.world.images(bundle.seen[0], "eval", first=DRAWN)
 
 
 def _import_seconds() -> float:

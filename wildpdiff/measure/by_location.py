@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import NONE, accuracy, mean_interval
+from ..evaluate import NONE, accuracy
 from ..training.loop import Step
 from ..worlds.base import EMPTY, Freshening, Images
+from .statistics import over_units
 
 COLUMNS = ("pretrained", "fine_tuned", "generated", "one_picture")
 
@@ -125,12 +126,12 @@ def _crossed(measured: Sequence[str], made: Sequence[str], columns: dict[str, li
         others = [value for index, value in enumerate(columns[location]) if index != place]
         drops[location] = columns[location][place] - sum(others) / max(1, len(others))
     table = {name: {at: columns[at][index] for at in measured} for index, name in enumerate(made)}
-    values = list(drops.values())
+    drop = over_units(list(drops.values()), rounds=2000)
     return {
         "accuracy": table,
         "drop": drops,
-        "mean_drop": sum(values) / len(values),
-        "interval": list(mean_interval(values)),
+        "mean_drop": sum(drops.values()) / len(drops),
+        "interval": [drop["low"], drop["high"]],
     }
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..fidelity import FEWEST, Fidelity, distances, fidelity, mean_distance, ratio
+from ..fidelity import FEWEST, distances, fidelity, mean_distance, ratio
 from ..variant import PAPER
 from ..zoo import CodedZoo
 
@@ -55,12 +55,10 @@ def fidelity_at(bundle: Bundle, regime: str, location: str, *, samples: int, see
         coded[:, zoo.latents.shape[-1] :] = 0
         found["codec"][group] = round(ratio(mean_distance(coded), mean_distance(rows)), 4)
         judged = coded if group == "held_out" else rows
-        found[group] = {kind: _judged(each, judged, rows, training).to_json() for kind, each in made.items()}
+        found[group] = {
+            kind: fidelity(each, judged, training, raw=(each, rows)).to_json() for kind, each in made.items()
+        }
     return found
-
-
-def _judged(samples: Tensor, held_out: Tensor, raw: Tensor, training: Tensor) -> Fidelity:
-    return fidelity(samples, held_out, training, raw=(samples, raw))
 
 
 def _own(zoo: CodedZoo, location: str, kind: str) -> Tensor:

@@ -23,7 +23,7 @@ def estimate(right: Tensor) -> Estimate:
     """The share of `right` `[N, M]` with its interval; a share of 0 or 1 gets the interval of M images, not none."""
     count, images = right.shape
     table = right.double()
-    mean, error = float(table.mean()), float(_variance(table) ** 0.5)
+    mean, error = float(table.mean()), float((_over(table.mean(dim=0)) + _of_adapters(table)) ** 0.5)
     own = table.mean(dim=1)
     effective = mean * (1 - mean) / error**2 if error > 0 else float(images)
     low, high = _wilson_share(mean, effective)
@@ -94,11 +94,6 @@ def size(value: Mapping[str, Any]) -> str:
 def number(value: float, form: str) -> str:
     """A number as text, with a true minus sign."""
     return format(value, form).replace("-", "\u2212")
-
-
-def _variance(table: Tensor) -> Tensor:
-    """Variance of the mean of `[N, M]`, adapters and images both drawn at random."""
-    return _over(table.mean(dim=0)) + _of_adapters(table)
 
 
 def _of_adapters(table: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 from ..files import load_tensors
@@ -47,7 +47,7 @@ def read_row(model: PeftModel, layout: AdapterLayout) -> Tensor:
 
 def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
     """Set an attached adapter to a raw row `[D]`."""
-    set_peft_model_state_dict(model, {_theirs(name): value for name, value in layout.unpack(row).items()})
+    set_peft_model_state_dict(model, {f"{_PREFIX}{name}.weight": value for name, value in layout.unpack(row).items()})
 
 
 def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str]) -> None:
@@ -82,12 +82,9 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
 
 def _check_target(folder: Path) -> None:
     """Refuse to write over anything but an earlier adapter."""
-    if folder.exists() and not (folder / "adapter_config.json").exists() and not _is_empty(folder):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "adapter_config.json").exists():
         raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
 
 
 def load_peft(backbone: Backbone, folder: Path) -> Tensor:
@@ -111,39 +108,11 @@ def load_peft(backbone: Backbone, folder: Path) -> Tensor:
     return backbone.layout.pack({_ours(name): value for name, value in tensors.items()})
 
 
-def trainable(model: PeftModel) -> list[nn.Parameter]:
-    """The LoRA factors of an attached adapter."""
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-
 def _ours(name: str) -> str:
     return name.removeprefix(_PREFIX).removesuffix(".weight")
 
 
-def _theirs(name: str) -> str:
-    return f"{_PREFIX}{name}.weight"
-
-
 def _card(backbone: Backbone, card: Mapping[str, str]) -> str:
     lines = "\n".join(f"- {key}: {value}" for key, value in card.items())
-    return f"""---
-library_name: peft
-base_model: timm/{backbone.architecture}
-tags: [lora, wildpdiff]
----
-# A LoRA adapter for a camera-trap classifier
-
-{lines}
-- classifier: {backbone.architecture} of {len(backbone.species)} classes, weights {backbone.fingerprint}
-- layout: {backbone.layout.fingerprint}, {backbone.layout.dim:,} numbers
-
-```python
-import timm
-from peft import PeftModel
-from safetensors.torch import load_file
-
-network = timm.create_model("{backbone.architecture}", num_classes={len(backbone.species)})
-network.load_state_dict(load_file("backbone.safetensors"))  # from the bundle that wrote this adapter
-network = PeftModel.from_pretrained(network, "this folder").eval()
-```
-"""
+    text = Path(__file__).with_name("adapter_card.md").read_text(encoding="utf-8")
+    return text.format(backbone=backbone, classes=len(backbone.species), lines=lines)

@@ -172,18 +172,14 @@ def made(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known)
 
 def _generated(lab: Lab, regime: str, way: str, blends: Sequence[Blend], known: Known, seed: int) -> Tensor:
     generator = lab.bundle.generator(regime, way="ours" if way == "ours" else "paper")
+    a = torch.stack([known.embeddings[one.a] for one in blends])
+    b = torch.stack([known.embeddings[one.b] for one in blends])
+    weight = torch.tensor([one.weight for one in blends])
     if way != "latents":
-        first, last = (torch.stack([known.embeddings[name] for name in names]) for names in _ends(blends))
-        weight = torch.tensor([one.weight for one in blends])
-        return generator.generate(first, other=last, weight=weight, seed=seed)
-    *_, first = generator.path(torch.stack([known.embeddings[one.a] for one in blends]), seed=seed)
-    *_, second = generator.path(torch.stack([known.embeddings[one.b] for one in blends]), seed=seed)
-    weights = torch.tensor([one.weight for one in blends]).to(first)[:, None, None]
-    return generator.decode(first + (second - first) * weights)
-
-
-def _ends(blends: Sequence[Blend]) -> tuple[list[str], list[str]]:
-    return [one.a for one in blends], [one.b for one in blends]
+        return generator.generate(a, other=b, weight=weight, seed=seed)
+    *_, first = generator.path(a, seed=seed)
+    *_, second = generator.path(b, seed=seed)
+    return generator.decode(first + (second - first) * weight.to(first)[:, None, None])
 
 
 def _merged(lab: Lab, regime: str, way: str, one: Blend, known: Known) -> Adapter:

@@ -88,14 +88,5 @@ def findings(data: Data) -> list[str]:
     return found
 
 
-EXPERIMENTS = (
-    Experiment(
-        "fidelity",
-        *QUESTIONS["fidelity"],
-        measure,
-        tables,
-        figures,
-        findings,
-        depends=("classifier", "condition", "generator", "zoo"),
-    ),
-)
+DEPENDS = ("classifier", "condition", "generator", "zoo")
+EXPERIMENTS = (Experiment("fidelity", *QUESTIONS["fidelity"], measure, tables, figures, findings, depends=DEPENDS),)

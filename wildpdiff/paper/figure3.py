@@ -18,6 +18,7 @@ from ..plots.charts import Series, lines
 from ..plots.grid import grid
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
+from . import QUESTIONS
 from .parameter_runs import Run, do_all
 
 #: One rate for every start, and no schedule, so that a short run is the beginning of a long one.
@@ -78,7 +79,7 @@ def _generated(lab: Lab, location: str) -> dict[str, Tensor]:
             condition = lab.bundle.embedding(location)[None]
             rows[regime] = lab.bundle.generator(regime).generate(condition, seed=lab.seed)[0].cpu()
         except UserError as error:
-            _leave_out(lab, str(error))
+            lab.leave_out(str(error))
     return rows
 
 
@@ -88,15 +89,10 @@ def _shared(lab: Lab) -> dict[str, Tensor]:
     try:
         rows["joint"] = lab.bundle.joint
     except UserError as error:
-        _leave_out(lab, str(error))
+        lab.leave_out(str(error))
     if lab.locations("H"):
         rows["mean"] = lab.means("H").mean(dim=0)
     return rows
-
-
-def _leave_out(lab: Lab, sentence: str) -> None:
-    if sentence not in lab.left_out:
-        lab.left_out.append(sentence)
 
 
 def _run(lab: Lab, place: int, location: str, recipe: FinetuneRecipe, at: tuple[int, ...], start: Path) -> Run:
@@ -244,15 +240,4 @@ def _worded(value: Mapping[str, Any]) -> str:
     return f"{'higher' if value['mean'] > 0 else 'lower'}, {_loss(value)}"
 
 
-FIGURE3 = Experiment(
-    "figure3",
-    "Figures 3 and 8: generated adapters as a start",
-    "Where a generated adapter does not help by itself, does fine-tuning go faster or further from it than from the "
-    "usual random start, and than from one adapter for all locations?",
-    measure,
-    tables,
-    figures,
-    findings,
-    trains=True,
-)
-EXPERIMENTS = (FIGURE3,)
+EXPERIMENTS = (Experiment("figure3", *QUESTIONS["figure3"], measure, tables, figures, findings, trains=True),)

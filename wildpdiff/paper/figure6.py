@@ -191,7 +191,7 @@ def _midpoint_table(data: Data) -> Table:
         (
             regime,
             str(len(found["midpoints"])),
-            *(_percent(found["midpoints"], way) for way in WAYS),
+            *(points(over_units([pair[way]["weaker"] for pair in found["midpoints"]])) for way in WAYS),
             *(points(gain(found["midpoints"], way), signed=True) for way in WAYS[1:]),
         )
         for regime, found in data["regimes"].items()
@@ -204,10 +204,6 @@ def _midpoint_table(data: Data) -> Table:
         "pairs that no generator saw, with a 95% interval over pairs; differences in points."
     )
     return Table("Midpoint averages of two locations", head, rows, note)
-
-
-def _percent(midpoints: Sequence[Mapping[str, Any]], way: str) -> str:
-    return points(over_units([pair[way]["weaker"] for pair in midpoints]))
 
 
 def _range(value: Mapping[str, float] | None) -> str:
@@ -254,7 +250,5 @@ def _sentences(regime: str, found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{averages} show no difference to plain ones, {size}: rows are not aligned."
 
 
-FIGURE6 = Experiment(
-    "figure6", *QUESTIONS["figure6"], measure, tables, figures, findings, depends=(*NO_GENERATOR, "generator", "zoo")
-)
-EXPERIMENTS = (FIGURE6,)
+DEPENDS = (*NO_GENERATOR, "generator", "zoo")
+EXPERIMENTS = (Experiment("figure6", *QUESTIONS["figure6"], measure, tables, figures, findings, depends=DEPENDS),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..build.jobs import held_out_pairs
@@ -104,13 +104,14 @@ def tables(data: Data) -> list[Table]:
     """Every method by regime and group of pairs, and the differences that decide."""
     summary: list[Summary] = data["summary"]
     heads = tuple(f"{part['regime']}, {part['group']}" for part in summary)
+    counts = ", ".join(f"{part['regime']} {part['group']} {part['weaker']['ours']['n']}" for part in summary)
     shares = tuple(
         (way, MEANING[way], *(points(part["weaker"][way]) if way in part["weaker"] else "-" for part in summary))
         for way in (*WAYS, *REFERENCES)
     )
     note = (
         "Percent with the 95% interval over pairs; pairs share locations, so intervals are somewhat too narrow. "
-        f"Pairs: {_counts(summary)}; photographs a location: {summary[0]['images'] if summary else 0}. "
+        f"Pairs: {counts or 'none'}; photographs a location: {summary[0]['images'] if summary else 0}. "
         "No generator was trained on blends of held-out pairs. The paper shows curves, no figures, for this."
     )
     first = Table(
@@ -120,7 +121,7 @@ def tables(data: Data) -> list[Table]:
         (
             part["regime"],
             part["group"],
-            _named(part, other),
+            f"{other} (best of {', '.join(BASELINES)})" if other == part["best"] else other,
             points(gain, signed=True),
             "yes" if gain["real"] else "not shown",
             str(gain["n"]),
@@ -131,14 +132,6 @@ def tables(data: Data) -> list[Table]:
     head = ("regime", "pairs", "ours minus", "points", "a difference?", "number of pairs")
     second = Table("What ours gains at the midpoint, at the weaker location", head, rows, "Interval over pairs, 95%.")
     return [first, second]
-
-
-def _counts(summary: Sequence[Summary]) -> str:
-    return ", ".join(f"{part['regime']} {part['group']} {part['weaker']['ours']['n']}" for part in summary) or "none"
-
-
-def _named(part: Summary, other: str) -> str:
-    return f"{other} (best of {', '.join(BASELINES)})" if other == part["best"] else other
 
 
 def figures(data: Data) -> list[Figure]:

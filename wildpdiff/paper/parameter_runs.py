@@ -97,7 +97,8 @@ def do(run: Run) -> None:
         return
     backbone = _backbone(run.backbone, run.device).adapting(run.subset)
     train, held_out = _photographs(run)
-    start = load_tensors(run.start)[0]["row"] if run.start else _initial(backbone, run.seed)
+    rng = torch.Generator().manual_seed(run.seed)
+    start = load_tensors(run.start)[0]["row"] if run.start else backbone.subset.initial(backbone.network, rng)
     rows, losses = {0: start}, []
     for tuned in finetune(backbone, start, train, run.recipe, seed=run.seed):
         losses.append(round(tuned.step.loss, 5))
@@ -107,10 +108,6 @@ def do(run: Run) -> None:
     about = {"location": run.location, "kind": run.kind, "rate": run.recipe.learning_rate, "seed": run.seed}
     marks = {str(step): "".join("01"[int(mark)] for mark in table) for step, table in zip(run.at, right, strict=True)}
     save_json(run.file, about | {"loss": losses, "right": marks})
-
-
-def _initial(backbone: Backbone, seed: int) -> Tensor:
-    return backbone.subset.initial(backbone.network, torch.Generator().manual_seed(seed))
 
 
 def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:

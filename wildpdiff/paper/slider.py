@@ -111,14 +111,5 @@ def findings(data: Data) -> list[str]:
     return found
 
 
-EXPERIMENTS = (
-    Experiment(
-        "slider",
-        *QUESTIONS["slider"],
-        measure,
-        tables,
-        figures,
-        findings,
-        depends=("classifier", "condition", "generator"),
-    ),
-)
+DEPENDS = ("classifier", "condition", "generator")
+EXPERIMENTS = (Experiment("slider", *QUESTIONS["slider"], measure, tables, figures, findings, depends=DEPENDS),)

@@ -30,7 +30,8 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     total = len(named) + 1
     for done, (name, kind) in enumerate(named, 1):
         counted = _counts(world, world.labels(name, "train"), world.labels(name, "eval"))
-        data["locations"][name] = {"kind": kind} | counted | _accuracy(lab, name)
+        data["locations"][name] = {"kind": kind} | counted
+        data["locations"][name]["pretrained"] = estimate(lab.correct([NONE], name))
         yield Step(done, total, float("nan")), data
     data["pretraining"] = _pretraining(lab)
     data["mean"] = {
@@ -53,10 +54,6 @@ def _counts(world: World, train: Tensor, held_out: Tensor) -> Data:
         "species": animals,
         "by_species": by_species,
     }
-
-
-def _accuracy(lab: Lab, name: str) -> Data:
-    return {"pretrained": estimate(lab.correct([NONE], name))}
 
 
 def _pretraining(lab: Lab) -> Data:

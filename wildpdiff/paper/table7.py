@@ -18,7 +18,7 @@ from ..plots import Figure
 from ..plots.charts import Series, bars, scatter
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
-from . import NUMBERS
+from . import NUMBERS, QUESTIONS, column_means
 from .parameter_runs import Run, do_all
 
 LORA = "lora"
@@ -195,33 +195,31 @@ def tables7(data: Data) -> list[Table]:
 def tables8(data: Data) -> list[Table]:
     """Ours beside the paper's Table 8."""
     head = ("location", "pretrained %", "all %", "LoRA %", "all minus LoRA, points", "paper: pretrained, all, LoRA %")
-    rows = [
+    known = {name: PAPER_LOCATIONS[name] for name in data["locations"] if name in PAPER_LOCATIONS}
+    paper = {name: ", ".join(map(str, row)) for name, row in known.items()}
+    paper["mean"] = ", ".join(f"{mean:.1f}" for mean in column_means(known))
+    rows = tuple(
         (
             name,
             *(points(own[key]) for key in ("pretrained", "all", LORA)),
             points(own["difference"], signed=True),
-            ", ".join(f"{value}" for value in PAPER_LOCATIONS.get(name, ())),
+            paper.get(name, ""),
         )
-        for name, own in data["locations"].items()
-    ]
-    paper = [PAPER_LOCATIONS[name] for name in data["locations"] if name in PAPER_LOCATIONS]
-    means = ", ".join(f"{sum(column) / len(paper):.1f}" for column in zip(*paper, strict=True))
-    whole = data["mean"]
-    mean = ("mean", *(points(whole[key]) for key in ("pretrained", "all", LORA)))
+        for name, own in (*data["locations"].items(), ("mean", data["mean"]))
+    )
     note = (
         f"One run a cell of {BUDGET.steps} steps, the mean of its last {BUDGET.rows} checkpoints; rates "
         f"{data['rates']['all']:g} (all) and {data['rates'][LORA]:g} (LoRA), chosen at the first location. In brackets "
         "95% intervals over photographs; how runs vary is not in them."
     )
-    last = (*mean, points(whole["difference"], signed=True), means)
-    return [Table("All parameters against LoRA at every location (paper: Table 8)", head, (*rows, last), note)]
+    return [Table("All parameters against LoRA at every location (paper: Table 8)", head, rows, note)]
 
 
 def figures7(data: Data) -> list[Figure]:
     """Accuracy by choice, and by how many numbers it costs."""
     names = [KINDS[kind] for kind in data["kinds"]]
     own = [value["accuracy"] for value in data["kinds"].values()]
-    ours = _bars("ours", names, own)
+    ours = Series.of("ours", names, own)
     paper = Series("paper", names, [PAPER[kind][1] / 100 for kind in data["kinds"]], dashed=True)
     pretrained = Series("ours, pretrained", [], [data["pretrained"]["mean"]], dashed=True)
     groups = {"first layers": "first", "last layers": "last", "all": "all", "batch norm": "bn", "LoRA": LORA}
@@ -236,11 +234,6 @@ def figures7(data: Data) -> list[Figure]:
     ]
 
 
-def _bars(name: str, groups: Sequence[str], own: Sequence[Mapping[str, Any]]) -> Series:
-    mean, low, high = ([value[key] for value in own] for key in ("mean", "low", "high"))
-    return Series(name, groups, mean, low, high)
-
-
 def _cloud(name: str, own: Sequence[Mapping[str, Any]]) -> Series:
     x = [value["parameters"] / 2**20 for value in own]
     mean, low, high = ([100 * value["accuracy"][key] for value in own] for key in ("mean", "low", "high"))
@@ -251,7 +244,9 @@ def figures8(data: Data) -> list[Figure]:
     """Accuracy at every location: pretrained, all, LoRA."""
     names = list(data["locations"])
     labels = {"pretrained": "pretrained", "all": "all parameters", LORA: "LoRA"}
-    series = [_bars(label, names, [own[key] for own in data["locations"].values()]) for key, label in labels.items()]
+    series = [
+        Series.of(label, names, [own[key] for own in data["locations"].values()]) for key, label in labels.items()
+    ]
     return [bars("All parameters against LoRA", names, series, y="accuracy", percent=True)]
 
 
@@ -293,27 +288,11 @@ def _compared(first: str, second: str, value: Mapping[str, Any]) -> str:
     return f"{first} {'beat' if value['mean'] > 0 else 'fall behind'} {second} by {points(value, signed=True)} points."
 
 
-TABLE7 = Experiment(
-    "table7",
-    "Table 7: which parameters to adapt",
-    "How well does a location's classifier get if only some of its numbers are adapted, and is low-rank adaptation of "
-    "the first layers as good as adapting everything?",
-    measure_table7,
-    tables7,
-    figures7,
-    findings7,
-    trains=True,
-    depends=NO_GENERATOR,
+_PARTS = {
+    "table7": (measure_table7, tables7, figures7, findings7),
+    "table8": (measure_table8, tables8, figures8, findings8),
+}
+EXPERIMENTS = tuple(
+    Experiment(name, *QUESTIONS[name], measure, tables, figures, findings, trains=True, depends=NO_GENERATOR)
+    for name, (measure, tables, figures, findings) in _PARTS.items()
 )
-TABLE8 = Experiment(
-    "table8",
-    "Table 8: adapting everything against low-rank adaptation",
-    "Does low-rank adaptation keep up with adapting every number, at each of the ten locations?",
-    measure_table8,
-    tables8,
-    figures8,
-    findings8,
-    trains=True,
-    depends=NO_GENERATOR,
-)
-EXPERIMENTS = (TABLE7, TABLE8)

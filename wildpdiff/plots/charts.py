@@ -37,7 +37,7 @@ def lines(title: str, series: Sequence[Series], *, x: str, y: str, percent: bool
     return figure_of(title, note, data, _layout(x, y, percent=percent), _wide_table(x, series, percent))
 
 
-def scatter(title: str, series: Sequence[Series], *, x: str, y: str, note: str = "") -> Figure:
+def scatter(title: str, series: Sequence[Series], *, x: str, y: str) -> Figure:
     """Clouds of points, one marker shape and colour a series; a dashed series is a line (arguments as `lines`)."""
     across = all_x(series)
     data = []
@@ -47,12 +47,10 @@ def scatter(title: str, series: Sequence[Series], *, x: str, y: str, note: str =
         else:
             data.append(cloud(one, style))
     layout = _layout(x, y) | {"hovermode": "closest"}
-    return figure_of(title, note, data, layout, _long_table(series, x, y))
+    return figure_of(title, "", data, layout, _long_table(series, x, y))
 
 
-def bars(
-    title: str, groups: Sequence[str], series: Sequence[Series], *, y: str, percent: bool = False, note: str = ""
-) -> Figure:
+def bars(title: str, groups: Sequence[str], series: Sequence[Series], *, y: str, percent: bool = False) -> Figure:
     """Bars by group, one colour a series, with their intervals; a dashed series is a tick across each group.
 
     Args:
@@ -61,7 +59,6 @@ def bars(
         series: bars; their `x` are groups. Groups that a series lacks stay empty.
         y: title of the vertical axis, with its unit.
         percent: whether values are shares in 0..1 to be shown in percent.
-        note: further sentences of the caption.
     """
     place_of = {name: place for place, name in enumerate(groups)}
     data = [bar(one, style, place_of, percent) for one, style in styled(series) if not one.dashed]
@@ -70,7 +67,7 @@ def bars(
     layout["xaxis"] |= {"tickvals": list(range(len(groups))), "ticktext": list(groups), "showgrid": False}
     layout["xaxis"] |= {"range": [-0.5, len(groups) - 0.5], "zeroline": False}
     layout["yaxis"] |= {"rangemode": "tozero"}
-    return figure_of(title, note, data, layout, _wide_table("", series, percent, groups))
+    return figure_of(title, "", data, layout, _wide_table("", series, percent, groups))
 
 
 def heat(
@@ -81,7 +78,6 @@ def heat(
     *,
     low: float,
     high: float,
-    note: str = "",
 ) -> Figure:
     """A matrix as colours from `low` to `high`, with the numbers in the cells where they fit.
 
@@ -92,7 +88,6 @@ def heat(
         values: `[rows][columns]`; None stays empty.
         low: value of the darkest colour; if it is `-high`, colours part at zero.
         high: value of the brightest colour.
-        note: further sentences of the caption.
     """
     form = ".2f" if max(abs(low), abs(high)) <= 2 else ".0f"
     fits = len(columns) <= 12
@@ -112,7 +107,7 @@ def heat(
     layout["margin"]["b"] = 4
     head = ["", *columns]
     table = [[name, *(_text(value, form) for value in row)] for name, row in zip(rows, values, strict=True)]
-    figure = figure_of(title, note, [trace], layout, {"head": head, "rows": table})
+    figure = figure_of(title, "", [trace], layout, {"head": head, "rows": table})
     return figure | {"narrow": {"xaxis": {"tickangle": -90}, "bare": len(columns) > 8}}
 
 

@@ -32,11 +32,13 @@ def similarity_heat(
     row: list[float | None] = list(generated) or [None] * len(locations)
     lines = [[*line, row[place]] for place, line in enumerate(alike)] + [[*row, 1.0 if generated else None]]
     values = [[None if value is None else round(value, 4) for value in line] for line in lines]
-    low = _lowest([value for line in values for value in line if value is not None])
+    least = min(value for line in values for value in line if value is not None)
+    low = max(-1.0, min(math.floor(least * 20) / 20, 0.95))
     names = [*locations, f"<b>{NEW}</b>"]
     shown = _square()
     near = _most_similar(locations, generated)
-    rows = [[name, *(_number(value) for value in line)] for name, line in zip([*locations, NEW], values, strict=True)]
+    named = zip([*locations, NEW], values, strict=True)
+    rows = [[name, *("" if value is None else f"{value:.3f}" for value in line)] for name, line in named]
     return {
         "data": [_heat(names, values, low), _numbers_in_cells(names, values, low)],
         "layout": shown,
@@ -146,16 +148,8 @@ def _stripe(depth: int) -> Figure:
     return {"type": "rect", "layer": "below", "line": {"width": 0}, "fillcolor": LINE} | place
 
 
-def _lowest(values: Sequence[float]) -> float:
-    return max(-1.0, min(math.floor(min(values) * 20) / 20, 0.95))
-
-
 def _most_similar(locations: Sequence[str], generated: Sequence[float]) -> str:
     if not generated:
         return ""
     best, name = max(zip(generated, locations, strict=True))
     return f" The generated adapter is most like {name} ({best:.3f})."
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"

@@ -13,11 +13,12 @@ from . import SHAPES
 
 #: A place on the horizontal axis: a name or a number.
 X = str | float
-#: Location colours, those of the app; marker shapes (`plots.SHAPES`) carry the same meaning.
+#: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes (`plots.SHAPES`) carry
+#: the same meaning.
 PLACES = (
     "#332288", "#2b8cbe", "#44aa99", "#117733", "#8a8a1f", "#c9a227", "#cc6677", "#882255", "#aa4499", "#5c5c5c",
 )  # fmt: skip
-_PLACES_DARK = (
+PLACES_DARK = (
     "#a79cf0", "#6cb8e6", "#5fd0bd", "#5fbf7f", "#c2c25a", "#e8cc66", "#ee93a0", "#d873a6", "#d98ad0", "#bdbdbd",
 )  # fmt: skip
 INK, SOFT, LINE, PAPER = "#211f1a", "#625d52", "#e4dfd3", "#ffffff"
@@ -25,7 +26,7 @@ INK, SOFT, LINE, PAPER = "#211f1a", "#625d52", "#e4dfd3", "#ffffff"
 NEUTRALS = (INK, "#b3480c", "#8f887a", "#2a7f8e", "#d3a777", "#565149")
 #: What stands for a colour on dark ground.
 DARK = {
-    **dict(zip(PLACES, _PLACES_DARK, strict=True)),
+    **dict(zip(PLACES, PLACES_DARK, strict=True)),
     **dict(zip(NEUTRALS, ("#f1ede3", "#f08c42", "#a39b8b", "#63bccb", "#7d5d3a", "#c8c0b0"), strict=True)),
     SOFT: "#b3ab9b",
     LINE: "#37332b",

@@ -128,14 +128,8 @@ def _present(studio: Studio, setting: Setting) -> list[Arm]:
     named = {weight: f"blend at {weight:.2f}", 0.0: f"A ({a})", 1.0: f"B ({b})"}
     if setting.a == setting.b:
         named = {0.0: f"A and B ({a})"}
-    return [
-        Arm(name, studio.write(replace(setting, weight=at, samples=1))[0]) for at, name in _present_first(named, weight)
-    ]
-
-
-def _present_first(named: dict[float, str], weight: float) -> list[tuple[float, str]]:
-    """The weights in order, the present one before the others."""
-    return sorted(named.items(), key=lambda item: (item[0] != weight, item[0]))
+    present_first = sorted(named.items(), key=lambda item: (item[0] != weight, item[0]))
+    return [Arm(name, studio.write(replace(setting, weight=at, samples=1))[0]) for at, name in present_first]
 
 
 def told(score: Score, total: int) -> str:

@@ -73,7 +73,8 @@ def layer_names(layout: AdapterLayout) -> tuple[str, ...]:
 
 def stages(layout: AdapterLayout) -> tuple[str, ...]:
     """The part of the network that each adapted convolution belongs to."""
-    return tuple(_stage(name) for name in adapted(layout))
+    names = adapted(layout)
+    return tuple(f"stage {name.split('.')[1]}" if name.startswith("blocks.") else "stem" for name in names)
 
 
 def between(alike: Tensor) -> list[float]:
@@ -93,10 +94,6 @@ def _inner(ours: Factors, theirs: Factors) -> tuple[Tensor, Tensor]:
 def _blocks(a: Tensor, b: Tensor) -> Tensor:
     """`[N, R, I]` with `[P, R, I]`: all dot products, `[N, R, P, R]`."""
     return (a.flatten(0, 1) @ b.flatten(0, 1).T).view(a.shape[0], a.shape[1], b.shape[0], b.shape[1])
-
-
-def _stage(name: str) -> str:
-    return f"stage {name.split('.')[1]}" if name.startswith("blocks.") else "stem"
 
 
 def _plain(name: str, names: Sequence[str]) -> str:

@@ -56,7 +56,8 @@ def price_words(sweep: Sweep, seconds: float, device: str) -> str:
 
 def table_of(sweep: Sweep, records: Sequence[Record], notes: Sequence[str] = ()) -> Json:
     """The records for the browser's table: an array of values each, see `TABLE`."""
-    rows = [[_short(getattr(record, name)) for name in TABLE] for record in records]
+    values = ([getattr(record, name) for name in TABLE] for record in records)
+    rows = [[round(value, 5) if isinstance(value, float) else value for value in own] for own in values]
     return {"columns": list(TABLE), "rows": rows, "images": sweep.images, "steps": sweep.steps, "notes": list(notes)}
 
 
@@ -126,7 +127,3 @@ def _memory(records: Sequence[Record], apart: float) -> str:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _short(value: Any) -> Any:
-    return round(value, 5) if isinstance(value, float) else value

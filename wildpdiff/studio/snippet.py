@@ -17,6 +17,7 @@ def python_of(setting: Setting, folder: str) -> str:
         setting: with or without backgrounds of one's own, which the program reads from files.
         folder: of the bundle, as `folder_of` calls it.
     """
+    where = f'Path("{folder}")' if folder else ""
     names = ["Bundle", "accuracy"] + (["load_picture"] if setting.own else [])
     places = list(setting.chosen)
     lines = [
@@ -24,7 +25,7 @@ def python_of(setting: Setting, folder: str) -> str:
         "",
         f"from wildpdiff import {', '.join(names)}",
         "",
-        f"bundle = Bundle.open({_path(folder)})",
+        f"bundle = Bundle.open({where})",
         f"a = {_embedding(setting.a, 'a')}",
         f"b = {_embedding(setting.b, 'b')}",
         f'generator = bundle.generator("{setting.regime}", way="{setting.way}")',
@@ -62,10 +63,6 @@ def folder_of(folder: Path) -> str:
     if folder.resolve() == bundled():
         return ""
     return f"assets/{folder.name}" if folder.parent.name == "assets" else folder.name
-
-
-def _path(folder: str) -> str:
-    return f'Path("{folder}")' if folder else ""
 
 
 def _embedding(name: str, side: str) -> str:

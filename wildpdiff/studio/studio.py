@@ -237,7 +237,7 @@ class Studio:
         ends = "-".join(OWN if is_own(name) else name for name in (setting.a, setting.b))
         card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
         card |= {"steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
-        card |= {"generator": self._fingerprint(setting), "world": self.bundle.world.about}
+        card |= {"generator": self.generator(setting).fingerprint, "world": self.bundle.world.about}
         name = f"adapter-{ends}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
         save_peft(self.bundle.backbone, row, folder / name, card=card)
         return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
@@ -304,9 +304,6 @@ class Studio:
         """The class that each of N networks gives to each photograph, uint8 `[M, 3, H, W]`: int64 `[N, M]`, CPU."""
         shown = prepared(pixels.to(self.bundle.device))
         return torch.stack([network.predictions([shown]) for network in networks])
-
-    def _fingerprint(self, setting: Setting) -> str:
-        return self.generator(setting).fingerprint
 
     def _embedding(self, name: str) -> Tensor:
         return self.pictures.of(name).embedding if is_own(name) else self.bundle.embedding(name)

@@ -85,14 +85,13 @@ def curves(seen: tuple[str, ...], film: Film, way: Way) -> list[Curve]:
     """What was measured so far, by location, that of A first."""
     found = []
     for name in film.setting.chosen if film.pretrained else ():
-        points = [_mark(way.steps[at], right[name], guess[name], film.photographs) for at, right, guess in film.marks]
+        points = [
+            Mark(way.steps[at], right[name], *wilson(right[name], film.photographs), guess[name])
+            for at, right, guess in film.marks
+        ]
         place, side = seen.index(name) if name in seen else -1, 0 if name == film.setting.a else 1
         found.append(Curve(name, place, side, points, film.pretrained[name], film.photographs))
     return found
-
-
-def _mark(step: int, right: int, guess: int, count: int) -> Mark:
-    return Mark(step, right, *wilson(right, count), guess)
 
 
 def _state(setting: Setting) -> Json:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..measure.statistics import Estimate, Z, difference, estimate, mean_of
-from .known import cosines
+from ..similarity import exact_cosine
 from .record import KEPT_ROWS, Record
 from .run import Made
 
@@ -163,5 +163,5 @@ def _alike(rows: Tensor) -> float | None:
     count = len(rows)
     if count < 2:
         return None
-    among = cosines(rows, rows)
+    among = exact_cosine(rows, rows)
     return float((among.sum() - among.trace()) / (count * (count - 1)))

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from ..bundle import Bundle
 from ..errors import UserError
+from ..similarity import exact_cosine
 from ..weightspace import Map, nearest, project
 
 
@@ -70,7 +70,7 @@ class Known:
 
     def near(self, rows: Tensor) -> list[dict[str, Any]]:
         """The `near_*`, `map_*` and `novelty` fields of the records of rows `[N, D]`."""
-        alike, place = cosines(rows, self.rows).max(dim=1)
+        alike, place = exact_cosine(rows, self.rows).max(dim=1)
         mapped, away = nearest(project(rows), self.map.anchors)
         distance = (rows - self.rows[place]).norm(dim=1)
         return [
@@ -89,9 +89,4 @@ class Known:
     def cosine(self, row: Tensor, location: str) -> float | None:
         """Cosine of a row `[D]` with a location's mean row; None if nothing was fine-tuned there."""
         mean = self.means.get(location)
-        return None if mean is None else float(cosines(row[None], mean[None]))
-
-
-def cosines(a: Tensor, b: Tensor) -> Tensor:
-    """Cosines `[N, J]` in double precision: among generated rows they differ from 1 by as little as 1e-4."""
-    return normalize(a.double(), dim=1) @ normalize(b.double(), dim=1).T
+        return None if mean is None else float(exact_cosine(row[None], mean[None]))

@@ -151,7 +151,8 @@ def write_npz(path: Path, records: Sequence[Record], rows: Sequence[Tensor]) -> 
     if not rows:
         raise UserError("There is no adapter to write yet; run a sweep first.")
     held = records[: len(rows)]
-    columns = {name: np.array([_plain(getattr(record, name)) for record in held]) for name in COLUMNS}
+    values = {name: [getattr(record, name) for record in held] for name in COLUMNS}
+    columns = {name: np.array([np.nan if value is None else value for value in own]) for name, own in values.items()}
     stacked = torch.stack(list(rows)).half().numpy()
 
     def write(temporary: Path) -> None:
@@ -159,7 +160,3 @@ def write_npz(path: Path, records: Sequence[Record], rows: Sequence[Tensor]) -> 
             np.savez(file, **{"rows": stacked, **columns})  # type: ignore[arg-type]
 
     write_whole(Path(path), write)
-
-
-def _plain(value: Any) -> Any:
-    return float("nan") if value is None else value

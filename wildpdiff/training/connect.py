@@ -97,8 +97,9 @@ def connect(
     if not pairs or len(images) != len(anchors):
         raise UserError("Connecting locations needs at least one pair, and photographs of every location.")
     device = next(backbone.parameters()).device
-    folded, hubs, anchors = Folded(backbone), _Hubs(anchors), anchors.to(device)
-    hubs = hubs.to(device)
+    folded, anchors = Folded(backbone), anchors.to(device)
+    beside = nn.Parameter(torch.zeros_like(anchors))  # where hubs lie beside their anchors, `[Q, D]`
+    hubs = nn.ParameterDict({"beside": beside})  # alone, so that a checkpoint holds no frozen weight
     optimizer = torch.optim.AdamW(hubs.parameters(), lr=recipe.learning_rate, weight_decay=recipe.decay)
     kept = None if checkpoint is None else Checkpoint(checkpoint, hubs, optimizer)
     for index in range(kept.load() if kept else 0, recipe.steps):
@@ -107,7 +108,7 @@ def connect(
         t = float(torch.rand((), generator=rng))
         pixels, labels = _mixed(images[a], images[b], t, recipe.batch_size, rng)
         shares = pair_shares(len(anchors), a, b, torch.tensor([t])).to(device)
-        row = curve(anchors, anchors + hubs.beside, shares)[0]
+        row = curve(anchors, anchors + beside, shares)[0]
         loss = cross_entropy(folded.logits(row, prepared(pixels.to(device))), labels.to(device))
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(index, recipe.steps)
         optimizer.zero_grad(set_to_none=True)
@@ -115,7 +116,7 @@ def connect(
         optimizer.step()
         if kept and (index + 1) % SAVE_EVERY == 0 and index + 1 < recipe.steps:  # the last step's result is yielded
             kept.save(index + 1)
-        done = (anchors + hubs.beside).detach().cpu()
+        done = (anchors + beside).detach().cpu()
         if index + 1 == recipe.steps:
             done = lifted(anchors.cpu(), done, recipe.most_lost)
         yield Step(index + 1, recipe.steps, loss.item()), done
@@ -149,14 +150,6 @@ def lifted(anchors: Tensor, hubs: Tensor, most_lost: float) -> Tensor:
             break
         hubs = hubs + LIFT * anchors
     return hubs
-
-
-class _Hubs(nn.Module):
-    """Where hubs lie beside their anchors, `[Q, D]`; alone, so that a checkpoint holds no frozen weight."""
-
-    def __init__(self, anchors: Tensor) -> None:
-        super().__init__()
-        self.beside = nn.Parameter(torch.zeros_like(anchors))
 
 
 def _turn(count: int, index: int, seed: int) -> int:

@@ -69,7 +69,8 @@ def finetune(
     not yielded again.
     """
     device = next(backbone.parameters()).device
-    folded, tuned = Folded(backbone), _Row(start.to(device))
+    folded, row = Folded(backbone), torch.nn.Parameter(start.to(device).clone())
+    tuned = torch.nn.ParameterDict({"row": row})  # alone, so that a checkpoint holds no frozen weight
     optimizer = torch.optim.AdamW(tuned.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     kept = None if checkpoint is None else Checkpoint(checkpoint, tuned, optimizer)
     for index in range(kept.load() if kept else 0, recipe.steps):
@@ -77,20 +78,12 @@ def finetune(
         drawn = torch.randint(len(images), (recipe.batch_size,), generator=rng)
         pixels = prepared(flipped(images.pixels[drawn], rng).to(device))
         optimizer.param_groups[0]["lr"] = recipe.rate(index)
-        loss = cross_entropy(folded.logits(tuned.row, pixels), images.labels[drawn].to(device))
+        loss = cross_entropy(folded.logits(row, pixels), images.labels[drawn].to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         done = index + 1 - recipe.converge
         due = done > 0 and done % recipe.interval == 0
-        yield Tuned(Step(index + 1, recipe.steps, loss.item()), tuned.row.detach().cpu().clone() if due else None)
+        yield Tuned(Step(index + 1, recipe.steps, loss.item()), row.detach().cpu().clone() if due else None)
         if kept and (index + 1) % save_every == 0:
             kept.save(index + 1)
-
-
-class _Row(torch.nn.Module):
-    """The row in training alone, so that a checkpoint holds no frozen weight."""
-
-    def __init__(self, start: Tensor) -> None:
-        super().__init__()
-        self.row = torch.nn.Parameter(start.clone())

@@ -66,7 +66,3 @@ class Checkpoint:
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(f"'{self.path.name}' belongs to another recipe; use another --out folder.") from error
         return int(metadata["step"])
-
-    def discard(self) -> None:
-        """Remove the file: the training is finished and its result saved elsewhere."""
-        self.path.unlink(missing_ok=True)

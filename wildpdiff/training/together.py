@@ -63,19 +63,20 @@ def finetune_together(
     if starts.ndim != 2 or not len(starts) == len(images) == len(seeds) > 0:
         raise UserError(f"Each of the {len(starts)} rows needs its own images and its own seed, and there must be one.")
     device = next(backbone.parameters()).device
-    trained = _Rows(starts.to(device))
+    rows = nn.Parameter(starts.to(device).clone())
+    trained = nn.ParameterDict({"rows": rows})  # alone, so that a checkpoint holds no frozen weight
     optimizer = torch.optim.AdamW(trained.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     kept = None if checkpoint is None else Checkpoint(checkpoint, trained, optimizer)
     gradient = _gradient(backbone)
     for index in range(kept.load() if kept else 0, recipe.steps):
         pixels, labels = _batches(images, seeds, recipe.batch_size, index, device)
         optimizer.param_groups[0]["lr"] = recipe.rate(index)
-        trained.rows.grad, losses = gradient(trained.rows.detach(), pixels, labels)
+        rows.grad, losses = gradient(rows.detach(), pixels, labels)
         optimizer.step()
         done = index + 1 - recipe.converge
         due = done > 0 and done % recipe.interval == 0
-        rows = trained.rows.detach().cpu().clone() if due else None
-        yield TunedTogether(Step(index + 1, recipe.steps, losses.mean().item()), rows)
+        saved = rows.detach().cpu().clone() if due else None
+        yield TunedTogether(Step(index + 1, recipe.steps, losses.mean().item()), saved)
         if kept and (index + 1) % save_every == 0:
             kept.save(index + 1)
 
@@ -102,14 +103,6 @@ def _seconds(run: Iterator[object], steps: int) -> float:
     begun = time.perf_counter()
     count = sum(1 for _ in islice(run, steps))
     return (time.perf_counter() - begun) / max(1, count)
-
-
-class _Rows(nn.Module):
-    """The rows in training alone, so that a checkpoint holds no frozen weight."""
-
-    def __init__(self, starts: Tensor) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(starts.clone())
 
 
 def _batches(

@@ -14,26 +14,13 @@ from ..studio.sessions import stamp_of
 from ..studio.setting import IMAGES, Setting
 from ..studio.words import spoken
 from ..worlds.base import EMPTY
-from .chart import as_text, panel
+from .chart import CARRIER, as_text, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 HINT = (
     "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "
     "pixels a side that the classifier sees. Percentages: its confidence (softmax), which is not how often it is right."
 )
-CHANGED = """
-<div class="changed" data-stage="empty">
- <div class="changed-top">
-  <p class="changed-status" role="status">The photographs are compared as soon as an answer is complete.</p>
-  <fieldset class="segments changed-filter" hidden><legend>Show</legend><div class="choices">
-   <label><input type="radio" name="changed-filter" value="all" checked><span>all</span></label>
-   <label><input type="radio" name="changed-filter" value="fixed"><span data-mark="fixed">fixed</span></label>
-   <label><input type="radio" name="changed-filter" value="broken"><span data-mark="broken">broken</span></label>
-  </div></fieldset>
- </div>
- <div class="changed-places"></div>
-</div>
-"""
 #: Pictures of one frame.
 TOGETHER = 4
 Json = dict[str, Any]
@@ -50,9 +37,9 @@ class Changed:
         self.flips = Flips(self.page.studio)
         with gr.Column(elem_classes="card"):
             title("What changed", HINT)
-            self.view = panel(CHANGED, "changed", elem_id="changed", events=("compare",))
+            self.view = panel("changed", elem_id="changed", events=("compare",))
             self.pictures = panel(
-                "<div></div>", "pictures", elem_id="changed-pictures", events=("draw",), visible="hidden"
+                "pictures", html=CARRIER, elem_id="changed-pictures", events=("draw",), visible="hidden"
             )
         self.view.compare(self.compare, [self.page.wish], [self.view], trigger_mode="always_last", **RUNS)
         drawing: Json = PRIVATE | {"show_progress": "hidden", "concurrency_id": "pictures", "concurrency_limit": 2}

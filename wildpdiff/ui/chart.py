@@ -11,26 +11,16 @@ from typing import Any
 
 import gradio as gr
 
-CHART_HTML = """
-<figure class="chart" role="group" aria-label="chart">
-  <div class="chart-node" data-drawn="no"></div>
-  <div class="chart-foot">
-    <div class="chart-save" role="group" aria-label="Save this chart">
-      <button type="button" data-save="png" title="Save as a picture for slides" disabled>PNG</button>
-      <button type="button" data-save="svg" title="Save as a drawing for print" disabled>SVG</button>
-      <button type="button" data-save="csv" title="Save the table" disabled>CSV</button>
-    </div>
-    <details class="chart-table"><summary>Show as table</summary>
-    <div class="chart-rows" role="group" aria-label="Table of the chart" tabindex="0"></div></details>
-  </div>
-</figure>
-"""
+from ..web import markup
 
 #: Brings a component to life once the page's scripts are there, by the function of that name in their `panels`.
 MOUNT = """const panel = {{ element, props, trigger, watch }};
 const mount = () => (window.wpd ? window.wpd.mount('{name}', panel) : setTimeout(mount, 20));
 mount();
 // events: {events}"""
+CHART_HTML = markup("chart")
+#: Of a panel that only carries values.
+CARRIER = "<div></div>"
 
 
 class Chart(gr.HTML):
@@ -71,18 +61,26 @@ def as_text(value: Any) -> str:
 
 
 def panel(
-    template: str, name: str, value: Any = None, *, events: Sequence[str] = (), elem_id: str | None = None, **props: Any
+    name: str,
+    value: Any = None,
+    *,
+    html: str | None = None,
+    events: Sequence[str] = (),
+    elem_id: str | None = None,
+    **props: Any,
 ) -> gr.HTML:
     """A panel of the page's own.
 
     Args:
-        template: HTML, with nothing of a visitor in it.
-        name: the page's function that brings it to life (see `MOUNT`); without one it stays as it is.
+        name: of its file in `web/panels` and of the page's function that brings it to life (see `MOUNT`); without one
+            it stays as it is.
         value: what `props.value` begins with.
+        html: in place of the file, with nothing of a visitor in it.
         events: what the function triggers; each is a listener of the panel by that name.
         elem_id: id in the page.
         props: further values for the function, and gradio's own options of `gr.HTML`.
     """
     script = MOUNT.format(name=name, events=" ".join(f"'{event}'" for event in events)) if name else ""
-    given: dict[str, Any] = {"html_template": template, "js_on_load": script, "apply_default_css": False} | props
+    given: dict[str, Any] = {"js_on_load": script, "apply_default_css": False} | props
+    given["html_template"] = markup(name) if html is None else html
     return gr.HTML(value, elem_id=elem_id, **given)

@@ -19,7 +19,7 @@ from ..studio.results import answer, failure, table
 from ..studio.sessions import stamp_of
 from ..studio.setting import Result, Setting
 from ..studio.studio import Studio
-from .chart import as_text, panel
+from .chart import CARRIER, as_text, panel
 from .page import LOG, PRIVATE, RUNS, Page, sentence, session_of
 
 LEAD = (
@@ -30,49 +30,11 @@ LEAD = (
 SPACING = 0.25
 #: Seconds that writing may take before the page hears of it by itself.
 PATIENCE = 0.5
-FRAME = """
-<div class="frame" data-ready="no">
- <nav class="preset-row" data-part="presets" aria-label="Five stories"><div id="presets"></div></nav>
- <p id="story" aria-live="polite"></p>
- <section id="bar" class="bar" aria-label="Setting" data-busy="no">
-  <div class="bar-row">
-   <button type="button" class="end" id="bar-a" data-control="a" aria-haspopup="true" aria-expanded="false"><img alt=""><span class="end-side">A</span><span class="end-name"></span><small class="end-kind"></small></button>
-   <div class="blend-box">
-    <div class="blend-line"><label for="blend">Blend from A to B</label><output id="blend-value" for="blend">0.00</output></div>
-    <input type="range" id="blend" data-control="t" min="0" max="1" step="0.1" value="0">
-    <small id="blend-hint"></small>
-   </div>
-   <button type="button" class="end" id="bar-b" data-control="b" aria-haspopup="true" aria-expanded="false"><img alt=""><span class="end-side">B</span><span class="end-name"></span><small class="end-kind"></small></button>
-   <button type="button" id="swap" class="quiet" title="Swap A and B (s)" aria-label="Swap A and B">⇄</button>
-   <fieldset id="regime" class="segments" data-control="m"><legend>Similarity</legend><div class="choices"></div></fieldset>
-   <fieldset id="way" class="segments" data-control="w"><legend>Blending</legend><div class="choices"></div></fieldset>
-   <div class="bar-actions">
-    <button type="button" id="generate" class="primary">Generate</button>
-    <button type="button" id="stop" class="quiet" disabled>Stop</button>
-    <button type="button" id="share" class="quiet">Share</button>
-   </div>
-  </div>
-  <div id="strip" hidden><fieldset><legend>Choose location A</legend><div class="places"></div></fieldset>
-   <p><button type="button" id="strip-own" class="quiet">A picture of your own …</button> <button type="button" id="strip-close" class="quiet">Close</button></p></div>
-  <div class="result" id="result" data-stage="known"><span class="result-badge">opening</span><span class="result-text">The page is being set up …</span>
-  <span class="result-said" role="status" aria-live="polite"></span></div>
-  <details id="more" data-part="more"><summary>More: seed, adapters, steps, photographs</summary>
-   <div class="more-row">
-    <label data-part="seed">Seed <input type="number" id="seed" min="0" max="2147483647" step="1" value="0" data-control="seed"><small>another seed is another adapter: compare the stars on the map</small></label>
-    <label>Adapters <input type="number" id="samples" min="1" max="16" step="1" value="1"><small>written at once, each from its own noise</small></label>
-    <label>DDIM steps <select id="steps"><option>10</option><option>25</option><option selected>50</option><option>100</option></select><small>fewer draw samples together: 10 lose about a tenth of the spread</small></label>
-    <label>Photographs <select id="images"><option>15</option><option>32</option><option>64</option><option selected>100</option></select><small>of A and of B that are named</small></label>
-    <p id="regime-hint"></p>
-   </div>
-  </details>
- </section>
-</div>
-"""  # noqa: E501
 
 
 def wish_panel() -> gr.HTML:
     """The hidden component that carries the page's state to Python."""
-    return panel("<div></div>", "wish", elem_id="wish", events=("note", "ask", "offer"), visible="hidden")
+    return panel("wish", html=CARRIER, elem_id="wish", events=("note", "ask", "offer"), visible="hidden")
 
 
 @dataclass
@@ -92,9 +54,9 @@ class Frame:
         studio = self.page.studio
         gr.HTML(header(studio))
         stored = table(studio.bundle, presets(studio.bundle))
-        panel(FRAME, "frame", elem_id="frame", table=as_text(stored))
-        self.answer = panel("<div></div>", "answer", elem_id="answer", visible="hidden")
-        self.figures = panel("<div></div>", "figures", elem_id="figures", visible="hidden")
+        panel("frame", elem_id="frame", table=as_text(stored))
+        self.answer = panel("answer", html=CARRIER, elem_id="answer", visible="hidden")
+        self.figures = panel("figures", html=CARRIER, elem_id="figures", visible="hidden")
 
     def connect(self, download: gr.DownloadButton) -> None:
         """Answer wishes; call when the other parts stand."""
@@ -129,14 +91,11 @@ class Frame:
                 draw = not shown and (index > 1 or result.stage == "done")
                 if not (draw or _worth_a_frame(index, result, last)):
                     continue
-                drawn, shown = (self._drawn(setting, result, trail), True) if draw else (still, shown)
+                drawn, shown = ((as_text(self.drawn(setting, result, trail)), trail), True) if draw else (still, shown)
                 last = result.seconds
                 yield as_text(answer(result, stamp, seen)), *drawn
         except Exception as error:
             yield as_text(failure(sentence(error), stamp)), *still
-
-    def _drawn(self, setting: Setting, result: Result, trail: Any) -> tuple[str, Any]:
-        return as_text(self.drawn(setting, result, trail)), trail
 
     def offer(self, wish: dict[str, Any], request: gr.Request) -> Iterator[Any]:
         """Put the newest adapter behind the button, so that one click fetches it.

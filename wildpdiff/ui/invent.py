@@ -21,33 +21,6 @@ from .chart import Chart, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 SHOWN = 6
-SCENE = """
-<figure class="invent-scene" data-state="waiting">
-  <div class="invent-frame"><img alt=""><p class="invent-wait">The scene is being painted \u2026</p></div>
-  <figcaption><span class="invent-who"></span><span class="invent-trouble" role="status"></span></figcaption>
-</figure>
-"""
-KNOBS = """
-<div class="invent-panel">
-  <div class="invent-starts">
-    <label>Start like <select class="invent-like"></select></label>
-    <button type="button" class="quiet invent-surprise">Surprise me</button>
-    <button type="button" class="quiet invent-reset" disabled>Reset</button>
-    <span class="invent-from" aria-live="polite"></span>
-  </div>
-  <div class="invent-groups"></div>
-  <details class="invent-meaning"><summary>What the numbers mean</summary><dl></dl></details>
-</div>
-"""
-FOUND = """
-<div class="invent-found">
-  <p class="invent-told" aria-live="polite"></p>
-  <p class="invent-old" hidden>These numbers belong to the scene before your last change; measure again.</p>
-</div>
-"""
-PHOTOS = """
-<div class="trial-photos"></div>
-"""
 ARMS = (
     "Pretrained: the classifier without an adapter. Fine-tuned: trained at the known location that looks most like "
     "this place. Shared: one adapter trained on all known locations together. Mean of all: the average of their "
@@ -77,10 +50,10 @@ class Invent:
             )
             with gr.Row(elem_id="invent-top"):
                 with gr.Column(min_width=280, scale=5):
-                    self.scene = panel(SCENE, "invent_scene", elem_id="invent-scene")
+                    self.scene = panel("invent_scene", elem_id="invent-scene")
                     self._lay_actions()
                     first = _found("Nothing is measured yet.", "known", 0)
-                    self.found = panel(FOUND, "invent_found", first, elem_id="invent-found", used=None)
+                    self.found = panel("invent_found", first, elem_id="invent-found", used=None)
                 with gr.Column(min_width=280, scale=6):
                     self.knobs = self._knobs()
             self._lay_findings()
@@ -91,7 +64,6 @@ class Invent:
         named = [(name, "known" if name in bundle.seen else "unseen") for name in (*bundle.seen, *bundle.unseen)]
         starts = [{"name": name, "kind": kind, "values": way.values_of(way.like(name))} for name, kind in named]
         return panel(
-            KNOBS,
             "invent_knobs",
             way.values_of(way.like(bundle.seen[0])) | {"stamp": 0},
             elem_id="invent-knobs",
@@ -116,7 +88,7 @@ class Invent:
                 with gr.Column(min_width=290):
                     self.gaps = Chart(elem_id="invent-gaps")
             gr.HTML(f'<p class="panel-hint">{ARMS}</p>')
-            self.photos = panel(PHOTOS, "trial_photos", [], elem_id="invent-photos")
+            self.photos = panel("trial_photos", [], elem_id="invent-photos")
 
     def _connect(self) -> None:
         drawing: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "trigger_mode": "always_last"}
@@ -202,7 +174,8 @@ class Invent:
             place = self.way.place_of(values)
             pixels = self.way.scene(place, *sides)
             src = picture_uri(pixels, width=sides[1])
-            return {"stamp": stamp, "sharp": sharp, "src": src, "who": _who(self.page, place)}
+            who = [(spoken(name), round(100 * share)) for name, share in commonest(self.page.studio, place)]
+            return {"stamp": stamp, "sharp": sharp, "src": src, "who": who}
         except Exception as error:
             return {"stamp": stamp, "sharp": sharp, "problem": sentence(error)}
 
@@ -227,11 +200,6 @@ class Invent:
             src = picture_uri(finding.pixels[place], width=finding.pixels.shape[-1])
             shown.append({"src": src, "truth": truth, "said": [(who, what, bool(right)) for who, what, right in said]})
         return shown
-
-
-def _who(page: Page, place: Any) -> list[tuple[str, int]]:
-    """The commonest classes of a place with their shares in percent."""
-    return [(spoken(name), round(100 * share)) for name, share in commonest(page.studio, place)]
 
 
 def _found(text: str, stage: str, stamp: int) -> dict[str, Any]:

@@ -26,22 +26,6 @@ from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 #: Seconds after which a visitor's photographs are forgotten: half an hour.
 KEPT = 1_800
-DROP = """
-<div class="own-zip">
-  <label class="own-drop"><input type="file" accept=".zip,application/zip">
-    <span><b>Choose a zip</b> or drop it here</span>
-    <small></small></label>
-  <progress max="1" value="0" aria-label="Sending the zip" hidden></progress>
-  <p class="own-read" aria-live="polite"></p>
-  <p class="own-told" aria-live="polite"></p>
-</div>
-"""
-TABLE = """
-<div class="own-details">
-  <div class="own-species"><h3>Each species</h3><div class="own-rows" tabindex="0" role="region" aria-label="Each species"></div></div>
-  <div class="own-mistakes"><h3></h3><ol></ol><p></p></div>
-</div>
-"""  # noqa: E501
 #: What an upload is called on the server: chosen by the page, so that no two of them share a file.
 UPLOADED = re.compile(r"([0-9a-f]{64})/([0-9a-f-]{36}\.zip)$")
 
@@ -63,9 +47,7 @@ class OwnPhotos:
             )
             species = [spoken(name) for name in self.page.studio.bundle.world.species]
             gr.HTML(f'<p class="own-caution">{caution(self.page.studio.bundle.world)}</p>')
-            self.drop = panel(
-                DROP, "own_zip", elem_id="own-zip", events=("arrived",), most=MAX_ARCHIVE, species=species
-            )
+            self.drop = panel("own_zip", elem_id="own-zip", events=("arrived",), most=MAX_ARCHIVE, species=species)
             self.kept = gr.State(None, time_to_live=KEPT)
             with gr.Row(visible=False, elem_id="own-actions") as self.actions:
                 self.again = gr.Button("Score with the present adapter", interactive=False, min_width=200)
@@ -77,7 +59,7 @@ class OwnPhotos:
                         self.bars = Chart(elem_id="own-bars")
                     with gr.Column(min_width=290):
                         self.gaps = Chart(elem_id="own-gaps")
-                self.details = panel(TABLE, "own_table", elem_id="own-table")
+                self.details = panel("own_table", elem_id="own-table")
         self._connect()
 
     def _connect(self) -> None:

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass
 import gradio as gr
 
 from ..bundle import Bundle
-from ..studio.learn import lessons
+from ..studio.learn import GLOSSARY, lessons
 from ..studio.learn import paper_tables as beside
-from ..studio.learn.glossary import GLOSSARY
 from ..studio.learn.lessons import Try
 from ..studio.learn.stored import Stored
 from ..studio.learn.tours import tours

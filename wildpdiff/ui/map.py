@@ -26,20 +26,6 @@ VIEWS = (
     ("ruler", "A–B ruler", "Measured on all {dim:,} numbers: how far along from A's mean row to B's an adapter lies, "
      "and how far off that straight line. Averages of the two lie on the line, at the tick."),
 )  # fmt: skip
-VIEW_HTML = """
-<fieldset class="segments" data-control="view"><legend>Show as</legend><div class="choices"></div></fieldset>
-<p class="panel-hint atlas-note view-note" aria-live="polite"></p>
-"""
-HEAT_HTML = """
-<div class="atlas-choices">
- <fieldset class="segments"><legend>Compare</legend><div class="choices">
-  <label><input type="radio" name="atlas-kind" value="factors" checked><span>Factors</span></label>
-  <label><input type="radio" name="atlas-kind" value="products"><span>Products BA</span></label>
- </div></fieldset>
- <label class="atlas-layer">In <select id="atlas-layer"></select></label>
-</div>
-<p class="panel-hint atlas-note" role="status"></p>
-"""
 NOTES = {
     "factors": "Factors: the numbers of the row as they are.",
     "products": "Products: what each pair of factors multiplies to, the change of the convolution itself. Rows can "
@@ -120,7 +106,6 @@ class Atlas:
         title("Where the weights land", MAP_HINT)
         dim = self.page.studio.bundle.backbone.layout.dim
         self.view = panel(
-            VIEW_HTML,
             "views",
             elem_id="view",
             events=("open",),
@@ -134,9 +119,7 @@ class Atlas:
         layout = self.page.studio.bundle.backbone.layout
         named = [list(pair) for pair in zip(stages(layout), layer_names(layout), strict=True)]
         title("How alike the weights are", "Cosine similarity of the locations' mean rows and of the one just written.")
-        self.choices = panel(
-            HEAT_HTML, "alike", elem_id="alike", events=("choose",), layers=named, notes=NOTES, problem=""
-        )
+        self.choices = panel("alike", elem_id="alike", events=("choose",), layers=named, notes=NOTES, problem="")
         self.heat = Chart(self._blank["heat"], elem_id="heat")
 
     def _figures(self, trail: Journey) -> dict[str, Figure]:

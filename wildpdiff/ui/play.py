@@ -13,16 +13,6 @@ from .chart import Chart, panel
 from .map import Atlas
 from .page import Page, title
 
-SCENES = """
-<div class="scenes">
- <figure id="scene-a"><img alt=""><figcaption><b>A</b><span></span></figcaption></figure>
- <figure id="scene-b"><img alt=""><figcaption><b>B</b><span></span></figcaption></figure>
-</div>
-"""
-SPREAD = """
-<label class="switch"><input type="checkbox"> <span>all three similarities side by side</span></label>
-"""
-
 
 @dataclass
 class Play:
@@ -34,7 +24,7 @@ class Play:
         """Lay out the tab; call inside it."""
         with gr.Row(elem_id="hero", elem_classes="card"):
             with gr.Column(scale=1, min_width=150, elem_id="scene-column"):
-                panel(SCENES, "scenes", elem_id="scenes")
+                panel("scenes", elem_id="scenes")
             with gr.Column(scale=5, min_width=300):
                 title(
                     "Along the blend",
@@ -42,7 +32,7 @@ class Play:
                     "markers were measured live just now.",
                 )
                 self.curve = Chart(elem_id="curve")
-                panel(SPREAD, "spread", elem_id="spread")
+                panel("spread", elem_id="spread")
                 if problem := curves(self.page.studio.bundle).get("problem"):
                     gr.HTML(f'<p class="absent">{html.escape(problem)}</p>', apply_default_css=False)
         with gr.Column(elem_classes="card"):

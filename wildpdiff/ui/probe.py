@@ -38,46 +38,6 @@ QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": 
 #: Seconds between two frames of progress and, at least, between two of the table and the figures.
 TICK, FRAME = 0.4, 1.2
 
-BUILDER = """
-<form class="probe-form" data-state="idle">
-  <div class="probe-fields"></div>
-  <div class="probe-go">
-    <button type="submit" class="primary probe-run" disabled>Run</button>
-    <button type="button" class="quiet probe-stop" disabled>Stop</button>
-    <p class="probe-price" role="status" aria-live="polite">Working out what it costs \u2026</p>
-  </div>
-  <div class="probe-under" hidden>
-    <progress class="probe-bar" max="1" value="0" aria-label="Adapters written and measured"></progress>
-  </div>
-  <p class="probe-said" role="status" aria-live="polite"></p>
-</form>
-"""
-RESULTS = """
-<div class="probe-results">
-  <p class="probe-count" aria-live="polite"></p>
-  <div class="probe-scroll" role="region" aria-label="Adapters of the sweep" tabindex="0"><table></table></div>
-  <ul class="probe-notes"></ul>
-</div>
-"""
-PINBOARD = """
-<div class="probe-pins">
-  <div class="probe-pin-row"><button type="button" class="quiet probe-pin" disabled>Pin this run</button>
-  <span class="probe-pin-hint"></span></div>
-  <ol class="probe-pinned"></ol>
-  <p class="probe-compared" role="status" aria-live="polite"></p>
-</div>
-"""
-CODE = """
-<div class="probe-code">
-  <div class="probe-block"><h3 id="probe-python">Python</h3><button type="button" class="quiet" data-copy="python">Copy</button>
-  <pre tabindex="0" role="group" aria-labelledby="probe-python"><code data-code="python"></code></pre></div>
-  <div class="probe-block"><h3 id="probe-command">Command line</h3><button type="button" class="quiet" data-copy="command">Copy</button>
-  <pre tabindex="0" role="group" aria-labelledby="probe-command"><code data-code="command"></code></pre></div>
-  <div class="probe-block"><h3 id="probe-sweep">The sweep above</h3><button type="button" class="quiet" data-copy="sweep">Copy</button>
-  <pre tabindex="0" role="group" aria-labelledby="probe-sweep"><code data-code="sweep"></code></pre></div>
-  <p class="probe-said" role="status" aria-live="polite"></p>
-</div>
-"""  # noqa: E501
 #: All of a run's outputs after the form, left as they are.
 _NOTHING = [gr.skip()] * 9
 FIRST = {"columns": [], "rows": [], "images": 0, "steps": 0, "notes": []}
@@ -110,13 +70,13 @@ class Probe:
                     self.curve = Chart(curves_of([]), elem_id="probe-curve")
                 with gr.Column(min_width=290):
                     self.dots = Chart(dots_of([]), elem_id="probe-dots")
-            self.results = panel(RESULTS, "probe_results", FIRST, elem_id="probe-results")
+            self.results = panel("probe_results", FIRST, elem_id="probe-results")
             with gr.Row(elem_id="probe-files"):
                 self.files = [self._file(form) for form in FORMATS]
         with gr.Column(elem_classes="card", elem_id="probe-compare"):
             title("Compare two runs", "Accuracy at the weaker location, run against run, on the same axes.")
             self.pinboard = panel(
-                PINBOARD, "probe_pins", _pin_value([]), elem_id="probe-pins", events=("pin", "unpin"), ready=False
+                "probe_pins", _pin_value([]), elem_id="probe-pins", events=("pin", "unpin"), ready=False
             )
             with gr.Row():
                 self.sides = [self._side(place) for place in range(2)]
@@ -125,7 +85,7 @@ class Probe:
                 "Show code",
                 "The present state of the bar as a program: the same seed gives the same adapter.",
             )
-            self.code = panel(CODE, "probe_code", elem_id="probe-code-panel", events=("code",))
+            self.code = panel("probe_code", elem_id="probe-code-panel", events=("code",))
         self.latest, self.pins = gr.State(None), gr.State([])
         self._connect()
 
@@ -134,7 +94,6 @@ class Probe:
         seen, unseen = bundle.seen, bundle.unseen
         places = [{"name": name, "index": index, "seen": name in seen} for index, name in enumerate((*seen, *unseen))]
         return panel(
-            BUILDER,
             "probe_builder",
             elem_id="probe-builder",
             events=("price", "begin", "halt"),

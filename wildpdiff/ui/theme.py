@@ -7,35 +7,10 @@ import os
 
 import gradio as gr
 
+from ..plots.series import PLACES, PLACES_DARK
 from ..web import styles
 from ..web.packed import PLOTLY_PATH
 from ..web.scripts import bundle
-
-#: Location colours on light and on dark ground, after Paul Tol's muted scheme; marker shapes carry the same meaning.
-PLACES_LIGHT = (
-    "#332288",
-    "#2b8cbe",
-    "#44aa99",
-    "#117733",
-    "#8a8a1f",
-    "#c9a227",
-    "#cc6677",
-    "#882255",
-    "#aa4499",
-    "#5c5c5c",
-)
-PLACES_DARK = (
-    "#a79cf0",
-    "#6cb8e6",
-    "#5fd0bd",
-    "#5fbf7f",
-    "#c2c25a",
-    "#e8cc66",
-    "#ee93a0",
-    "#d873a6",
-    "#d98ad0",
-    "#bdbdbd",
-)
 
 LIGHT = {
     "ground": "#f6f4ef", "panel": "#fffefb", "ink": "#211f1a", "ink-soft": "#625d52", "hairline": "#e2ddd1",
@@ -95,5 +70,5 @@ def head() -> str:
 
 def css() -> str:
     """The style sheets, in the order of their names."""
-    root = f":root {{ {_variables(LIGHT, PLACES_LIGHT)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
+    root = f":root {{ {_variables(LIGHT, PLACES)} }} .dark {{ {_variables(DARK, PLACES_DARK)} }}"
     return root + styles()

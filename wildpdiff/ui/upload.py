@@ -17,68 +17,13 @@ from ..studio.description import LONGEST
 from ..studio.ood import findings, reading_skill, scale
 from ..studio.pictures import Upload
 from ..studio.upload import NOISE, Strangers
+from ..web import markup
 from .chart import panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of
 
 Json = dict[str, Any]
 QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
 
-PICTURE = """
-<div class="stranger-drop"><img class="stranger-view" alt="">
- <p class="stranger-hint"><b>Drop a picture here</b> or paste one with Ctrl+V</p></div>
-<div class="stranger-buttons">
- <label class="stranger-file"><input type="file" accept="image/jpeg,image/png,image/webp"
- aria-describedby="stranger-rule"><span>Choose a picture</span></label>
- <label class="stranger-file is-camera"><input type="file" accept="image/*" capture="environment"
- aria-describedby="stranger-rule"><span>Take a photograph</span></label>
-</div>
-<p class="stranger-problem" role="alert"></p>
-<p class="stranger-rule" id="stranger-rule">JPEG, PNG or WebP, up to 5 MB and 25 megapixels. Only the pixels of the
-middle square are looked at, in memory; nothing is stored.</p>
-<div class="stranger-examples"><span>None at hand?</span></div>
-"""
-WORDS = """
-<label class="stranger-label" for="stranger-text">The empty place in your words</label>
-<textarea id="stranger-text" class="stranger-text" rows="6" maxlength="400"
- aria-describedby="stranger-count"></textarea>
-<div class="stranger-buttons"><button type="button" class="primary stranger-read">Read it</button>
-<span class="stranger-count" id="stranger-count"></span></div>
-<p class="stranger-problem" role="alert"></p>
-<div class="stranger-examples"><span>Try the captions of:</span></div>
-<ul class="stranger-notes"></ul>
-"""
-BODY = """
-<div class="stranger" data-stage="empty">
- <section class="card stranger-first">
-  <div class="stranger-own">{own}
-   <div class="stranger-actions"><button type="button" class="quiet" data-use="a">Use as A</button>
-   <button type="button" class="quiet" data-use="b">Use as B</button>
-   <button type="button" class="quiet" data-remove>Remove {mine}</button></div>
-  </div>
-  <div class="stranger-gauge">
-   <h2 class="panel-title">How far outside the known locations?</h2>
-   <p class="stranger-verdict"><b></b><span></span></p><p class="panel-hint stranger-counts"></p>
-   <figure><div class="stranger-scale"></div>
-   <details class="stranger-groups"><summary>Show as table</summary><div></div></details></figure>
-   <p class="panel-hint">{footnote}</p>
-   <section class="stranger-finding"><h2 class="panel-title">What to expect</h2><div></div></section>
-  </div>
- </section>
- <p class="stranger-status" role="status"></p>
- <div class="stranger-answers">
-  <section class="card stranger-pictures"><h2 class="panel-title">The known locations most like it</h2>
-   <p class="panel-hint">Cosine of its embedding with each known location's; 1 is the same.</p><div></div></section>
-  <section class="card stranger-rows"><h2 class="panel-title">Its adapter is most like</h2>
-   <p class="panel-hint">Cosine of the generated row with each known location's mean fine-tuned row.</p>
-   <div></div></section>
-  <section class="card stranger-matter"><h2 class="panel-title">Did it matter?</h2>
-   <p class="panel-hint">Cosine with adapters written from the same seed for other conditions.</p>
-   <div></div><p></p></section>
-  <section class="card stranger-said"><h2 class="panel-title">What its adapter says</h2>
-   <div class="stranger-itself"></div><div class="stranger-at"></div></section>
- </div>
-</div>
-"""
 DAYLIGHT = (
     "Calibrated on daylight pictures without animals: at night, or with a large animal, even a known location's "
     "picture moves to the right."
@@ -96,10 +41,11 @@ class Stranger:
     def build(self) -> None:
         """Lay out and connect; call inside its tab."""
         words, bundle = self.kind == "words", self.numbers.bundle
-        own, mine, footnote = (WORDS, "my words", reading_skill(bundle)) if words else (PICTURE, "my picture", DAYLIGHT)
+        mine, footnote = ("my words", reading_skill(bundle)) if words else ("my picture", DAYLIGHT)
+        own = markup(f"upload_{self.kind}")
         self.shown = panel(
-            BODY.format(own=own, mine=mine, footnote=footnote),
             "upload",
+            html=markup("upload").format(own=own, mine=mine, footnote=footnote),
             elem_id=f"stranger-{self.kind}",
             events=("upload", "example", "describe", "write", "remove"),
             kind=self.kind,
@@ -114,13 +60,10 @@ class Stranger:
     def _examples(self) -> list[list[str]]:
         """What there is to try: name, label, and the words themselves."""
         seen = self.numbers.bundle.seen
-        label = {NOISE: "pure noise"}
-        named = {name: label.get(name, f"{name} ({'known' if name in seen else 'unseen'})") for name in self._tried()}
-        texts = dict(self.numbers.captions()) if self.kind == "words" else {}
+        label, texts = {NOISE: "pure noise"}, dict(self.numbers.captions()) if self.kind == "words" else {}
+        tried = texts or self.numbers.examples
+        named = {name: label.get(name, f"{name} ({'known' if name in seen else 'unseen'})") for name in tried}
         return [[name, shown, texts.get(name, "")] for name, shown in named.items()]
-
-    def _tried(self) -> tuple[str, ...]:
-        return tuple(dict(self.numbers.captions())) if self.kind == "words" else self.numbers.examples
 
     def _connect(self) -> None:
         runs = RUNS | {"trigger_mode": "always_last"}

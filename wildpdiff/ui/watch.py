@@ -13,6 +13,7 @@ from ..studio.sessions import Newest, stamp_of
 from ..studio.setting import Setting
 from ..studio.trajectory import path_frames
 from ..studio.watch import messages
+from ..web import markup
 from .chart import Chart, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
@@ -20,39 +21,6 @@ LEAD = (
     "The place's picture says around which adapter to look; out of noise, step by step, becomes one of the many that "
     "lie there. Every step is an adapter already, and can be tried out."
 )
-WATCH = """
-<div class="watch" data-stage="empty">
- <div class="watch-top">
-  <button type="button" class="primary" id="watch-run">Watch it appear</button>
-  <button type="button" class="quiet" id="watch-stop" disabled>Stop</button>
-  <p class="watch-status">Nothing is sampled yet. The button begins with the setting above.</p>
-  <span class="watch-said" role="status" aria-live="polite"></span>
- </div>
- <p class="watch-changed" hidden><span></span><button type="button" class="quiet">Watch the new setting</button></p>
- <ol class="watch-story">
-  <li><b>Noise</b> Around the mean that the picture predicts, the latent begins as numbers drawn by chance; the seed decides which.</li>
-  <li><b>Denoise</b> In every step the denoiser, told how A and B look, guesses the clean latent, and the sampler goes a little towards the guess. First guesses are the mean; they part as the noise falls.</li>
-  <li><b>Decode</b> A decoder turns each latent, noisy or clean, into the weights of an adapter.</li>
-  <li><b>Try out</b> Adapters along the way name photographs of A and of B: you see when they get better.</li>
- </ol>
- <div class="watch-film" hidden>
-  <div class="watch-transport" role="group" aria-label="Play and scrub">
-   <button type="button" class="quiet" id="watch-play"><span aria-hidden="true"></span><b>Play</b></button>
-   <label class="watch-scrub"><span>Step</span><input type="range" id="watch-step" min="0" max="50" step="1" value="0"></label>
-   <output for="watch-step"></output>
-   <label class="watch-speed"><span>Speed</span> <select id="watch-speed"><option value="0.5">½×</option><option value="1" selected>1×</option><option value="2">2×</option></select></label>
-  </div>
-  <dl class="watch-tiles"></dl>
- </div>
-</div>
-"""  # noqa: E501
-LATENTS = """
-<div class="watch-latents">
- <figure><figcaption><b>The noisy latent</b> what the sampler holds</figcaption><canvas role="img"></canvas><div class="watch-regions" aria-hidden="true"></div></figure>
- <figure><figcaption><b>The denoiser's guess</b> the clean latent it expects at the end</figcaption><canvas role="img"></canvas><div class="watch-regions" aria-hidden="true"></div></figure>
- <p class="watch-scale"><span class="watch-key"><span>−3</span><i></i><span>+3</span></span><span class="watch-note"></span></p>
-</div>
-"""  # noqa: E501
 CAPTION = '<p class="watch-caption"><b>Accuracy</b> photographs of A and of B named correctly at each step</p>'
 VIEWS = (
     ("umap", "UMAP", "A place on this map is approximate, the middle of the nearest fine-tuned rows' places: between "
@@ -60,10 +28,6 @@ VIEWS = (
     ("pca", "PCA", "The two directions in which the fine-tuned rows spread most. What the other directions hold is not "
      "seen, so a star among a location's rows may still lie far from them."),
 )  # fmt: skip
-VIEW = """
-<fieldset class="segments watch-view"><legend>Show as</legend><div class="choices"></div></fieldset>
-<p class="panel-hint watch-view-note view-note"></p>
-"""
 HINTS = {
     "accuracy": "Photographs named correctly with the adapter that the noisy latent decodes to; thin lines: with the "
     "guess's. The first guess is the mean of the place's adapters, and good already: what the later steps decide is "
@@ -88,10 +52,10 @@ class Watch:
         """Lay out the cards and connect them; call inside the tab."""
         with gr.Column(elem_classes="card"):
             title("Watch a network appear out of noise", LEAD)
-            self.film = panel(WATCH, "film", elem_id="watch", events=("note", "run"))
+            self.film = panel("film", elem_id="watch", events=("note", "run"))
             with gr.Row(elem_classes=["watch-later", "watch-row"]):
                 with gr.Column(min_width=300):
-                    panel(LATENTS, "", elem_id="watch-latents")
+                    panel("", html=markup("watch_latents"), elem_id="watch-latents")
                 with gr.Column(min_width=300):
                     gr.HTML(CAPTION)
                     Chart(elem_id="watch-accuracy")
@@ -99,7 +63,13 @@ class Watch:
         with gr.Row(elem_classes=["watch-later", "watch-row"]):
             with gr.Column(min_width=300, elem_classes="card"):
                 title("The way on the map", HINTS["map"])
-                panel(VIEW, "views", elem_id="watch-view", group="watch-view", views=[list(view) for view in VIEWS])
+                panel(
+                    "views",
+                    html=markup("watch_views"),
+                    elem_id="watch-view",
+                    group="watch-view",
+                    views=[list(view) for view in VIEWS],
+                )
                 Chart(elem_id="watch-map")
             for heading, name in (("Layer by layer", "layers"), ("The weights", "spread")):
                 with gr.Column(min_width=300, elem_classes="card"):

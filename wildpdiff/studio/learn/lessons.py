@@ -9,7 +9,8 @@ from ...bundle import Bundle
 from ...evaluate import wilson
 from ...network.backbone import Backbone
 from ...network.lora import adapted
-from . import drawings, guesses
+from ...web import drawing, template
+from . import guesses
 from .guesses import Question
 from .stored import REGIMES, Stored
 from .stories import apart_in, usual_places
@@ -110,7 +111,7 @@ def _lora(places: Places, stored: Stored, backbone: Backbone) -> Card:
         Try("What it changes", places.state(), "changed"),
     )
     asked = _asked(stored, "table2", guesses.gain(stored))
-    return Card("lora", "What a LoRA adapter is", text, drawings.lora(), tries, **asked)
+    return Card("lora", "What a LoRA adapter is", text, drawing("lora"), tries, **asked)
 
 
 def _points(places: Places, stored: Stored, backbone: Backbone) -> Card:
@@ -128,7 +129,7 @@ def _points(places: Places, stored: Stored, backbone: Backbone) -> Card:
         Try("Cosines in H", places.state(m="H"), "heat"),
     )
     asked = _asked(stored, "figure6", guesses.cosine(stored))
-    return Card("points", "Weights as points", text, drawings.points(), tries, **asked)
+    return Card("points", "Weights as points", text, drawing("points"), tries, **asked)
 
 
 def _diffusion(places: Places, stored: Stored) -> Card:
@@ -146,7 +147,7 @@ def _diffusion(places: Places, stored: Stored) -> Card:
         Try("Write one now", places.state(), "generate"),
     )
     asked = _asked(stored, "fidelity", guesses.spread(stored, places.a))
-    return Card("diffusion", "Diffusion in one picture", text, drawings.diffusion(), tries, **asked)
+    return Card("diffusion", "Diffusion in one picture", text, drawing("diffusion"), tries, **asked)
 
 
 def _blending(places: Places, stored: Stored) -> Card:
@@ -163,7 +164,7 @@ def _blending(places: Places, stored: Stored) -> Card:
         Try("Where it lands", places.state(t=0.5, view="ruler"), "map"),
     )
     asked = _asked(stored, "figure7", guesses.blend(stored))
-    return Card("blending", "Blending conditions is not averaging weights", text, drawings.blending(), tries, **asked)
+    return Card("blending", "Blending conditions is not averaging weights", text, drawing("blending"), tries, **asked)
 
 
 def _regimes(places: Places, stored: Stored) -> Card:
@@ -178,7 +179,7 @@ def _regimes(places: Places, stored: Stored) -> Card:
         Try("L, our way", places.state_apart(t=0.5, m="L"), "way"),
     )
     asked = _asked(stored, "figure7", guesses.way(stored))
-    return Card("regimes", "Why L fails in the paper and H works", text, drawings.regimes(), tries, **asked)
+    return Card("regimes", "Why L fails in the paper and H works", text, drawing("regimes"), tries, **asked)
 
 
 def _our_regimes(stored: Stored) -> tuple[str, ...]:
@@ -212,15 +213,15 @@ def _numbers(places: Places, stored: Stored) -> Card:
         "trained on, or average it, so samples are held against rows it never saw: their spread, the nearest "
         f"training row, tests that try to tell them apart. {places.caution}",
     )
-    rows = [(f"n = {many[1]}", *_whisker(*many)) for many in (FEW, MANY)]
+    picture = str(template("whiskers").whiskers([_whisker(*shown) for shown in (FEW, MANY)]).strip())
     tries = (
         Try(f"{count} photographs", places.state(a=places.few, b=places.other, images=count), "bars"),
         Try("The map", places.state(t=0.5, view="umap"), "map"),
     )
     asked = _asked(stored, "fidelity", guesses.novelty(stored, places.few))
-    return Card("numbers", "What the numbers can and cannot say", text, drawings.numbers(rows), tries, **asked)
+    return Card("numbers", "What the numbers can and cannot say", text, picture, tries, **asked)
 
 
-def _whisker(right: int, count: int) -> tuple[float, float, float]:
+def _whisker(right: int, count: int) -> tuple[str, float, float, float]:
     low, high = wilson(right, count)
-    return low, right / count, high
+    return f"n = {count}", low, right / count, high

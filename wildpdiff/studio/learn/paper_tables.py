@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ...paper import column_means
 from ...paper.table2 import PAPER as PAPER_SEEN
 from ...paper.table2 import TUNED
 from ...paper.table3 import PAPER as PAPER_UNSEEN
@@ -52,17 +53,18 @@ def _seen(about: str, data: Mapping[str, Any]) -> tuple[Comparison, ...]:
 
 
 def _of_regime(about: str, data: Mapping[str, Any], regime: str) -> Comparison:
-    part, paper = data["regimes"][regime], PAPER_SEEN[regime]
+    part, seen = data["regimes"][regime], PAPER_SEEN[regime]
+    paper = seen | {"mean": column_means(seen)}
+    plain = {name: f"{row[0]:.0f}" for name, row in PAPER_LOCATIONS.items()}
+    plain["mean"] = f"{column_means(PAPER_LOCATIONS)[0]:.1f}"
     rows: list[tuple[str, tuple[Cell, ...]]] = []
-    for name, row in part["locations"].items():
-        plain = _whole(PAPER_LOCATIONS[name][0]) if name in PAPER_LOCATIONS else NONE
+    for name, row in (*part["locations"].items(), ("mean", part["mean"])):
         tuned, made = paper.get(name, (None, None))
         gap = None if tuned is None or made is None else made - tuned
-        cells = (_ours(row["pretrained"]), plain, _ours(row["fine_tuned"]), _theirs(tuned))
+        cells = (_ours(row["pretrained"]), (plain.get(name, "–"), ""), _ours(row["fine_tuned"]), _theirs(tuned))
         rows.append(
             (name, (*cells, _ours(row["generated"]), _theirs(made), _gap(row["gap"]), _theirs(gap, signed=True)))
         )
-    rows.append(("mean", _mean_row(part["mean"], regime)))
     images = next(iter(part["locations"].values()))["generated"]["images"]
     caption = (
         f"Table 2, regime {regime}: accuracy at the seen locations, percent. Ours: {images} photographs a "
@@ -73,25 +75,17 @@ def _of_regime(about: str, data: Mapping[str, Any], regime: str) -> Comparison:
     return Comparison(regime, caption, groups, tuple(rows))
 
 
-def _mean_row(mean: Mapping[str, Any], regime: str) -> tuple[Cell, ...]:
-    pairs = list(PAPER_SEEN[regime].values())
-    tuned, made = (_average([pair[place] for pair in pairs]) for place in (0, 1))
-    plain = _average([row[0] for row in PAPER_LOCATIONS.values()])
-    cells = (_ours(mean["pretrained"]), _theirs(plain, digits=1), _ours(mean["fine_tuned"]), _theirs(tuned))
-    return (*cells, _ours(mean["generated"]), _theirs(made), _gap(mean["gap"]), _theirs(made - tuned, signed=True))
-
-
 def _unseen(about: str, data: Mapping[str, Any]) -> tuple[Comparison, ...]:
     regimes = [regime for regime in REGIMES if regime in data["regimes"]]
-    rows = []
-    for name, row in data["shared"].items():
-        paper = PAPER_UNSEEN.get(name, (None,) * 4)
+    papers, rows = PAPER_UNSEEN | {"mean": column_means(PAPER_UNSEEN)}, []
+    for name, row in (*data["shared"].items(), ("mean", data["mean"])):
+        paper = papers.get(name, (None,) * 4)
         cells = [_ours(row["pretrained"]), _theirs(paper[0])]
         for regime in regimes:
-            made = data["regimes"][regime]["locations"][name]["generated"]
-            cells += [_ours(made), _theirs(paper[1 + REGIMES.index(regime)])]
+            part = data["regimes"][regime]
+            made = part["mean"] if name == "mean" else part["locations"][name]
+            cells += [_ours(made["generated"]), _theirs(paper[1 + REGIMES.index(regime)])]
         rows.append((name, tuple(cells)))
-    rows.append(("mean", tuple(_unseen_mean(data, regimes))))
     images = next(iter(data["shared"].values()))["pretrained"]["images"]
     caption = (
         f"Table 3: accuracy at locations that nothing was trained on, percent. Ours: {images} photographs a "
@@ -99,14 +93,6 @@ def _unseen(about: str, data: Mapping[str, Any]) -> tuple[Comparison, ...]:
     )
     groups = ("Pretrained", *(f"Generated, {regime}" for regime in regimes))
     return (Comparison("Unseen", caption, groups, tuple(rows)),)
-
-
-def _unseen_mean(data: Mapping[str, Any], regimes: Sequence[str]) -> list[Cell]:
-    paper = [_average([row[place] for row in PAPER_UNSEEN.values()]) for place in range(4)]
-    cells = [_ours(data["mean"]["pretrained"]), _theirs(paper[0])]
-    for regime in regimes:
-        cells += [_ours(data["regimes"][regime]["mean"]["generated"]), _theirs(paper[1 + REGIMES.index(regime)])]
-    return cells
 
 
 def _verdict(data: Mapping[str, Any]) -> str:
@@ -119,10 +105,6 @@ def _verdict(data: Mapping[str, Any]) -> str:
     return "In neither do generated adapters beat the pretrained classifier on average."
 
 
-def _average(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
 def _ours(found: Mapping[str, Any]) -> Cell:
     mean, low, high = (100 * found[key] for key in ("mean", "low", "high"))
     return f"{mean:.1f}", f"{low:.1f} to {high:.1f}"
@@ -133,14 +115,8 @@ def _gap(found: Mapping[str, Any]) -> Cell:
     return mean, f"{low} to {high}"
 
 
-def _whole(value: float) -> Cell:
-    return f"{value:.0f}", ""
-
-
-def _theirs(value: float | None, *, signed: bool = False, digits: int = 2) -> Cell:
-    if value is None:
-        return NONE
-    return _minus(f"{value:{'+' if signed else ''}.{digits}f}"), ""
+def _theirs(value: float | None, *, signed: bool = False) -> Cell:
+    return NONE if value is None else (_minus(f"{value:{'+' if signed else ''}.2f}"), "")
 
 
 def _minus(text: str) -> str:

@@ -65,7 +65,9 @@ class Stored:
 
     def regimes_alike(self) -> bool | None:
         """Whether our blends show no difference between L or M and H half-way (Figure 7)."""
-        return self.read("figure7", lambda data: not any(_over_high(data, regime)["real"] for regime in "LM"))
+        return self.read(
+            "figure7", lambda data: not any(_group(data, regime)["ours_minus"]["ours in H"]["real"] for regime in "LM")
+        )
 
     def cosine(self, regime: str) -> Data | None:
         """Mean over `n` pairs of locations of the largest cosine between their rows (Figure 6)."""
@@ -108,10 +110,6 @@ def _spread(data: Data, regime: str, location: str) -> Data:
 def _group(data: Data, regime: str) -> Data:
     (found,) = (part for part in data["summary"] if (part["regime"], part["group"]) == (regime, HELD_OUT))
     return dict(found)
-
-
-def _over_high(data: Data, regime: str) -> Data:
-    return dict(_group(data, regime)["ours_minus"]["ours in H"])
 
 
 def _on_curve(data: Data, pair: tuple[str, str], regime: str, way: str, weight: float) -> tuple[float, float, int]:
