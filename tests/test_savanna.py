@@ -70,6 +70,7 @@ def _digest_on_a_plain_processor() -> str:
     return told.stdout.strip()
 
 
+@pytest.mark.slow
 def test_one_seed_is_the_same_pixels_on_every_processor(capsys: pytest.CaptureFixture[str]) -> None:
     exec(DIGEST, {})
     assert capsys.readouterr().out.strip() == _digest_on_a_plain_processor()
@@ -158,7 +159,7 @@ def test_a_wide_picture_shows_the_square_one_in_its_middle() -> None:
 def test_the_strip_covers_the_same_share_of_every_picture() -> None:
     location = replace(WORLD.location("P007"), noise=0.0, strip=1, exposure=1.2)
     shares = []
-    for height in (64, 96, 240, 480):
+    for height in (64, 96, 480):
         bare, stamped = (WORLD.empties(replace(location, strip=strip), 1, height=height)[0].int() for strip in (0, 1))
         shares.append(float(((bare - stamped).abs().amax(dim=(0, 2)) > 0).float().mean()))
     assert max(shares) - min(shares) < 0.012
@@ -390,7 +391,7 @@ def test_pairs_match_each_picture_with_its_own_words() -> None:
 
 
 def test_a_contact_sheet_has_a_row_for_each_species(tmp_path: Path) -> None:
-    contact_sheet(SMALL, SMALL.locations, tmp_path / "sheet.png", by="species", height=32, columns=1)
+    contact_sheet(SMALL, SEEN[:2], tmp_path / "sheet.png", by="species", height=32, columns=1)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.format == "PNG"
         assert sheet.height == 18 * 32

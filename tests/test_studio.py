@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
@@ -24,11 +23,11 @@ STATE = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 3, "n"
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def studio(tiny_bundle: Path) -> Iterator[Studio]:
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
         patch.setattr(studio_module, name, 2)
-    yield Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+    yield Studio.open(tiny_bundle)
     patch.undo()
 
 
