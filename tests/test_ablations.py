@@ -139,6 +139,7 @@ def test_a_location_with_a_damaged_file_is_left_out(tmp_path: Path) -> None:
     assert len(lab.left_out) == 1
 
 
+@pytest.mark.slow
 def test_workers_train_what_is_missing_skip_what_is_finished_and_complain_aloud(tmp_path: Path) -> None:
     lab = toy_lab(tmp_path)
     wanted = variants(lab)

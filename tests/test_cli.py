@@ -124,6 +124,7 @@ def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_evaluate_tells_how_samples_are_spread_if_it_is_asked(
     run: Run, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

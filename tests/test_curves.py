@@ -37,7 +37,8 @@ def lab_of(bundle: Bundle, folder: Path) -> Lab:
 
 @pytest.fixture(scope="module")
 def data(bundle: Bundle, few: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The findings on two pairs, worked on in this process."""
+    """The findings on two pairs in two regimes, worked on in this process."""
+    bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["L", "H"]})
 
     def here(work: Any, jobs: Any, *, workers: int) -> Any:
         for count, job in enumerate(jobs, start=1):
@@ -75,7 +76,7 @@ def test_the_findings_are_json_and_can_be_told(data: dict[str, Any]) -> None:
     found = json.loads(json.dumps(data, allow_nan=False))
     (table,) = CURVES.tables(found)
     assert table.rows and all(len(row) == len(table.head) for row in table.rows)
-    assert len(CURVES.findings(found)) == 3 * 3 and CURVES.figures(found)
+    assert len(CURVES.findings(found)) == 2 * 3 and CURVES.figures(found)
 
 
 def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) -> None:

@@ -381,7 +381,7 @@ def real(tiny_bundle: Path) -> Iterator[Lab]:
     yield ShortLab(bundle, SMOKE, samples=2)
 
 
-@pytest.mark.parametrize("table", [table2, table3])
+@pytest.mark.parametrize("table", [pytest.param(table2, marks=pytest.mark.slow), table3])
 def test_a_real_bundle_can_be_measured_and_stays_as_it_was(real: Lab, table: ModuleType) -> None:
     before = real.bundle.backbone.fingerprint
     data = measured(table, real)

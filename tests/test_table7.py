@@ -210,6 +210,7 @@ def test_table_7_has_a_row_for_every_choice(lab: Lab) -> None:
     assert len(parameters.findings7(data)) == 4
 
 
+@pytest.mark.slow
 def test_table_8_compares_at_every_location_on_the_same_photographs(lab: Lab) -> None:
     *_, (_, data) = parameters.measure_table8(lab)
     for own in data["locations"].values():
