@@ -21,13 +21,13 @@ serve *options:
 test *options:
     {{python}} -m pytest {{options}}
 
-# the tests that need neither Chromium nor more than a few seconds
+# the tests that need neither Chromium nor more than a few seconds; two minutes on two cores
 fast *options:
     {{python}} -m pytest -m "not slow and not browser" {{options}}
 
-# which lines the fast tests never run
-coverage:
-    {{python}} -m pytest -m "not slow and not browser" --cov --cov-report=term
+# all tests but those in a browser, which lines and branches they never run, and whether that is above the floor
+coverage *options:
+    {{python}} -m pytest -m "not browser" --cov --cov-report=term {{options}}
 
 # style, types, and which room may import which
 lint:

@@ -7,14 +7,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
+from filelock import FileLock
 from hypothesis import settings
-from tiny_bundle import write_tiny_bundle
 
-from wildpdiff.network.backbone import Backbone
-from wildpdiff.worlds.savanna.world import SPECIES
+# Heavy packages are imported where they are needed: the process that hands out the tests runs none of them.
+if TYPE_CHECKING:
+    from wildpdiff.network.backbone import Backbone
 
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
 settings.load_profile("calm")
@@ -22,16 +23,32 @@ settings.load_profile("calm")
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a bundle in which every part is real and nothing is trained; read only."""
-    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+    """The folder of a bundle in which every part is real and nothing is trained; read only.
+
+    All processes of a run share one; the first that needs it writes it.
+    """
+    from tiny_bundle import write_tiny_bundle
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "bundles" / "tiny"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            write_tiny_bundle(folder.with_suffix(".part")).rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def backbone() -> Iterator[Backbone]:
+def backbone() -> "Iterator[Backbone]":
     """An untrained classifier in evaluation mode; at the end of the run not a bit of it may have changed.
 
     Its batch norms have measured some noise, or its answers would fade to nothing on the way through the network.
     """
+    import torch
+
+    from wildpdiff.network.backbone import Backbone
+    from wildpdiff.worlds.savanna.world import SPECIES
+
     built = _awake(Backbone.build(SPECIES, seed=0))
     before = {name: value.clone() for name, value in built.network.state_dict().items()}
     yield built
@@ -39,7 +56,9 @@ def backbone() -> Iterator[Backbone]:
         assert torch.equal(value, before[name]), f"some test changed the shared network's '{name}'"
 
 
-def _awake(backbone: Backbone) -> Backbone:
+def _awake(backbone: "Backbone") -> "Backbone":
+    import torch
+
     norms = [module for module in backbone.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0

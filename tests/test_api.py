@@ -4,10 +4,12 @@ import base64
 import importlib.metadata
 import json
 import re
+import ssl
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +72,8 @@ def served(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     files = tmp_path_factory.mktemp("server") / "files"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(files))
+        # Every question of the client makes one anew, which reads all certificates; nothing here is encrypted.
+        patch.setattr(ssl, "create_default_context", lru_cache(ssl.create_default_context))
         studio = Studio.open(tiny_bundle)
         page = build(studio)
         port = free_port("127.0.0.1", 8100)

@@ -105,7 +105,7 @@ def test_no_user_meets_an_assertion() -> None:
     [
         ("import wildpdiff", {"gradio", "umap", "plotly", "open_clip", "peft", "timm"}),
         ("import wildpdiff.cli", {"torch", "gradio", "umap", "plotly"}),
-        ("import wildpdiff.studio.studio", {"gradio", "umap"}),
+        pytest.param("import wildpdiff.studio.studio", {"gradio", "umap"}, marks=pytest.mark.slow),
     ],
 )
 def test_importing_a_part_does_not_load_what_it_does_not_need(code: str, absent: set[str]) -> None:

@@ -379,6 +379,7 @@ def _built_offline(cache: Path, out: Path) -> str:
     return told.stdout.strip()
 
 
+@pytest.mark.slow
 def test_imagenet_weights_are_one_option_away(tmp_path: Path) -> None:
     """A checkpoint of timm's true format (1,000 classes, in a Hugging Face cache) ends up in one of 3 classes."""
     imagenet = timm.create_model("efficientnet_b0", num_classes=1000)
@@ -396,6 +397,7 @@ def test_imagenet_weights_are_one_option_away(tmp_path: Path) -> None:
             assert torch.allclose(built.network.state_dict()[key], value, atol=1e-3, rtol=1e-3), key
 
 
+@pytest.mark.slow
 def test_imagenet_weights_without_a_network_are_one_sentence(tmp_path: Path) -> None:
     told = _built_offline(tmp_path / "empty", tmp_path / "b.safetensors")
     assert told.startswith("refused: The ImageNet weights could not be fetched")

@@ -291,7 +291,7 @@ def test_unconditional_training_counts_every_stage_and_leaves_no_half_done_file(
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-@FORMS
+@pytest.mark.parametrize("plain", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["ours", "plain"])
 def test_what_is_generated_without_condition_lies_nearer_to_the_rows_after_training(
     tmp_path: Path, plain: bool
 ) -> None:

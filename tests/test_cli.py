@@ -124,7 +124,11 @@ def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
     )
 
 
-def test_evaluate_tells_how_samples_are_spread_if_it_is_asked(run: Run, tiny_bundle: Path) -> None:
+@pytest.mark.slow
+def test_evaluate_tells_how_samples_are_spread_if_it_is_asked(
+    run: Run, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildpdiff.fidelity.ROUNDS", 2)
     arguments = ("evaluate", "--locations", "R10", "--samples", 1, "--fidelity", "--bundle", tiny_bundle)
     found = document(run(*arguments, "--json"))["fidelity"]
     assert found["samples"] == 100 and list(found["locations"]) == ["R10"]
@@ -211,6 +215,7 @@ def test_a_background_of_ones_own_makes_an_adapter(run: Run, tiny_bundle: Path, 
     assert str(tmp_path) not in json.dumps(written)
 
 
+@pytest.mark.slow
 def test_bench_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle: Path) -> None:
     figures = document(run("bench", "--rounds", 1, "--json", "--device", "cpu", "--bundle", tiny_bundle))
     assert set(figures) >= {

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from test_cli import Ended, Run, check_mistake, document, run  # noqa: F401
+from test_orders import here
 
 from wildpdiff.build import orders as zoos
+from wildpdiff.build import starts as starting
 from wildpdiff.build.grow import do
 from wildpdiff.build.jobs import Job
 from wildpdiff.bundle import Bundle
@@ -34,6 +36,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Step(place, len(jobs), float("nan"))
 
     monkeypatch.setattr(zoos, "grow", grow)
+    monkeypatch.setattr(starting, "each", here)
     monkeypatch.setattr(zoos, "_seconds", lambda *of: (60.0, 0.0, 0.5))
 
 

@@ -19,7 +19,7 @@ PATTERNS = ("plain", "stripes from left to right", "stripes from top to bottom")
 SMALL = ClipConfig(
     embedding=32, image_size=32, patch_size=8, image_width=64, image_layers=2, text_width=32, text_layers=1
 )
-SHORT = ClipRecipe(steps=200, batch_size=32, learning_rate=1e-3, warmup=10, checkpoint_every=4)
+SHORT = ClipRecipe(steps=140, batch_size=32, learning_rate=1e-3, warmup=10, checkpoint_every=4)
 
 
 def painted(colour: str, pattern: str, rng: torch.Generator) -> Tensor:

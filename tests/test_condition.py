@@ -137,6 +137,7 @@ def test_a_true_architecture_with_weights_from_a_file_embeds_like_open_clip(
     assert condition.name.startswith(f"{MODEL}/") and "mine" not in condition.name
 
 
+@pytest.mark.slow
 def test_a_named_clip_is_kept_in_a_folder_that_embeds_like_it(
     architecture: tuple[open_clip.CLIP, Path], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Curves: the counts of every pair along the blend, done by processes that may be killed."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from wildpdiff.paper import curves
 from wildpdiff.paper.curves import CURVES, Curve, curve_pairs, work_on
 
 
-@pytest.fixture(autouse=True)
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curves, "WEIGHTS", (0.0, 0.5, 1.0))
-    monkeypatch.setattr(curves, "IMAGES", 2)
-    monkeypatch.setattr(curves, "STEPS", 2)
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "WEIGHTS", (0.0, 0.5, 1.0))
+        patch.setattr(curves, "IMAGES", 2)
+        patch.setattr(curves, "STEPS", 2)
+        yield patch
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bundle(tiny_bundle: Path) -> Bundle:
     return Bundle.open(tiny_bundle)
 
@@ -32,18 +35,20 @@ def lab_of(bundle: Bundle, folder: Path) -> Lab:
     return Lab(bundle, replace(SMOKE, name="tiny"), folder)
 
 
-@pytest.fixture
-def data(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The findings on two pairs, worked on in this process."""
+@pytest.fixture(scope="module")
+def data(bundle: Bundle, few: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The findings on two pairs in two regimes, worked on in this process."""
+    bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["L", "H"]})
 
     def here(work: Any, jobs: Any, *, workers: int) -> Any:
         for count, job in enumerate(jobs, start=1):
             work(job)
             yield count
 
-    monkeypatch.setattr(curves, "each", here)
-    monkeypatch.setattr(curves, "curve_pairs", lambda bundle: (("R10", "R12"), ("R10", "D03")))
-    *_, (step, found) = curves.measure(lab_of(bundle, tmp_path))
+    with few.context() as patch:
+        patch.setattr(curves, "each", here)
+        patch.setattr(curves, "curve_pairs", lambda bundle: (("R10", "R12"), ("R10", "D03")))
+        *_, (step, found) = curves.measure(lab_of(bundle, tmp_path_factory.mktemp("curves")))
     assert step.index == step.total
     return found
 
@@ -71,7 +76,7 @@ def test_the_findings_are_json_and_can_be_told(data: dict[str, Any]) -> None:
     found = json.loads(json.dumps(data, allow_nan=False))
     (table,) = CURVES.tables(found)
     assert table.rows and all(len(row) == len(table.head) for row in table.rows)
-    assert len(CURVES.findings(found)) == 3 * 3 and CURVES.figures(found)
+    assert len(CURVES.findings(found)) == 2 * 3 and CURVES.figures(found)
 
 
 def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) -> None:

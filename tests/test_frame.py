@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 import torch
-from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.studio import studio as studio_module
 from wildpdiff.studio.pictures import Pictures
@@ -24,11 +24,11 @@ WISH = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 0, "n":
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+def studio(tiny_bundle: Path) -> Iterator[Studio]:
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
         patch.setattr(studio_module, name, 2)
-    yield Studio.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny"))
+    yield Studio.open(tiny_bundle)
     patch.undo()
 
 

@@ -116,6 +116,7 @@ def test_measuring_the_cost_changes_neither_threads_nor_files_nor_the_classifier
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_order_grows_its_rows_and_says_how_far_it_is(
     bundle: Bundle, grown: tuple[Path, list[tuple[str, Step]]]
 ) -> None:
@@ -133,6 +134,7 @@ def test_an_order_grows_its_rows_and_says_how_far_it_is(
     assert not (out / "joint.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_the_same_order_again_adds_nothing(bundle: Bundle, grown: tuple[Path, list[tuple[str, Step]]]) -> None:
     out = grown[0]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")}
@@ -140,6 +142,7 @@ def test_the_same_order_again_adds_nothing(bundle: Bundle, grown: tuple[Path, li
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")} == before
 
 
+@pytest.mark.slow
 def test_a_zoo_of_another_regime_in_the_folder_is_refused_and_kept(
     bundle: Bundle, grown: tuple[Path, list[tuple[str, Step]]], tmp_path: Path
 ) -> None:
@@ -161,8 +164,11 @@ def test_a_damaged_start_is_what_the_worker_complains_of(bundle: Bundle, tmp_pat
 
 @pytest.fixture(scope="module")
 def started(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Step]]:
+    """Starts that nothing disturbed, made in this process; `grown` has its start made by a worker."""
     out = tmp_path_factory.mktemp("starts")
-    return out, list(begin(bundle, out))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(starting, "each", here)
+        return out, list(begin(bundle, out))
 
 
 def begin(bundle: Bundle, out: Path) -> Iterator[Step]:
@@ -229,10 +235,14 @@ def test_starts_that_were_stopped_go_on_and_end_the_same(
         assert torch.equal(row(tmp_path / f"{name}.safetensors"), row(started[0] / f"{name}.safetensors"))
 
 
-def test_the_start_of_h_is_not_retrained_for_another_order(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_start_of_h_is_not_retrained_for_another_order(
+    bundle: Bundle, started: tuple[Path, list[Step]], tmp_path: Path
+) -> None:
     network = Backbone.load(bundle.folder / "backbone.safetensors")
-    list(begin(bundle, tmp_path))
+    shutil.copytree(started[0], tmp_path, dirs_exist_ok=True)
     before = row(start_file(tmp_path, "H", ""))
-    list(starts(replace(RECIPE, seed=5), bundle.folder / "backbone.safetensors", tmp_path, "cpu", joint=False))
+    assert not list(
+        starts(replace(RECIPE, seed=5), bundle.folder / "backbone.safetensors", tmp_path, "cpu", joint=False)
+    )
     assert torch.equal(row(start_file(tmp_path, "H", "")), before)
     assert network.fingerprint == bundle.backbone.fingerprint

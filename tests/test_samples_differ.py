@@ -174,7 +174,7 @@ def stored() -> Bundle:
     return Bundle.open(BUNDLE)
 
 
-@pytest.mark.parametrize("regime", ["L", "M", "H"])
+@pytest.mark.parametrize("regime", [*(pytest.param(name, marks=pytest.mark.slow) for name in "LM"), "H"])
 def test_samples_of_the_stored_bundle_are_spread_as_held_out_rows_are(regime: str) -> None:
     """What 0.3.1 could not do: its samples lay a twentieth as far apart as fine-tuned rows."""
     bundle = stored()

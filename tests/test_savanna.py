@@ -30,7 +30,8 @@ EMPTY_LABEL = SPECIES.index("empty")
 
 
 def test_the_savanna_keeps_the_promises_of_a_world() -> None:
-    check_world(SMALL, ("R10", "D03", "P007"))
+    few = SavannaWorld(replace(SMALL.config, train_images=3, eval_images=3))
+    check_world(few, ("R10", "D03", "P007"))
 
 
 def test_it_has_the_papers_fifteen_locations_and_a_hundred_others() -> None:
@@ -70,6 +71,7 @@ def _digest_on_a_plain_processor() -> str:
     return told.stdout.strip()
 
 
+@pytest.mark.slow
 def test_one_seed_is_the_same_pixels_on_every_processor(capsys: pytest.CaptureFixture[str]) -> None:
     exec(DIGEST, {})
     assert capsys.readouterr().out.strip() == _digest_on_a_plain_processor()
@@ -158,7 +160,7 @@ def test_a_wide_picture_shows_the_square_one_in_its_middle() -> None:
 def test_the_strip_covers_the_same_share_of_every_picture() -> None:
     location = replace(WORLD.location("P007"), noise=0.0, strip=1, exposure=1.2)
     shares = []
-    for height in (64, 96, 240, 480):
+    for height in (64, 96, 480):
         bare, stamped = (WORLD.empties(replace(location, strip=strip), 1, height=height)[0].int() for strip in (0, 1))
         shares.append(float(((bare - stamped).abs().amax(dim=(0, 2)) > 0).float().mean()))
     assert max(shares) - min(shares) < 0.012

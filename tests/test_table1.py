@@ -79,8 +79,13 @@ def test_every_accuracy_says_what_it_was_measured_on(accuracies: dict[str, Any])
         assert cell["gap"]["mean"] == pytest.approx(gap)
 
 
-def test_larger_intervals_lead_further_away(lab: Lab) -> None:
-    found = last(table1.measure_figure4, lab)["intervals"]
+@pytest.fixture(scope="module")
+def similar(lab: Lab) -> dict[str, Any]:
+    return last(table1.measure_figure4, lab)
+
+
+def test_larger_intervals_lead_further_away(similar: dict[str, Any]) -> None:
+    found = similar["intervals"]
     ends = [found[name]["from_first"][-1] for name in ("1", "10", "100")]
     assert ends == sorted(ends, reverse=True)
     assert found["1"]["from_first"][0] == pytest.approx(1)
@@ -101,8 +106,10 @@ def test_a_checkpoint_is_not_its_own_neighbour(new: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("experiment", table1.EXPERIMENTS, ids=lambda experiment: experiment.name)
-def test_the_findings_can_be_read_and_drawn(experiment: Any, lab: Lab) -> None:
-    data = last(experiment.measure, lab)
+def test_the_findings_can_be_read_and_drawn(
+    experiment: Any, accuracies: dict[str, Any], similar: dict[str, Any], new: dict[str, Any]
+) -> None:
+    data = {"table1": accuracies, "figure4": similar, "figure5": new}[experiment.name]
     for table in experiment.tables(data):
         assert table.rows
         assert all(len(row) == len(table.head) for row in table.rows)

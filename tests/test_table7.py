@@ -196,6 +196,7 @@ def test_the_rate_that_names_most_is_chosen_and_the_lowest_of_equal_ones(
     assert parameters.chosen_rates(lab, ("all", "bn")) == {"all": 1e-2, "bn": 1e-3}
 
 
+@pytest.mark.slow
 def test_table_7_has_a_row_for_every_choice(lab: Lab) -> None:
     steps = list(parameters.measure_table7(lab))
     step, data = steps[-1]
@@ -209,6 +210,7 @@ def test_table_7_has_a_row_for_every_choice(lab: Lab) -> None:
     assert len(parameters.findings7(data)) == 4
 
 
+@pytest.mark.slow
 def test_table_8_compares_at_every_location_on_the_same_photographs(lab: Lab) -> None:
     *_, (_, data) = parameters.measure_table8(lab)
     for own in data["locations"].values():
@@ -228,14 +230,16 @@ def test_a_difference_is_called_one_only_if_its_interval_excludes_zero() -> None
     assert "A fall behind B by" in parameters._compared("A", "B", clear)
 
 
+@pytest.mark.slow
 def test_runs_in_processes_are_those_done_here_and_a_complaint_reaches_the_caller(run: Run, tmp_path: Path) -> None:
     do(run)
     here_done = json.loads(run.file.read_text())
     run.file.unlink()
-    assert [step.index for step in do_all([run], 1)] == [1]
+    both = do_all([run, replace(run, seed=9, backbone=tmp_path / "absent")], 1)
+    assert next(both).index == 1
+    with pytest.raises(UserError, match="'absent' is missing"):
+        list(both)
     again = json.loads(run.file.read_text())
     assert again["right"] == here_done["right"]
     assert again["loss"] == pytest.approx(here_done["loss"], rel=1e-3)
     assert [(step.index, step.total) for step in do_all([run], 1)] == [(1, 1)]
-    with pytest.raises(UserError, match="'absent' is missing"):
-        list(do_all([replace(run, seed=9, backbone=tmp_path / "absent")], 1))

@@ -39,11 +39,13 @@ def told(tiny_bundle: Path) -> Any:
     return json.loads(ended.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_lent_card_writes_the_adapters_that_the_cpu_would_write(told: Any) -> None:
     assert told["began"] and told["cuda"], "the emulation is not what a Space sees"
     assert told["at"]["lent"] == {"written": True, "same": True, "note": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "note"),
     [("quota", zero.USED_UP), ("too long", zero.FAILED), ("killed", zero.FAILED), ("away", zero.FAILED)],
@@ -53,6 +55,7 @@ def test_where_no_card_is_lent_the_cpu_writes_and_the_visitor_is_told(told: Any,
     assert note.endswith("computed on the CPU.")
 
 
+@pytest.mark.slow
 def test_a_card_is_asked_for_seconds_and_never_for_a_small_wish(told: Any) -> None:
     assert told["durations"] == [zero.seconds(HERE, 0.0, 2, 2)] * 4
     assert (told["small"], told["asked_for_small"]) == ([True, ""], 0)
