@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -174,7 +175,9 @@ def timm_network(
     if not timm.is_model(architecture):
         raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
     known = timm.get_pretrained_cfg(architecture)
-    sized = {"img_size": size} if size is not None and known is not None and known.fixed_input_size else {}
+    sized: dict[str, Any] = (
+        {"img_size": size} if size is not None and known is not None and known.fixed_input_size else {}
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

@@ -85,7 +85,7 @@ def usable(rows: Tensor, base_norm: float) -> None:
 
 
 def shown(run: Tensor, every: int) -> Tensor:
-    """Which rows the generator learns from: all of each run `[N]` but every so manyth; the last one if there are few."""
+    """Which rows of runs `[N]` the generator learns from: all but every so manyth; of few all but the last."""
     place = torch.cat([torch.arange(int((run == own).sum())) for own in run.unique_consecutive()])
     kept = place % every != every - 1
     if bool(kept.all()):
@@ -95,6 +95,8 @@ def shown(run: Tensor, every: int) -> Tensor:
 
 class _Run(nn.Module):
     """A row in training, and those of its run that were saved."""
+
+    rows: Tensor
 
     def __init__(self, start: Tensor, count: int) -> None:
         super().__init__()
@@ -139,7 +141,9 @@ def fine_tune(
         done = index + 1 - recipe.settle
         if done > 0 and done % recipe.interval == 0:
             if not bool(tuned.row.isfinite().all()):
-                raise UserError(f"Fine-tuning with a rate of {rate:g} ended in numbers that are not finite; lower --rate.")
+                raise UserError(
+                    f"Fine-tuning with a rate of {rate:g} ended in numbers that are not finite; lower --rate."
+                )
             tuned.rows[done // recipe.interval - 1] = tuned.row.detach()
         yield Step(index + 1, recipe.steps, loss.item()), tuned.rows
         if kept and (index + 1) % SAVE_EVERY == 0:
@@ -153,13 +157,14 @@ def grow(
     start = shared.subset.initial(shared.network, torch.Generator().manual_seed(seed))
     found, total = [], recipe.runs * recipe.steps
     for run in range(recipe.runs):
-        path, rows = work / f"run-{run}.safetensors", torch.empty(0)
+        path = work / f"run-{run}.safetensors"
         if path.exists():
             rows = load_tensors(path)[0]["rows"]
         else:
             part = work / f"run-{run}-part.safetensors"
             tuning = fine_tune(shared, start, pictures, recipe, rate, seed=seed * 1_000 + run + 1, checkpoint=part)
-            for step, rows in tuning:
+            for step, saved in tuning:
+                rows = saved
                 yield Step(run * recipe.steps + step.index, total, step.loss), None
             save_tensors(path, {"rows": rows})
             part.unlink(missing_ok=True)
@@ -244,5 +249,3 @@ def _optimizer(row: nn.Parameter, recipe: RowsRecipe, rate: float) -> torch.opti
 
 def _are(count: int) -> str:
     return "is 1" if count == 1 else f"are {count}" if count else "are none"
-
-

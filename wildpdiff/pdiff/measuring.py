@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ def measure(system: System) -> Iterator[tuple[str, Step]]:
     """Measure each group, keep its table of right and wrong, and write the results; killed, it goes on by group."""
     from .system import MEASURED, RESULTS
 
+    begun, kept = time.monotonic(), system.work / "measure-seconds.json"
+    earlier = load_json(kept) if kept.exists() else 0.0
     folder, groups, found = system.out / MEASURED, system.groups, {}
     recipe, pictures, done = system.order.recipe, system.measured_pictures, 0
     plan = {name: groups.rows(name, recipe.samples, seed=system.order.seed) for name in GROUPS if name != "alike"}
@@ -36,7 +39,7 @@ def measure(system: System) -> Iterator[tuple[str, Step]]:
     for name, rows in plan.items():
         path = folder / f"{name}.safetensors"
         if not path.exists():
-            tables = {}
+            tables: dict[str, list[Tensor]] = {}
             for part in ("selection", "test"):
                 images, tables[part] = getattr(pictures, part), []
                 for step, right in system.shared.correct_steps(rows, images.pixels, images.labels):
@@ -49,7 +52,9 @@ def measure(system: System) -> Iterator[tuple[str, Step]]:
     alike = _alike(system, groups, found, pictures)
     if alike is not None:
         found["alike"] = alike
-    save_json(system.out / RESULTS, document(system, found))
+    results = document(system, found)
+    results["seconds"]["measure"] = round(time.monotonic() - begun + earlier, 1)
+    save_json(system.out / RESULTS, results)
 
 
 def document(system: System, measured: dict[str, Measured]) -> Data:
@@ -64,8 +69,8 @@ def document(system: System, measured: dict[str, Measured]) -> Data:
     }
     return {
         "format": FORMAT,
-        "order": order.to_json(),
-        "network": {"name": order.network, "numbers": shared.numbers, "fingerprint": shared.fingerprint},
+        "order": order.public(),
+        "network": {"name": order.public()["network"], "numbers": shared.numbers, "fingerprint": shared.fingerprint},
         "rows": {
             "dim": shared.layout.dim, "layers": len(shared.layout.names), "rate": system.checkpoints.rate,
             "shown": len(system.checkpoints.known), "held_out": len(system.checkpoints.held_out),

@@ -61,7 +61,9 @@ def _own(name: str) -> nn.Module:
     try:
         network = make()
     except Exception as error:
-        raise UserError(f"'{name}' could not make a network ({_said(error)}); it is called without arguments.") from error
+        raise UserError(
+            f"'{name}' could not make a network ({_said(error)}); it is called without arguments."
+        ) from error
     if not isinstance(network, nn.Module):
         raise UserError(f"'{name}' gave a {type(network).__name__}, but a network is a torch.nn.Module.")
     return network
@@ -97,7 +99,9 @@ def _try(network: nn.Module, name: str, classes: int, size: int) -> None:
     try:
         found = network.eval()(torch.zeros(2, 3, size, size))
     except Exception as error:
-        raise UserError(f"'{name}' does not take pictures of {size} x {size} ({_said(error)}); try another --size.") from error
+        raise UserError(
+            f"'{name}' does not take pictures of {size} x {size} ({_said(error)}); try another --size."
+        ) from error
     network.train(training)
     if not isinstance(found, torch.Tensor) or found.shape != (2, classes):
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__

@@ -76,9 +76,9 @@ def parted(
         raise UserError(f"'{name}' has {len(classes)} classes, but a classifier needs at least 2.")
     parts = 2 if test is not None else 3
     counts = torch.bincount(labels, minlength=len(classes)).tolist()
-    for own, count in zip(classes, counts, strict=True):
+    for label, count in zip(classes, counts, strict=True):
         if count < parts:
-            raise UserError(f"Class '{own}' has {count} picture{'s'[: count != 1]}, but {parts} parts need {parts}.")
+            raise UserError(f"Class '{label}' has {count} picture{'s'[: count != 1]}, but {parts} parts need {parts}.")
     rng, taken = torch.Generator().manual_seed(20_241), [[], [], []]  # type: ignore[var-annotated]
     for place, count in enumerate(counts):
         own = (labels == place).nonzero()[:, 0][torch.randperm(count, generator=rng)]
@@ -113,7 +113,9 @@ def augmented(pixels: Tensor, rng: torch.Generator, *, flips: bool, shift: int) 
     y, x = torch.randint(-shift, shift + 1, (2, len(pixels), 1), generator=rng)
     along = torch.arange(size)
     rows, columns = ((along + move).clamp(0, size - 1) for move in (y, x))
-    return pixels[torch.arange(len(pixels))[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return pixels[torch.arange(len(pixels))[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+        0, 3, 1, 2
+    )
 
 
 def zoomed(pixels: Tensor, rng: torch.Generator, *, flips: bool) -> Tensor:

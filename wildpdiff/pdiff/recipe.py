@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import UserError
@@ -149,3 +149,21 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise UserError(f"Recipe '{name}' is not known; choose one of: {', '.join(RECIPES)}.")
     return RECIPES[name]
+
+
+def ordered(name: str, *, rate: float | None = None, samples: int | None = None) -> Recipe:
+    """A recipe by its name with what was asked for instead of its own.
+
+    Raises:
+        UserError: if there is none, or a number is out of range.
+    """
+    recipe = recipe_named(name)
+    if rate is not None:
+        if not 0 < rate < 10:
+            raise UserError(f"The rate of fine-tuning must lie between 0 and 10, not {rate:g}.")
+        recipe = replace(recipe, rows=replace(recipe.rows, rate=rate))
+    if samples is not None:
+        if samples < 2:
+            raise UserError(f"The number of samples must be at least 2, not {samples}.")
+        recipe = replace(recipe, samples=samples)
+    return recipe

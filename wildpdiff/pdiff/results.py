@@ -163,4 +163,3 @@ def _shares(right: Tensor) -> list[float]:
 def _even(total: int, count: int) -> Tensor:
     """Up to `count` places of `total`, evenly spaced."""
     return torch.linspace(0, total - 1, min(total, count)).round().long()
-

@@ -1,4 +1,4 @@
-"""Where pictures come from: scikit-learn's digits, a folder by class, CIFAR-10 in a file, torchvision's sets by name."""
+"""Where pictures come from: scikit-learn's digits, a folder by class, CIFAR-10 in a file, torchvision's sets."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def _of_torchvision(name: str, size: int, root: Path | None) -> Pictures:
         parts = [getattr(datasets, kind)(where, download=True, **options) for options in (train, test)]
     except Exception as error:
         raise UserError(
-            f"The pictures of '{name}' are not in '{where}' and could not be fetched ({type(error).__name__}); go online "
-            "once, or name a folder of pictures by class."
+            f"The pictures of '{name}' are not in '{where}' and could not be fetched ({type(error).__name__}); go "
+            "online once, or name a folder of pictures by class."
         ) from error
     images = [_read(part, size) for part in parts]
     classes = [str(own) for own in getattr(parts[0], "classes", range(int(images[0].labels.max()) + 1))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,10 @@ from ..training.loop import Step
 from .base import train_base
 from .checkpoints import Checkpoints, gentle_rate, grow, read_zoo, usable, zoo_files
 from .choice import subset_of
-from .groups import GROUPS, STEPS, Groups
+from .groups import STEPS, Groups
 from .networks import network_of
 from .pictures import Pictures
 from .recipe import OURS, Recipe
-from .results import Measured, numbers
 from .shared import Shared, load_state
 from .sources import pictures_of
 
@@ -65,11 +64,37 @@ class Order:
     root: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON value; of paths the last part, so that no result names somebody's folders."""
-        names = {name: getattr(self, name) and Path(getattr(self, name)).name for name in ("checkpoint", "zoo")}
-        data = Path(self.data).name if "/" in self.data else self.data
-        parts = {key: value for key, value in asdict(self).items() if key != "root"}
-        return parts | {"recipe": self.recipe.to_json(), "data": data} | names
+        """As a JSON value that `from_json` reads, with whole paths: for the folder itself."""
+        paths = {name: None if path is None else str(Path(path).resolve()) for name, path in self._paths.items()}
+        return asdict(self) | {"recipe": self.recipe.to_json()} | paths
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Order:
+        """What `to_json` wrote.
+
+        Raises:
+            UserError: if it is damaged.
+        """
+        try:
+            paths = {name: None if value[name] is None else Path(value[name]) for name in ("checkpoint", "zoo", "root")}
+            return cls(**{**value, "recipe": Recipe.from_json(value["recipe"]), **paths})
+        except (KeyError, TypeError) as error:
+            raise UserError(f"'{ABOUT}' is damaged or of another version; use another --out folder.") from error
+
+    def public(self) -> dict[str, Any]:
+        """As a JSON value for results; of paths the last part, so that no result names somebody's folders."""
+        paths = {name: path and Path(path).name for name, path in self._paths.items() if name != "root"}
+        kept = {key: value for key, value in self.to_json().items() if key != "root"}
+        return kept | paths | {name: _last(kept[name]) for name in ("network", "data")}
+
+    @property
+    def _paths(self) -> dict[str, Path | None]:
+        return {"checkpoint": self.checkpoint, "zoo": self.zoo, "root": self.root}
+
+
+def _last(text: str) -> str:
+    """The last part of a path; any other text as it is."""
+    return text.replace("\\", "/").rpartition("/")[2] or text
 
 
 class System:
@@ -92,13 +117,14 @@ class System:
             load_state(network, order.checkpoint or files[0])
         elif order.checkpoint is not None:
             load_state(network, order.checkpoint)
-        self.network, self._shared = network, None if self._trains_base else Shared(network, self.subset)
+        self.network, self._shared = network, None if self.trains_base else Shared(network, self.subset)
         if order.zoo is not None:
             usable(self._read_zoo().rows, self._base_norm)
         self._check_folder()
 
     @property
-    def _trains_base(self) -> bool:
+    def trains_base(self) -> bool:
+        """Whether the base network is trained here."""
         return self.order.checkpoint is None and self.order.zoo is None
 
     @property
@@ -108,7 +134,7 @@ class System:
 
     def _check_folder(self) -> None:
         path = self.out / ABOUT
-        if path.exists() and load_json(path).get("order") != self.order.to_json():
+        if path.exists() and _but_root(load_json(path).get("order", {})) != _but_root(self.order.to_json()):
             raise UserError(f"'{self.out.name}' holds another p-diff system; name another --out, or the same options.")
         if not path.exists() and self.out.exists() and any(self.out.iterdir()):
             raise UserError(f"'{self.out.name}' is not empty and holds no p-diff system; name another --out.")
@@ -161,7 +187,12 @@ class System:
     def run(self) -> Progress:
         """Every stage that is not there yet; the report is another module's (`chapter`)."""
         if not (self.out / ABOUT).exists():
-            save_json(self.out / ABOUT, {"format": FORMAT, "order": self.order.to_json()})
+            about = {
+                "format": FORMAT,
+                "order": self.order.to_json(),
+                "layout": self.subset.layout(self.network).to_json(),
+            }
+            save_json(self.out / ABOUT, about)
         yield from self._stage("base", self.out / BASE, self._base)
         yield from self._stage("rows", self.out / ROWS, self._rows)
         yield from self._stage("generator", self.out / GENERATOR / "config.json", self._generator)
@@ -184,9 +215,11 @@ class System:
         save_json(kept, earlier + time.monotonic() - begun)
 
     def _base(self) -> Progress:
-        if self._trains_base:
+        if self.trains_base:
             part = self.work / "base-part.safetensors"
-            steps = train_base(self.network, self.pictures, self.order.recipe.base, seed=self.order.seed, checkpoint=part)
+            steps = train_base(
+                self.network, self.pictures, self.order.recipe.base, seed=self.order.seed, checkpoint=part
+            )
             yield from (("base", step) for step in steps)
             self._shared = Shared(self.network, self.subset)
             self.shared.save(self.out / BASE)
@@ -202,23 +235,22 @@ class System:
             rate = self.order.recipe.rows.rate
             if rate is None:
                 rate = yield from self._rate()
-            steps = grow(
-                self.shared, self.pictures, self.order.recipe.rows, rate, seed=self.order.seed, work=self.work
-            )
-            for step, found in steps:
+            steps = grow(self.shared, self.pictures, self.order.recipe.rows, rate, seed=self.order.seed, work=self.work)
+            for step, every in steps:
+                found = every
                 yield "rows", step
         if found is not None:
             usable(found.rows, self._base_norm)
             found.save(self.out / ROWS, self.shared)
 
-    def _rate(self) -> Iterator[tuple[str, Step]]:
+    def _rate(self) -> Generator[tuple[str, Step], None, float]:
         """The greatest gentle rate, found once."""
-        kept = self.work / "rate.json"
+        kept, found = self.work / "rate.json", 0.0
         if not kept.exists():
-            rate = 0.0
             for step, rate in gentle_rate(self.shared, self.pictures, self.order.recipe.rows, seed=self.order.seed):
+                found = rate
                 yield "rate", step
-            save_json(kept, rate)
+            save_json(kept, found)
         return float(load_json(kept))
 
     def _read_zoo(self) -> Checkpoints:
@@ -246,6 +278,11 @@ class System:
         yield from measure(self)
 
 
+def _but_root(order: Mapping[str, Any]) -> dict[str, Any]:
+    """An order without where its pictures lie, which may move."""
+    return {key: value for key, value in order.items() if key != "root"}
+
+
 def untrained(shared: Shared, known: int, recipe: Recipe, seed: int) -> AdapterGenerator:
     """The generator to train: unconditional, with no more directions than `known` rows can span."""
     config = GeneratorConfig.of(
@@ -261,6 +298,3 @@ def untrained(shared: Shared, known: int, recipe: Recipe, seed: int) -> AdapterG
 def generator_recipe(recipe: Recipe, seed: int) -> GeneratorRecipe:
     """How the generator of a p-diff system is trained."""
     return GeneratorRecipe(denoiser_steps=recipe.denoiser_steps, seed=seed)
-
-
-__all__ = ["GROUPS", "Measured", "Order", "System", "generator_recipe", "numbers", "untrained"]
