@@ -158,11 +158,11 @@ def best_table(data: Data) -> Table:
 def diversity_findings(data: Data) -> list[str]:
     """Spread, copies, and section 4 of the paper."""
     groups = data["groups"]
-    made_, held = groups["generated"], groups["held_out"]
+    made_, held, own = (groups[name] for name in ("generated", "held_out", "originals"))
     found = [
         f"Generated networks lie {made_['spread']:.2f} times as far from one another as originals do.",
         f"To the nearest original it is {made_['nearest']:.2f} of the distance between originals for generated "
-        f"networks, {held['nearest']:.2f} for held-out checkpoints, {groups['originals']['nearest']:.2f} between originals.",
+        f"networks, {held['nearest']:.2f} for held-out checkpoints and {own['nearest']:.2f} between originals.",
     ]
     return [*found, section_four(data)]
 
