@@ -95,7 +95,7 @@ class Recipe:
     rows: RowsRecipe = RowsRecipe()
     components: int = 64
     width: int = 256
-    denoiser_steps: int = 6000
+    denoiser_steps: int = 5000
     samples: int = 200
     selection: int = 1000
     test: int = 3000

@@ -83,6 +83,8 @@ class Shared:
     def correct_steps(self, rows: Tensor, pixels: Tensor, labels: Tensor) -> Iterator[tuple[Step, Tensor]]:
         """As `correct`, a few rows at once, each with how far it has come."""
         self.layout.check(rows)
+        if not len(rows):
+            return
         inputs = self.inputs(pixels)
         together, size = self.way(inputs)
         batches, done = inputs.split(size), 0
