@@ -13,6 +13,7 @@ from ..network.backbone import prepared
 from ..training.loop import Checkpoint, Step, cosine, rng_at
 from .pictures import Pictures, augmented
 from .recipe import BaseRecipe
+from .shared import memory_format
 
 SAVE_EVERY = 250
 #: A picture is shifted by up to this share of its side in training.
@@ -29,6 +30,7 @@ def train_base(
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     kept = Checkpoint(checkpoint, network, optimizer) if checkpoint else None
     images, shift = pictures.train, round(SHIFT * pictures.size)
+    form = memory_format(network, prepared(images.pixels[:1]))
     network.train()
     for index in range(kept.load() if kept else 0, recipe.steps):
         rng = rng_at(seed, index)
@@ -37,7 +39,8 @@ def train_base(
         optimizer.param_groups[0]["lr"] = recipe.rate * cosine(index, recipe.steps, warmup=min(100, recipe.steps // 10))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + index)  # dropout of a resumed training, too
-            loss = cross_entropy(network(prepared(pixels).contiguous()), images.labels[drawn])
+            inputs = prepared(pixels).contiguous(memory_format=form)
+            loss = cross_entropy(network(inputs), images.labels[drawn])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -71,7 +71,9 @@ class Shared:
     def inputs(self, pixels: Tensor) -> Tensor:
         """Pictures as the network takes them: standardised, and channels last if it bears that."""
         ready = prepared(pixels)
-        return ready.contiguous(memory_format=self._memory(ready[:1]))
+        if self._format is None:
+            self._format = memory_format(self.network, ready[:1])
+        return ready.contiguous(memory_format=self._format)
 
     @torch.no_grad()
     def correct(self, rows: Tensor, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -121,15 +123,18 @@ class Shared:
                 raise
             return float("inf")
 
-    @torch.no_grad()
-    def _memory(self, one: Tensor) -> torch.memory_format:
-        if self._format is None:
-            try:
-                self.network(one.contiguous(memory_format=torch.channels_last))
-                self._format = torch.channels_last
-            except RuntimeError:  # a network that asks for `view`
-                self._format = torch.contiguous_format
-        return self._format
+
+@torch.no_grad()
+def memory_format(network: nn.Module, one: Tensor) -> torch.memory_format:
+    """Channels last, which is faster, unless a network does not bear it, as it asks for `view`; `one` is a picture."""
+    training = network.training
+    try:
+        network.eval()(one.contiguous(memory_format=torch.channels_last))
+        return torch.channels_last
+    except RuntimeError:
+        return torch.contiguous_format
+    finally:
+        network.train(training)
 
 
 def load_state(network: nn.Module, path: Path) -> None:
