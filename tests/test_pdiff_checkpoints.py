@@ -14,9 +14,10 @@ from torch.nn.functional import cross_entropy
 from wildpdiff.errors import UserError
 from wildpdiff.files import save_tensors
 from wildpdiff.pdiff.base import train_base
-from wildpdiff.pdiff.checkpoints import Checkpoints, fine_tune, gentle_rate, grow, read_zoo, shown, usable
+from wildpdiff.pdiff.checkpoints import Checkpoints, fine_tune, gentle_rate, grow, shown, usable
 from wildpdiff.pdiff.choice import subset_of
 from wildpdiff.pdiff.networks import network_of
+from wildpdiff.pdiff.own import read_zoo
 from wildpdiff.pdiff.pictures import Pictures
 from wildpdiff.pdiff.recipe import (
     OPTIMIZERS,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.pdiff.chapter import accuracy_findings, section_four
+from wildpdiff.pdiff.findings import accuracy_findings, section_four
 from wildpdiff.pdiff.groups import Groups
 from wildpdiff.pdiff.results import Measured, best, group, novelty, numbers
 

@@ -24,7 +24,8 @@ from wildpdiff.pdiff import recipe as recipes
 from wildpdiff.pdiff.chapter import write_report
 from wildpdiff.pdiff.cost import cost
 from wildpdiff.pdiff.doctor import as_text, examine
-from wildpdiff.pdiff.system import Order, System
+from wildpdiff.pdiff.order import Order
+from wildpdiff.pdiff.system import System
 from wildpdiff.training.loop import Step
 
 

@@ -305,10 +305,12 @@ def pdiff(
     and measured beside base, average, noise, a Gaussian and means of a few. Killed and run again, it goes on.
     """
     from .files import load_json
-    from .pdiff.chapter import summary, write_report
+    from .pdiff.chapter import write_report
     from .pdiff.cost import cost
+    from .pdiff.findings import summary
+    from .pdiff.order import Order
     from .pdiff.recipe import ordered
-    from .pdiff.system import RESULTS, Order, System
+    from .pdiff.system import RESULTS, System
 
     chosen = ordered("quick" if quick else recipe, rate=rate, samples=samples)
     order = Order(network, parameters, data, size, chosen, seed, pretrained, checkpoint, zoo, data_root)

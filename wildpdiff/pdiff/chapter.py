@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..experiments.lab import Table
 from ..experiments.report import Chapter, html
@@ -11,6 +10,7 @@ from ..files import load_json, write_whole
 from ..measure.statistics import number, points, ranged
 from ..plots import Figure
 from ..plots.charts import Series, bars, scatter
+from .findings import about, accuracy_findings, best_findings, diversity_findings, title
 from .groups import GROUPS, SHORT
 from .results import Data
 from .system import REPORT, RESULTS
@@ -25,21 +25,6 @@ def write_report(out: Path, command: str) -> Path:
     page = html(chapters(data, command), about=about(data), title=title(data), page="report.pdiff")
     write_whole(out / REPORT, lambda path: path.write_text(page, encoding="utf-8"))
     return out / REPORT
-
-
-def title(data: Data) -> str:
-    """The title of the report."""
-    return f"p-diff: {data['order']['parameters']} of {data['order']['network']} on {data['data']['name']}"
-
-
-def about(data: Data) -> str:
-    """What was made, in three sentences."""
-    rows, measured = data["rows"], data["data"]["measured"]
-    return (
-        f"The network has {data['network']['numbers']:,} numbers, of which a row stands for {rows['dim']:,}. "
-        f"The generator learned from {rows['shown']} checkpoints; {rows['held_out']} were held out. "
-        f"Measured on {measured['selection']:,} pictures to select on and {measured['test']:,} to report on."
-    )
 
 
 def chapters(data: Data, command: str) -> list[Chapter]:
@@ -62,29 +47,6 @@ def chapters(data: Data, command: str) -> list[Chapter]:
             made(data, command),
         ),
     ]  # fmt: skip
-
-
-def compared(name: str, gap: Any, other: str) -> str:
-    """A difference as a sentence; it is called one only if its interval excludes zero."""
-    if not gap["real"]:
-        return f"{name} and {other} do not differ by more than chance: {points(gap, signed=True)} points."
-    word = "more" if gap["mean"] > 0 else "less"
-    return f"{name} is {word} accurate than {other}: {points(gap, signed=True)} points."
-
-
-def accuracy_findings(data: Data) -> list[str]:
-    """Generated against originals and base, and whether anything simpler is better."""
-    gaps, groups = data["differences"], data["groups"]
-    found = [
-        compared("A generated network", gaps["generated"]["originals"], "an original"),
-        compared("An original", gaps["originals"]["base"], "the base that it started from"),
-    ]
-    own = groups["generated"]["test"]["mean"]
-    better = [name for name in ("base", "average", "means", "gaussian") if groups[name]["test"]["mean"] >= own]
-    if better:
-        listed = ", ".join(f"{SHORT[name]} {points(groups[name]['test'])}" for name in better)
-        found.append(f"As accurate as generated networks ({points(groups['generated']['test'])}) or more: {listed}.")
-    return found
 
 
 def accuracy_table(data: Data) -> Table:
@@ -119,18 +81,6 @@ def accuracy_bars(data: Data) -> Figure:
     return bars("Test accuracy", labels, series, y="accuracy, percent", percent=True)
 
 
-def best_findings(data: Data) -> list[str]:
-    """Best generated against best original, and the optimism of the paper's way."""
-    cell = data["groups"]["generated"]["best"]
-    return [
-        compared("The best generated network", data["best_difference"], "the best original")
-        + " Both were chosen on the selection part.",
-        f"Chosen on the test part itself, as in the paper, the best of {cell['of']} generated networks shows "
-        f"{100 * cell['by_test']['test']:.1f} percent, {number(100 * cell['optimism'], '+.1f')} points against the "
-        "honest choice.",
-    ]
-
-
 def best_table(data: Data) -> Table:
     """The best of each group of many, chosen in both ways."""
     rows = []
@@ -153,34 +103,6 @@ def best_table(data: Data) -> Table:
         "optimism",
     )  # fmt: skip
     return Table("The best of many, percent", head, tuple(rows))
-
-
-def diversity_findings(data: Data) -> list[str]:
-    """Spread, copies, and section 4 of the paper."""
-    groups = data["groups"]
-    made_, held, own = (groups[name] for name in ("generated", "held_out", "originals"))
-    found = [
-        f"Generated networks lie {made_['spread']:.2f} times as far from one another as originals do.",
-        f"To the nearest original it is {made_['nearest']:.2f} of the distance between originals for generated "
-        f"networks, {held['nearest']:.2f} for held-out checkpoints and {own['nearest']:.2f} between originals.",
-    ]
-    return [*found, section_four(data)]
-
-
-def section_four(data: Data) -> str:
-    """Whether generated networks are less like originals than noise-added ones of the same accuracy."""
-    gap = data["novelty"].get("alike")
-    if gap is None:
-        return (
-            "Originals without any noise are no more accurate than generated networks, so no noise makes them as "
-            "accurate: the paper's comparison at equal accuracy has nothing to compare."
-        )
-    words = ranged(gap["iou"], "+.3f")
-    if not gap["iou"]["real"]:
-        return f"At equal accuracy they are as like to originals as noise-added ones are: {words} in likeness."
-    less = "less" if gap["iou"]["mean"] < 0 else "more"
-    verdict = "as the paper says" if less == "less" else "against what the paper says"
-    return f"At equal accuracy they are {less} like originals than noise-added ones, {verdict}: {words} in likeness."
 
 
 def diversity_table(data: Data) -> Table:
@@ -236,21 +158,3 @@ def made(data: Data, command: str) -> tuple[tuple[str, str], ...]:
         ("threads", str(data["threads"])),
         ("versions", ", ".join(f"{name} {text}" for name, text in data["versions"].items())),
     )
-
-
-def summary(data: Data) -> str:
-    """The results for the terminal: a line a group, and the findings."""
-    lines = [
-        title(data),
-        about(data),
-        f"{'':<12}{'n':>5}{'test':>22}{'best (selected)':>17}{'spread':>8}{'likeness':>10}",
-    ]
-    for name in GROUPS:
-        if (cell := data["groups"].get(name)) is not None:
-            top = "–" if not cell["best"] else f"{100 * cell['best']['by_selection']['test']:.1f}"
-            spread = "–" if cell["spread"] is None else f"{cell['spread']:.2f}"
-            lines.append(
-                f"{SHORT[name][:11]:<12}{cell['n']:>5}{points(cell['test']):>22}{top:>17}{spread:>8}"
-                f"{cell['iou']['mean']:>10.3f}"
-            )
-    return "\n".join([*lines, "", *accuracy_findings(data), *best_findings(data), *diversity_findings(data)])

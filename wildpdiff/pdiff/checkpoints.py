@@ -16,7 +16,7 @@ from ..training.loop import Checkpoint, Step, rng_at
 from .base import SHIFT
 from .pictures import Pictures, augmented, zoomed
 from .recipe import RATES, RowsRecipe
-from .shared import Shared, check_state, difference
+from .shared import Shared
 
 SAVE_EVERY = 200
 #: Rows that differ by less, as a share of the base's own norm, are one and the same.
@@ -76,12 +76,17 @@ def usable(rows: Tensor, base_norm: float) -> None:
         UserError: if there are fewer than 4, one is not finite, or all are equal.
     """
     if len(rows) < FEWEST:
-        raise UserError(f"A distribution needs at least {FEWEST} checkpoints, but there {_are(len(rows))}.")
+        raise UserError(f"A distribution needs at least {FEWEST} checkpoints, but there {are(len(rows))}.")
     if not bool(rows.isfinite().all()):
         worst = int((~rows.isfinite().all(dim=1)).nonzero()[0])
         raise UserError(f"Checkpoint {worst + 1} of {len(rows)} holds numbers that are not finite; leave it out.")
     if float((rows - rows[0]).norm(dim=1).max()) <= SAME * base_norm:
         raise UserError("All checkpoints are equal in the chosen parameters, so there is nothing to learn from them.")
+
+
+def are(count: int) -> str:
+    """`is 1`, `are 2` or `are none`, for sentences."""
+    return "is 1" if count == 1 else f"are {count}" if count else "are none"
 
 
 def shown(run: Tensor, every: int) -> Tensor:
@@ -195,57 +200,9 @@ def gentle_rate(shared: Shared, pictures: Pictures, recipe: RowsRecipe, *, seed:
             return
 
 
-def read_zoo(shared: Shared, folder: Path, every: int) -> Checkpoints:
-    """Checkpoints of one's own: every state dict `*.safetensors` of a folder, by name, as one run.
-
-    Raises:
-        UserError: if there are too few, or one is of another network, not finite, or differs in other parameters.
-    """
-    files = zoo_files(folder)
-    states = []
-    for path in files:
-        tensors, _ = load_tensors(path)
-        check_state(shared.network, tensors, path.name)
-        _only_chosen(shared, tensors, path.name)
-        states.append(tensors)
-    rows, run = difference(shared, states), torch.zeros(len(files), dtype=torch.int64)
-    return Checkpoints(rows, run, shown(run, every))
-
-
-def zoo_files(folder: Path) -> list[Path]:
-    """The checkpoints of a folder, by name.
-
-    Raises:
-        UserError: if there are fewer than 4.
-    """
-    if not folder.is_dir():
-        raise UserError(f"There is no folder '{folder}' of checkpoints.")
-    files = sorted(folder.glob("*.safetensors"))
-    if len(files) < FEWEST:
-        raise UserError(
-            f"A distribution needs at least {FEWEST} checkpoints, but in '{folder.name}' there {_are(len(files))} "
-            "(state dicts as *.safetensors)."
-        )
-    return files
-
-
-def _only_chosen(shared: Shared, tensors: dict[str, Tensor], source: str) -> None:
-    chosen = set(shared.layout.names)
-    for name, value in shared.network.named_parameters():
-        if name not in chosen and not torch.equal(value, tensors[name].to(value.dtype)):
-            raise UserError(
-                f"'{source}' differs from the base in '{name}', which --parameters leaves out; choose a wider pattern, "
-                "or all."
-            )
-
-
 def _optimizer(row: nn.Parameter, recipe: RowsRecipe, rate: float) -> torch.optim.Optimizer:
     decay: float = recipe.weight_decay
     if recipe.optimizer == "sgd":
         return torch.optim.SGD([row], lr=rate, momentum=0.9, weight_decay=decay)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind([row], lr=rate, weight_decay=decay)
-
-
-def _are(count: int) -> str:
-    return "is 1" if count == 1 else f"are {count}" if count else "are none"

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import UserError
 from ..fidelity import distances
-from ..files import load_json, load_tensors
 from ..generator.codec import LinearCodec, LinearCodecConfig
-from ..network.adapter import AdapterLayout
-from .checkpoints import shown, zoo_files
-from .recipe import OURS
-from .system import ABOUT, BASE, ROWS, Order, System
+from .patient import Patient, patient_in
 
 Data = dict[str, Any]
 #: Rows that accuracy is measured with.
 MEASURED = 20
-
-
-@dataclass(frozen=True)
-class Patient:
-    """Rows `[N, D]` of a layout, which of them a generator would learn from, and the system where there is one."""
-
-    rows: Tensor
-    base: Tensor
-    run: Tensor
-    shown: Tensor
-    layout: AdapterLayout
-    components: int
-    system: System | None = None
-    missing: str = ""
 
 
 def examine(folder: Path, *, root: Path | None = None) -> Data:
@@ -43,7 +23,7 @@ def examine(folder: Path, *, root: Path | None = None) -> Data:
     Raises:
         UserError: if the folder has no checkpoints, or they do not belong together.
     """
-    patient = _patient(Path(folder), root)
+    patient = patient_in(Path(folder), root)
     found: Data = {
         "numbers": {"rows": len(patient.rows), "dim": patient.layout.dim, "runs": int(patient.run.unique().numel())},
         "layers": layers(patient),
@@ -224,36 +204,3 @@ def as_text(found: Data) -> str:
             "accuracy on the selection part: " + ", ".join(f"{name} {value:.1%}" for name, value in cell.items())
         )
     return "\n".join([*lines, "", *found["findings"]])
-
-
-def _patient(folder: Path, root: Path | None) -> Patient:
-    if not folder.is_dir():
-        raise UserError(f"There is no folder '{folder}'.")
-    return _of_system(folder, root) if (folder / ABOUT).exists() else _of_states(folder)
-
-
-def _of_system(folder: Path, root: Path | None) -> Patient:
-    about, (tensors, _) = load_json(folder / ABOUT), load_tensors(folder / ROWS)
-    layout, (base, _) = AdapterLayout.from_json(about["layout"]), load_tensors(folder / BASE)
-    plain = layout.pack(base) if all(name in base for name in layout.names) else torch.empty(0)
-    order, system, missing = Order.from_json(about["order"]), None, ""
-    try:
-        moved = {} if root is None else {"root": root}
-        system = System(Order(**{**vars(order), **moved}), folder)
-    except UserError as error:
-        missing = f"Accuracy was not measured: {error}"
-    parts = (tensors["rows"], plain, tensors["run"], tensors["shown"])
-    return Patient(*parts, layout, order.recipe.components, system, missing)
-
-
-def _of_states(folder: Path) -> Patient:
-    states = [load_tensors(path)[0] for path in zoo_files(folder)]
-    floats = {name: value for name, value in states[0].items() if value.is_floating_point()}
-    layout = AdapterLayout.of(floats)
-    every = torch.stack([layout.pack(state) for state in states])
-    if not bool(every.isfinite().all()):
-        raise UserError("Some checkpoints hold numbers that are not finite; leave them out.")
-    run = torch.zeros(len(every), dtype=torch.int64)
-    missing = "Accuracy was not measured, as a folder of state dicts does not say its network."
-    rows = every - every[0]
-    return Patient(rows, every[0], run, shown(run, OURS.rows.held_out), layout, OURS.components, None, missing)

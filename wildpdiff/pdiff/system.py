@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,81 +19,21 @@ from ..generator.recipe import GeneratorRecipe
 from ..generator.train import train_generator
 from ..training.loop import Step
 from .base import train_base
-from .checkpoints import Checkpoints, gentle_rate, grow, read_zoo, usable, zoo_files
+from .checkpoints import Checkpoints, gentle_rate, grow, usable
 from .choice import subset_of
 from .groups import STEPS, Groups
 from .networks import network_of
+from .order import ABOUT, Order, but_root
+from .own import read_zoo, zoo_files
 from .pictures import Pictures
-from .recipe import OURS, Recipe
+from .recipe import Recipe
 from .shared import Shared, load_state
 from .sources import pictures_of
 
 FORMAT = 1
-ABOUT, BASE, ROWS, GENERATOR = "about.json", "base.safetensors", "rows.safetensors", "generator"
+BASE, ROWS, GENERATOR = "base.safetensors", "rows.safetensors", "generator"
 SAMPLES, RESULTS, REPORT, WORK, MEASURED = "samples.safetensors", "results.json", "report.html", "work", "measured"
 Progress = Iterator[tuple[str, Step]]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a p-diff system is made of.
-
-    Attributes:
-        network: see `networks.network_of`.
-        parameters: see `choice.subset_of`.
-        data: see `sources.pictures_of`.
-        size: side of the pictures in pixels.
-        recipe: how it is trained and measured.
-        seed: of everything.
-        pretrained: whether one of timm's networks starts from ImageNet weights.
-        checkpoint: a state dict to use as the base; None: one is trained.
-        zoo: a folder of one's own checkpoints; None: they are fine-tuned.
-        root: where sets of pictures lie.
-    """
-
-    network: str
-    parameters: str
-    data: str = "digits"
-    size: int = 32
-    recipe: Recipe = OURS
-    seed: int = 0
-    pretrained: bool = False
-    checkpoint: Path | None = None
-    zoo: Path | None = None
-    root: Path | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON value that `from_json` reads, with whole paths: for the folder itself."""
-        paths = {name: None if path is None else str(Path(path).resolve()) for name, path in self._paths.items()}
-        return asdict(self) | {"recipe": self.recipe.to_json()} | paths
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Order:
-        """What `to_json` wrote.
-
-        Raises:
-            UserError: if it is damaged.
-        """
-        try:
-            paths = {name: None if value[name] is None else Path(value[name]) for name in ("checkpoint", "zoo", "root")}
-            return cls(**{**value, "recipe": Recipe.from_json(value["recipe"]), **paths})
-        except (KeyError, TypeError) as error:
-            raise UserError(f"'{ABOUT}' is damaged or of another version; use another --out folder.") from error
-
-    def public(self) -> dict[str, Any]:
-        """As a JSON value for results; of paths the last part, so that no result names somebody's folders."""
-        paths = {name: path and Path(path).name for name, path in self._paths.items() if name != "root"}
-        kept = {key: value for key, value in self.to_json().items() if key != "root"}
-        return kept | paths | {name: _last(kept[name]) for name in ("network", "data")}
-
-    @property
-    def _paths(self) -> dict[str, Path | None]:
-        return {"checkpoint": self.checkpoint, "zoo": self.zoo, "root": self.root}
-
-
-def _last(text: str) -> str:
-    """The last part of a path; any other text as it is."""
-    return text.replace("\\", "/").rpartition("/")[2] or text
 
 
 class System:
@@ -134,7 +73,7 @@ class System:
 
     def _check_folder(self) -> None:
         path = self.out / ABOUT
-        if path.exists() and _but_root(load_json(path).get("order", {})) != _but_root(self.order.to_json()):
+        if path.exists() and but_root(load_json(path).get("order", {})) != but_root(self.order.to_json()):
             raise UserError(f"'{self.out.name}' holds another p-diff system; name another --out, or the same options.")
         if not path.exists() and self.out.exists() and any(self.out.iterdir()):
             raise UserError(f"'{self.out.name}' is not empty and holds no p-diff system; name another --out.")
@@ -276,11 +215,6 @@ class System:
         from .measuring import measure
 
         yield from measure(self)
-
-
-def _but_root(order: Mapping[str, Any]) -> dict[str, Any]:
-    """An order without where its pictures lie, which may move."""
-    return {key: value for key, value in order.items() if key != "root"}
 
 
 def untrained(shared: Shared, known: int, recipe: Recipe, seed: int) -> AdapterGenerator:
