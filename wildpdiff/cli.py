@@ -297,6 +297,7 @@ def pdiff(
     quick: Annotated[bool, typer.Option("--quick", help="A minute or less, to see the way.")] = False,
     data_root: Annotated[Path | None, typer.Option(help="Where sets of pictures lie or are put.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Learn the distribution of a network's checkpoints and sample new ones, from nothing to a report.
@@ -314,7 +315,7 @@ def pdiff(
 
     chosen = ordered("quick" if quick else recipe, rate=rate, samples=samples)
     order = Order(network, parameters, data, size, chosen, seed, pretrained, checkpoint, zoo, data_root)
-    system = System(order, out)
+    system = System(order, out, device=device_of(device))
     _say(cost(system).words())
     for _ in _shown(system.run()):
         pass
@@ -327,12 +328,13 @@ def pdiff(
 def doctor(
     folder: Annotated[Path, typer.Argument(help="Folder of `wildpdiff pdiff`, or of checkpoints (safetensors).")],
     data_root: Annotated[Path | None, typer.Option(help="Where sets of pictures lie.")] = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Say what will go wrong before any diffusion: scale by layer, codec, distances among checkpoints."""
     from .pdiff.doctor import as_text, examine
 
-    found = examine(folder, root=data_root)
+    found = examine(folder, root=data_root, device=device_of(device))
     print(json.dumps(found) if as_json else as_text(found))  # noqa: T201
 
 

@@ -30,7 +30,8 @@ def train_base(
     optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     kept = Checkpoint(checkpoint, network, optimizer) if checkpoint else None
     images, shift = pictures.train, round(SHIFT * pictures.size)
-    form = memory_format(network, prepared(images.pixels[:1]))
+    device = next(network.parameters()).device
+    form = memory_format(network, prepared(images.pixels[:1].to(device)))
     network.train()
     for index in range(kept.load() if kept else 0, recipe.steps):
         rng = rng_at(seed, index)
@@ -39,8 +40,8 @@ def train_base(
         optimizer.param_groups[0]["lr"] = recipe.rate * cosine(index, recipe.steps, warmup=min(100, recipe.steps // 10))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + index)  # dropout of a resumed training, too
-            inputs = prepared(pixels).contiguous(memory_format=form)
-            loss = cross_entropy(network(inputs), images.labels[drawn])
+            inputs = prepared(pixels.to(device)).contiguous(memory_format=form)
+            loss = cross_entropy(network(inputs), images.labels[drawn].to(device))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

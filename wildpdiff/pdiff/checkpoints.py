@@ -126,7 +126,7 @@ def fine_tune(
     Raises:
         UserError: if a row is no longer finite: the rate is too great.
     """
-    tuned = _Run(start, recipe.rows)
+    tuned = _Run(start.to(shared.device), recipe.rows).to(shared.device)
     optimizer = _optimizer(tuned.row, recipe, rate)
     kept = Checkpoint(checkpoint, tuned, optimizer) if checkpoint else None
     images, shift = pictures.train, round(SHIFT * pictures.size)
@@ -139,7 +139,7 @@ def fine_tune(
         else:
             pixels = augmented(pixels, rng, flips=pictures.flips, shift=shift)
         optimizer.param_groups[0]["lr"] = rate * recipe.factor(index)
-        loss = cross_entropy(shared.logits(tuned.row, shared.inputs(pixels)), images.labels[drawn])
+        loss = cross_entropy(shared.logits(tuned.row, shared.inputs(pixels)), images.labels[drawn].to(shared.device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -173,7 +173,7 @@ def grow(
                 yield Step(run * recipe.steps + step.index, total, step.loss), None
             save_tensors(path, {"rows": rows})
             part.unlink(missing_ok=True)
-        found.append(rows.clone())
+        found.append(rows.cpu().clone())
     run_of = torch.arange(recipe.runs).repeat_interleave(recipe.rows)
     every = Checkpoints(torch.cat(found), run_of, shown(run_of, recipe.held_out), rate)
     yield Step(total, total, float("nan")), every

@@ -70,7 +70,7 @@ def cost(system: System) -> Cost:
     if not (out / GENERATOR / "config.json").exists():
         few = torch.randn(8, shared.layout.dim, generator=torch.Generator().manual_seed(0))
         few_recipe = replace(generator_recipe(recipe, 0), denoiser_steps=2 * TIMED + 1)
-        small = untrained(shared, 8, recipe, 0)
+        small = untrained(shared, 8, recipe, 0).to(shared.device)
         steps = (step for stage, step in train_generator(small, few, None, None, few_recipe) if stage == "denoiser")
         found["generator"] = recipe.denoiser_steps * _pace(steps)
     if not (out / RESULTS).exists():

@@ -17,13 +17,13 @@ Data = dict[str, Any]
 MEASURED = 20
 
 
-def examine(folder: Path, *, root: Path | None = None) -> Data:
+def examine(folder: Path, *, root: Path | None = None, device: str = "cpu") -> Data:
     """All findings as JSON: `numbers`, `layers`, `codec`, `distances`, `accuracy` or None, and `findings` in sentences.
 
     Raises:
         UserError: if the folder has no checkpoints, or they do not belong together.
     """
-    patient = patient_in(Path(folder), root)
+    patient = patient_in(Path(folder), root, device)
     found: Data = {
         "numbers": {"rows": len(patient.rows), "dim": patient.layout.dim, "runs": int(patient.run.unique().numel())},
         "layers": layers(patient),

@@ -62,7 +62,7 @@ def document(system: System, measured: dict[str, Measured]) -> Data:
     from .system import FORMAT
 
     shared, generator = system.shared, system.generator
-    coded = {name: generator.encode(measured[name].rows)[:, 0] for name in ("generated", "held_out", "originals")}
+    coded = {name: generator.encode(measured[name].rows)[:, 0].cpu() for name in ("generated", "held_out", "originals")}
     order = system.order
     seconds = {
         path.stem.removesuffix("-seconds"): round(load_json(path), 1) for path in system.work.glob("*-seconds.json")

@@ -32,7 +32,7 @@ class Patient:
     missing: str = ""
 
 
-def patient_in(folder: Path, root: Path | None = None) -> Patient:
+def patient_in(folder: Path, root: Path | None = None, device: str = "cpu") -> Patient:
     """The checkpoints of a system's folder, or of a folder of state dicts, which says no network.
 
     Raises:
@@ -40,17 +40,17 @@ def patient_in(folder: Path, root: Path | None = None) -> Patient:
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder '{folder}'.")
-    return _of_system(folder, root) if (folder / ABOUT).exists() else _of_states(folder)
+    return _of_system(folder, root, device) if (folder / ABOUT).exists() else _of_states(folder)
 
 
-def _of_system(folder: Path, root: Path | None) -> Patient:
+def _of_system(folder: Path, root: Path | None, device: str) -> Patient:
     about, (tensors, _) = load_json(folder / ABOUT), load_tensors(folder / ROWS)
     layout, (base, _) = AdapterLayout.from_json(about["layout"]), load_tensors(folder / BASE)
     plain = layout.pack(base) if all(name in base for name in layout.names) else torch.empty(0)
     order, system, missing = Order.from_json(about["order"]), None, ""
     try:
         moved = {} if root is None else {"root": root}
-        system = System(Order(**{**vars(order), **moved}), folder)
+        system = System(Order(**{**vars(order), **moved}), folder, device=device)
     except UserError as error:
         missing = f"Accuracy was not measured: {error}"
     parts = (tensors["rows"], plain, tensors["run"], tensors["shown"])

@@ -42,6 +42,11 @@ class Shared:
         self._format: torch.memory_format | None = None
 
     @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
     def numbers(self) -> int:
         """All parameters of the network."""
         return sum(parameter.numel() for parameter in self.network.parameters())
@@ -60,7 +65,7 @@ class Shared:
 
     def state(self, row: Tensor) -> dict[str, Tensor]:
         """The whole state dict of the network that a row `[D]` makes."""
-        changed = self.subset.weights(self.network, row)
+        changed = self.subset.weights(self.network, row.to(self.device))
         return {name: changed.get(name, value) for name, value in self.network.state_dict().items()}
 
     def logits(self, row: Tensor, inputs: Tensor) -> Tensor:
@@ -70,7 +75,7 @@ class Shared:
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Pictures as the network takes them: standardised, and channels last if it bears that."""
-        ready = prepared(pixels)
+        ready = prepared(pixels.to(self.device))
         if self._format is None:
             self._format = memory_format(self.network, ready[:1])
         return ready.contiguous(memory_format=self._format)
@@ -92,8 +97,8 @@ class Shared:
         batches, done = inputs.split(size), 0
         for some in rows.split(together):
             done += len(some)
-            predicted = torch.cat([self._predict(some, batch) for batch in batches], dim=1)
-            yield Step(done, len(rows), float("nan")), predicted == labels
+            predicted = torch.cat([self._predict(some.to(self.device), batch) for batch in batches], dim=1)
+            yield Step(done, len(rows), float("nan")), predicted.cpu() == labels
 
     def way(self, inputs: Tensor) -> tuple[int, int]:
         """Rows and pictures at once: what is fastest for this network, timed the first time."""
@@ -101,7 +106,7 @@ class Shared:
             if self.layout.dim > 1_000_000:
                 self._way = WAYS[0]
             else:
-                rows, some = torch.zeros(8, self.layout.dim), inputs[:250]
+                rows, some = torch.zeros(8, self.layout.dim, device=self.device), inputs[:250]
                 self._way = min(WAYS, key=lambda way: self._seconds(rows, some, way))
         return self._way
 
@@ -180,5 +185,5 @@ def timed(act: Callable[[], object]) -> float:
 def difference(shared: Shared, states: Sequence[dict[str, Tensor]]) -> Tensor:
     """Rows `[N, D]` of state dicts: their chosen parameters less the shared network's."""
     names = shared.layout.names
-    own = shared.layout.pack({name: shared.network.get_parameter(name) for name in names})
+    own = shared.layout.pack({name: shared.network.get_parameter(name) for name in names}).cpu()
     return torch.stack([shared.layout.pack({name: state[name] for name in names}) for state in states]) - own

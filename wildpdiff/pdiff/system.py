@@ -39,13 +39,13 @@ Progress = Iterator[tuple[str, Step]]
 class System:
     """A folder that a p-diff system grows in: what is there is read, what is not is made."""
 
-    def __init__(self, order: Order, out: Path) -> None:
-        """Check all that can be checked before anything is written.
+    def __init__(self, order: Order, out: Path, *, device: str = "cpu") -> None:
+        """Check all that can be checked before anything is written; networks are trained and measured on `device`.
 
         Raises:
             UserError: if network, parameters, data, checkpoint, zoo and folder do not go together.
         """
-        self.order, self.out, self.work = order, Path(out), Path(out) / WORK
+        self.order, self.out, self.work, self.device = order, Path(out), Path(out) / WORK, device
         self.pictures: Pictures = pictures_of(order.data, order.size, root=order.root)
         network = network_of(
             order.network, len(self.pictures.classes), order.size, seed=order.seed, pretrained=order.pretrained
@@ -56,6 +56,7 @@ class System:
             load_state(network, order.checkpoint or files[0])
         elif order.checkpoint is not None:
             load_state(network, order.checkpoint)
+        network.to(device)
         self.network, self._shared = network, None if self.trains_base else Shared(network, self.subset)
         if order.zoo is not None:
             usable(self._read_zoo().rows, self._base_norm)
@@ -111,7 +112,7 @@ class System:
         Raises:
             UserError: if it is not.
         """
-        return AdapterGenerator.from_pretrained(self.out / GENERATOR)
+        return AdapterGenerator.from_pretrained(self.out / GENERATOR, self.device)
 
     @cached_property
     def samples(self) -> Tensor:
@@ -200,14 +201,14 @@ class System:
 
     def _generator(self) -> Progress:
         recipe, known = self.order.recipe, self.checkpoints.known
-        made = untrained(self.shared, len(known), recipe, self.order.seed)
+        made = untrained(self.shared, len(known), recipe, self.order.seed).to(self.device)
         yield from train_generator(made, known, None, None, generator_recipe(recipe, self.order.seed), folder=self.work)
         made.save_pretrained(self.out / GENERATOR)
 
     def _samples(self) -> Progress:
         count = self.order.recipe.samples
         with torch.no_grad():
-            rows = self.generator.generate(count=count, steps=STEPS, seed=self.order.seed)
+            rows = self.generator.generate(count=count, steps=STEPS, seed=self.order.seed).cpu()
         save_tensors(self.out / SAMPLES, {"rows": rows})
         yield "samples", Step(count, count, float("nan"))
 
