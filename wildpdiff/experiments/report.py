@@ -44,10 +44,14 @@ class Chapter:
     problem: str = ""
 
 
-def html(chapters: Sequence[Chapter], *, about: str = "", title: str = TITLE) -> str:
+def html(chapters: Sequence[Chapter], *, about: str = "", title: str = TITLE, page: str = "report") -> str:
     """The whole page, with the script that draws the figures in it; it asks no server for anything.
 
-    `about` says what the photographs are and what figures of them do not say.
+    Args:
+        chapters: in order.
+        about: what the photographs are and what figures of them do not say.
+        title: of the page.
+        page: whose opening words it has: `report` for Wild-P-Diff, `report.pdiff` for p-diff.
     """
     from jinja2 import Environment, FileSystemLoader
     from plotly.offline import get_plotlyjs
@@ -55,8 +59,8 @@ def html(chapters: Sequence[Chapter], *, about: str = "", title: str = TITLE) ->
     pages = Environment(loader=FileSystemLoader(_HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     pages.filters |= {"embedded": embedded, "parted": _parted}
     pages.globals |= {"numeric_columns": _numeric_columns, "plain": plain, "plotly": get_plotlyjs, "file": _file}
-    page = pages.get_template("report.html.jinja")
-    return page.render(chapters=chapters, title=title, about=about, dark=DARK).lstrip()
+    template = pages.get_template(f"{page}.html.jinja")
+    return template.render(chapters=chapters, title=title, about=about, dark=DARK).lstrip()
 
 
 def plain(figure: Figure, *keys: str) -> Figure:

@@ -11,6 +11,8 @@ from ..errors import UserError
 
 #: Steps on either side of zero that a stored number of the basis can take.
 STEPS = 127
+#: Numbers of a row that are taken at once as doubles: a row of up to so many whole, longer ones in smaller parts.
+WHOLE, PART = 131_072, 32_768
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ class LinearCodec(nn.Module):
         if not rows.isfinite().all():
             raise UserError("Some adapters hold numbers that are not finite; remove them from the zoo.")
         self.mean.copy_(rows.mean(0))
-        centred = rows.float() - self.mean
-        directions, spread = widest(centred, self.config.components)
+        directions, spread = widest(rows.float() - self.mean, self.config.components)
         count = directions.shape[1]
         largest = directions.abs().amax(0).clamp(min=1e-12)
         self.basis.zero_()
@@ -101,12 +102,19 @@ class LinearCodec(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)  # type: ignore[arg-type]
 
 
+def products(rows: Tensor) -> Tensor:
+    """All inner products of rows `[N, D]` in double precision, `[N, N]`, without long rows as doubles all at once."""
+    parts = rows.split(WHOLE if rows.shape[1] <= WHOLE else PART, dim=1)
+    doubles = (part.double() for part in parts)
+    return sum((part @ part.mT for part in doubles), torch.zeros(len(rows), len(rows)).to(rows).double())
+
+
 def widest(centred: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The at most k widest directions of centred rows `[N, D]`, orthonormal `[D, K]`, and their singular values `[K]`.
 
     By way of the rows' N x N products: exact, and for fewer rows than numbers far cheaper than a decomposition.
     """
-    squares, turn = torch.linalg.eigh(centred.double() @ centred.double().mT)
+    squares, turn = torch.linalg.eigh(products(centred))
     squares, turn = squares.flip(0).clamp(min=0), turn.flip(1)
     kept = int((squares > 1e-10 * squares[0].clamp(min=1e-30)).sum())
     kept = min(k, kept)

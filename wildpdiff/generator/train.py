@@ -92,7 +92,7 @@ def train_generator(
     codec = generator.codec
     if isinstance(codec, LinearCodec):
         ends = [] if curves is None else [curves.anchors, curves.hubs]
-        codec.fit(torch.cat([rows, *ends]).to(generator.device))
+        codec.fit((torch.cat([rows, *ends]) if ends else rows).to(generator.device))
         yield "codec", Step(1, 1, float("nan"))
     else:
         unit = codec.standardize(rows.to(generator.device), generator.layout)

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -70,18 +71,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
         """
-        if not timm.is_model(architecture):
-            raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            try:
-                network = timm.create_model(architecture, pretrained=pretrained, num_classes=len(species))
-            except Exception as error:
-                if not pretrained:
-                    raise
-                raise UserError(
-                    "The ImageNet weights could not be fetched; go online once, or train from scratch."
-                ) from error
+        network = timm_network(architecture, len(species), pretrained=pretrained, seed=seed)
         return cls(network, species, subset=subset, architecture=architecture)
 
     @classmethod
@@ -170,6 +160,35 @@ class Backbone(nn.Module):
         for weight in self.network.parameters():
             shared[id(weight)] = nn.Parameter(weight.detach(), requires_grad=False)
         return copy.deepcopy(self.network, shared)
+
+
+def timm_network(
+    architecture: str, classes: int, *, size: int | None = None, pretrained: bool = False, seed: int = 0
+) -> nn.Module:
+    """A network of timm's for K = `classes`; `pretrained` starts from ImageNet weights (needs to be online).
+
+    `size` is the side of its pictures in pixels, which those that know positions have to be told.
+
+    Raises:
+        UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
+    """
+    if not timm.is_model(architecture):
+        raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
+    known = timm.get_pretrained_cfg(architecture)
+    sized: dict[str, Any] = (
+        {"img_size": size} if size is not None and known is not None and known.fixed_input_size else {}
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            network: nn.Module = timm.create_model(architecture, pretrained=pretrained, num_classes=classes, **sized)
+        except Exception as error:
+            if not pretrained:
+                raise
+            raise UserError(
+                "The ImageNet weights could not be fetched; go online once, or train from scratch."
+            ) from error
+    return network
 
 
 def prepared(pixels: Tensor) -> Tensor:
