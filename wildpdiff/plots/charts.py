@@ -37,7 +37,7 @@ def lines(title: str, series: Sequence[Series], *, x: str, y: str, percent: bool
     return figure_of(title, note, data, _layout(x, y, percent=percent), _wide_table(x, series, percent))
 
 
-def scatter(title: str, series: Sequence[Series], *, x: str, y: str) -> Figure:
+def scatter(title: str, series: Sequence[Series], *, x: str, y: str, note: str = "") -> Figure:
     """Clouds of points, one marker shape and colour a series; a dashed series is a line (arguments as `lines`)."""
     across = all_x(series)
     data = []
@@ -47,7 +47,7 @@ def scatter(title: str, series: Sequence[Series], *, x: str, y: str) -> Figure:
         else:
             data.append(cloud(one, style))
     layout = _layout(x, y) | {"hovermode": "closest"}
-    return figure_of(title, "", data, layout, _long_table(series, x, y))
+    return figure_of(title, note, data, layout, _long_table(series, x, y))
 
 
 def bars(title: str, groups: Sequence[str], series: Sequence[Series], *, y: str, percent: bool = False) -> Figure:
