@@ -44,7 +44,7 @@ def accuracy_findings(data: Data) -> list[str]:
     if better:
         listed = ", ".join(f"{SHORT[name]} {points(groups[name]['test'])}" for name in better)
         found.append(f"As accurate as generated networks ({points(groups['generated']['test'])}) or more: {listed}.")
-    return found
+    return [*found, *data.get("notes", ())]
 
 
 def best_findings(data: Data) -> list[str]:
