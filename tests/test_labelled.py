@@ -15,6 +15,7 @@ from wildpdiff import labelled
 from wildpdiff.errors import UserError
 from wildpdiff.labelled import MAX_ENTRIES, MAX_PHOTOS, label_of, open_archive
 from wildpdiff.picture import load_picture
+from wildpdiff.studio.labelled import BATCH, reading
 from wildpdiff.worlds.savanna.world import SPECIES
 
 ZEBRA, EMPTY = SPECIES.index("zebra"), SPECIES.index("empty")
@@ -228,3 +229,25 @@ def test_nothing_is_written_to_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         monkeypatch.setattr(zipfile.ZipFile, name, forbidden)
     assert all(picture.pixels is not None for picture in open_archive(data, SPECIES).pictures(16))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_left_out_is_told_beside_what_was_read() -> None:
+    files = {f"zebra/{place}.jpg": photo() for place in range(BATCH)} | {"zebra/x.jpg": b"none", "zebra/y.jpg": b"none"}
+    archive = open_archive(packed(files | {"okapi/a.jpg": photo(), "b.jpg": photo()}), SPECIES)
+    first, last = reading(archive, 16)
+    assert (first.read, last.read, last.total) == (BATCH, BATCH + 2, BATCH + 2)
+    assert last.images.pixels.shape == (BATCH, 3, 16, 16) and set(last.images.labels.tolist()) == {ZEBRA}
+    for words in (
+        f"{BATCH} photographs were read.",
+        "'okapi'.",
+        "1 file that is no picture",
+        "2 pictures were left out",
+    ):
+        assert words in last.said
+    assert last.said.endswith(last.problems[0])
+
+
+def test_an_archive_of_which_no_picture_can_be_read_is_one_sentence() -> None:
+    archive = open_archive(packed({"zebra/a.jpg": b"none", "zebra/b.jpg": b"none"}), SPECIES)
+    with pytest.raises(UserError, match=r"^None of the 2 pictures could be read; the first: [^\n]*\.$"):
+        list(reading(archive, 16))

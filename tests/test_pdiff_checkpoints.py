@@ -17,7 +17,7 @@ from wildpdiff.pdiff.base import train_base
 from wildpdiff.pdiff.checkpoints import Checkpoints, fine_tune, gentle_rate, grow, shown, usable
 from wildpdiff.pdiff.choice import subset_of
 from wildpdiff.pdiff.networks import network_of
-from wildpdiff.pdiff.own import read_zoo
+from wildpdiff.pdiff.own import buffer_notes, read_zoo
 from wildpdiff.pdiff.pictures import Pictures
 from wildpdiff.pdiff.recipe import (
     OPTIMIZERS,
@@ -200,6 +200,17 @@ def test_checkpoints_that_differ_outside_the_chosen_parameters_are_refused(share
     some = Shared(shared.network, subset_of(shared.network, "last"))
     with pytest.raises(UserError, match=r"differs from the base in 'linear1.weight', which --parameters leaves out"):
         read_zoo(some, zoo(shared, tmp_path, rows), 3)
+
+
+def test_buffers_that_differ_between_checkpoints_are_told_of(tmp_path: Path) -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    shared = Shared(network, subset_of(network, "all"))
+    zoo(shared, tmp_path, 1e-2 * torch.randn(4, shared.layout.dim))
+    assert buffer_notes(shared, tmp_path) == []
+    with torch.no_grad():
+        network.get_buffer("1.running_mean").add_(1)
+    (said,) = buffer_notes(shared, tmp_path)
+    assert said.startswith("1 buffers differ") and "1.running_mean" in said
 
 
 def test_a_folder_with_one_checkpoint_of_another_network_is_refused(shared: Shared, tmp_path: Path) -> None:

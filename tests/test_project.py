@@ -41,7 +41,7 @@ def test_the_lowest_versions_that_ci_tests_are_those_that_the_project_asks_for()
         assert pinned[: len(_numbers(least.partition(",")[0]))] == _numbers(least.partition(",")[0]), one
 
 
-@pytest.mark.parametrize("verb", ["setup", "serve", "test", "fast", "lint", "bench"])
+@pytest.mark.parametrize("verb", ["setup", "serve", "test", "fast", "coverage", "lint", "bench"])
 def test_every_verb_stands_in_the_justfile_and_contributing_names_it(verb: str) -> None:
     assert re.search(rf"^{verb}\b.*:", text("justfile"), flags=re.MULTILINE)
     assert f"just {verb}" in text("CONTRIBUTING.md")

@@ -14,6 +14,7 @@ from test_files import at_most, one_sentence
 from world_contract import check_world
 
 from wildpdiff.errors import UserError
+from wildpdiff.worlds import open_world
 from wildpdiff.worlds.savanna import world as world_module
 from wildpdiff.worlds.savanna.animals import SPECIES as ANIMALS
 from wildpdiff.worlds.savanna.caption import Pairs, caption
@@ -32,6 +33,12 @@ EMPTY_LABEL = SPECIES.index("empty")
 def test_the_savanna_keeps_the_promises_of_a_world() -> None:
     few = SavannaWorld(replace(SMALL.config, train_images=3, eval_images=3))
     check_world(few, ("R10", "D03", "P007"))
+
+
+def test_a_spec_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not fit a drawn one") as error:
+        open_world({"kind": "savanna", "config": {"rain": 3}})
+    one_sentence(error, tmp_path)
 
 
 def test_it_has_the_papers_fifteen_locations_and_a_hundred_others() -> None:

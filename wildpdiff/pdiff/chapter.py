@@ -9,7 +9,8 @@ from ..experiments.report import Chapter, html
 from ..files import load_json, write_whole
 from ..measure.statistics import number, points, ranged
 from ..plots import Figure
-from ..plots.charts import Series, bars, scatter
+from ..plots.charts import lines, scatter
+from ..plots.series import Series
 from .findings import about, accuracy_findings, best_findings, diversity_findings, title
 from .groups import GROUPS, SHORT
 from .results import Data
@@ -33,7 +34,7 @@ def chapters(data: Data, command: str) -> list[Chapter]:
         Chapter(
             "accuracy", "Accuracy", "Are generated networks as good as the checkpoints that they were learned "
             "from, and as simpler ways to make a network from these?",
-            tuple(accuracy_findings(data)), (accuracy_table(data),), (accuracy_bars(data),),
+            tuple(accuracy_findings(data)), (accuracy_table(data),), (gaps(data),),
         ),
         Chapter(
             "best", "The best of many", "p-diff reports the best of 200. How much of that is choosing on the part "
@@ -69,16 +70,19 @@ def accuracy_table(data: Data) -> Table:
     return Table("Accuracy", head, tuple(rows), "In brackets 95% intervals over networks and pictures.")
 
 
-def accuracy_bars(data: Data) -> Figure:
-    """Test accuracy of each group."""
-    names = [name for name in GROUPS if name in data["groups"] and name != "base"]
-    groups, base = data["groups"], data["groups"]["base"]["test"]["mean"]
+def gaps(data: Data) -> Figure:
+    """Test accuracy of each group less that of the originals, on the same pictures."""
+    names = [name for name in GROUPS if name in data["groups"] and name != "originals"]
+    cells = [data["differences"][name]["originals"] for name in names]
+    points_of = [{key: 100 * cell[key] for key in ("mean", "low", "high")} for cell in cells]
     labels = [SHORT[name] for name in names]
     series = [
-        Series.of("test accuracy", labels, [groups[name]["test"] for name in names]),
-        Series("base network", labels, [base] * len(labels), dashed=True),
+        Series.of("minus originals", labels, points_of),
+        Series("originals", labels, [0.0] * len(labels), dashed=True),
     ]
-    return bars("Test accuracy", labels, series, y="accuracy, percent", percent=True)
+    figure = lines("Test accuracy minus that of the originals", series, x="", y="points")
+    figure["data"][0]["mode"] = "markers"  # groups have no order that a line could follow
+    return figure
 
 
 def best_table(data: Data) -> Table:

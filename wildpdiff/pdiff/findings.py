@@ -44,7 +44,7 @@ def accuracy_findings(data: Data) -> list[str]:
     if better:
         listed = ", ".join(f"{SHORT[name]} {points(groups[name]['test'])}" for name in better)
         found.append(f"As accurate as generated networks ({points(groups['generated']['test'])}) or more: {listed}.")
-    return found
+    return [*found, *data.get("notes", ())]
 
 
 def best_findings(data: Data) -> list[str]:
@@ -92,14 +92,14 @@ def summary(data: Data) -> str:
     lines = [
         title(data),
         about(data),
-        f"{'':<12}{'n':>5}{'test':>22}{'best (selected)':>17}{'spread':>8}{'likeness':>10}",
+        f"{'':<20}{'n':>5}{'test':>22}{'best, selected':>17}{'spread':>8}{'likeness':>10}",
     ]
     for name in GROUPS:
         if (cell := data["groups"].get(name)) is not None:
             top = "–" if not cell["best"] else f"{100 * cell['best']['by_selection']['test']:.1f}"
             spread = "–" if cell["spread"] is None else f"{cell['spread']:.2f}"
             lines.append(
-                f"{SHORT[name][:11]:<12}{cell['n']:>5}{points(cell['test']):>22}{top:>17}{spread:>8}"
+                f"{SHORT[name]:<20}{cell['n']:>5}{points(cell['test']):>22}{top:>17}{spread:>8}"
                 f"{cell['iou']['mean']:>10.3f}"
             )
     return "\n".join([*lines, "", *accuracy_findings(data), *best_findings(data), *diversity_findings(data)])

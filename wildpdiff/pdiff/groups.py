@@ -15,14 +15,14 @@ from .checkpoints import Checkpoints
 #: Groups of rows in the order of tables, and how they are called there.
 GROUPS = {
     "base": "base network",
-    "originals": "originals (checkpoints that the generator knows)",
+    "originals": "originals, which the generator knows",
     "held_out": "held-out checkpoints",
     "codec": "held-out checkpoints through the codec",
     "average": "weight average of the originals",
-    "means": "means of 2 to 4 originals",
+    "means": "averages of 2 to 4 originals",
     "gaussian": "Gaussian in PCA",
-    "noise": "originals with noise, as far as generated rows are",
-    "alike": "originals with noise, as accurate as generated rows",
+    "noise": "originals with noise, equally far",
+    "alike": "originals with noise, equally accurate",
     "generated": "generated",
 }
 SHORT = {
@@ -31,7 +31,7 @@ SHORT = {
     "held_out": "held out",
     "codec": "codec",
     "average": "average",
-    "means": "means of few",
+    "means": "few averaged",
     "gaussian": "Gaussian",
     "noise": "noise",
     "alike": "noise, as accurate",

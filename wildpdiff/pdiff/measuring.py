@@ -15,6 +15,7 @@ from .. import __version__
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..training.loop import Step
 from .groups import GROUPS, Groups
+from .own import buffer_notes
 from .pictures import Pictures
 from .results import Data, Measured, numbers
 from .shared import Shared
@@ -79,6 +80,7 @@ def document(system: System, measured: dict[str, Measured]) -> Data:
             "measured": {part: len(getattr(system.measured_pictures, part)) for part in ("selection", "test")}
         },
         "seconds": seconds,
+        "notes": buffer_notes(shared, order.zoo) if order.zoo is not None else [],
         "threads": torch.get_num_threads(),
         "versions": {name: version(name) for name in ("torch", "timm")}
         | {"wildpdiff": __version__, "python": platform.python_version()},

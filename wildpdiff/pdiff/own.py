@@ -30,6 +30,23 @@ def read_zoo(shared: Shared, folder: Path, every: int) -> Checkpoints:
     return Checkpoints(rows, run, shown(run, every))
 
 
+def buffer_notes(shared: Shared, folder: Path) -> list[str]:
+    """A sentence if buffers, which are in no row, differ between the checkpoints of a folder and the base."""
+    own = dict(shared.network.named_buffers())
+    differ = {
+        name
+        for path in zoo_files(folder)
+        for name, value in load_tensors(path)[0].items()
+        if name in own and not torch.equal(value, own[name].cpu())
+    }
+    if not differ:
+        return []
+    return [
+        f"{len(differ)} buffers differ between the checkpoints ('{min(differ)}' is one); a row holds none, so all "
+        "networks are measured with those of the base."
+    ]
+
+
 def zoo_files(folder: Path) -> list[Path]:
     """The checkpoints of a folder, by name.
 
@@ -50,7 +67,7 @@ def zoo_files(folder: Path) -> list[Path]:
 def _only_chosen(shared: Shared, tensors: dict[str, Tensor], source: str) -> None:
     chosen = set(shared.layout.names)
     for name, value in shared.network.named_parameters():
-        if name not in chosen and not torch.equal(value, tensors[name].to(value.dtype)):
+        if name not in chosen and not torch.equal(value.cpu(), tensors[name].to(value.dtype)):
             raise UserError(
                 f"'{source}' differs from the base in '{name}', which --parameters leaves out; choose a wider pattern, "
                 "or all."
