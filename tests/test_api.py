@@ -335,6 +335,7 @@ def test_a_file_of_the_server_cannot_be_asked_for(served: Served) -> None:
     assert "error" in told and "root:" not in told and "passwd" not in told
 
 
+@pytest.mark.slow
 def test_visitors_at_once_get_what_each_would_get_alone(served: Served, tmp_path: Path) -> None:
     questions: list[tuple[str, dict[str, Any]]] = [
         ("evaluate", BLEND | {"weight": weight, "regime": regime, "images": 4, "location": "R12"})
