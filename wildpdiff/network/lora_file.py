@@ -22,12 +22,13 @@ from .lora import LoRA, factors, packed
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 #: What of peft's configuration leaves the finished adapter as it is, or is read below.
-_KNOWN = frozenset(
-    "peft_type peft_version task_type auto_mapping base_model_name_or_path revision inference_mode target_modules "
-    "exclude_modules lora_dropout layers_to_transform layers_pattern megatron_config megatron_core loftq_config "
-    "eva_config corda_config lora_ga_config qalora_group_size runtime_config ensure_weight_tying "
-    "r lora_alpha use_rslora rank_pattern alpha_pattern bias init_lora_weights".split()
-)
+_KNOWN = frozenset((
+    "peft_type", "peft_version", "task_type", "auto_mapping", "base_model_name_or_path", "revision", "inference_mode",
+    "target_modules", "exclude_modules", "lora_dropout", "layers_to_transform", "layers_pattern", "megatron_config",
+    "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size",
+    "runtime_config", "ensure_weight_tying",
+    "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights",
+))  # fmt: skip
 #: Ways to begin that leave the classifier's own weights alone; the others (pissa, olora, loftq ...) move a part of them
 #: into the adapter.
 _STARTS = (None, True, False, "gaussian", "eva", "orthogonal")

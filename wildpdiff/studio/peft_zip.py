@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 import zipfile
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import safetensors.torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import save_tensors
+from ..files import is_pointer, save_tensors
 from ..network.backbone import Backbone
 from ..network.lora_file import CONFIG, WEIGHTS, row_of
+from ..zips import content, opened
 
 #: The default row in single precision is 0.26 MB; the zip and each file in it may be much larger, not endless.
 MAX_ZIP, MAX_WEIGHTS, MAX_CONFIG, MAX_ENTRIES = 2_000_000, 2_000_000, 100_000, 50
@@ -72,13 +72,7 @@ def unpack(data: bytes, backbone: Backbone) -> Tensor:
     """
     if len(data) > MAX_ZIP:
         raise UserError(f"The zip is larger than {MAX_ZIP // 1_000_000} MB; send one adapter alone.")
-    # Every entry of a zip's directory starts with these four bytes, so counting them bounds it before it is read.
-    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
-        raise UserError(f"The zip has more than {MAX_ENTRIES} files; send one PEFT folder alone.")
-    try:
-        archive = zipfile.ZipFile(BytesIO(data))
-    except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
-        raise UserError("The file is no zip, or it is damaged; zip a PEFT folder and send that.") from None
+    archive = opened(data, most=MAX_ENTRIES, advice="zip one PEFT folder alone and send that")
     with archive:
         config = _content(archive, CONFIG, MAX_CONFIG)
         tensors = _tensors(_content(archive, WEIGHTS, MAX_WEIGHTS))
@@ -92,20 +86,16 @@ def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
         raise UserError(f"The zip holds a pickled file, which may run code; save the adapter as {WEIGHTS}.")
     if len(found) != 1:
         raise UserError(f"The zip must hold exactly one {name}, and it holds {len(found) or 'none'}.")
-    if found[0].flag_bits & 0x1:
-        raise UserError("The zip is encrypted; pack it again without a password.")
-    try:
-        with archive.open(found[0]) as file:
-            content = file.read(most + 1)
-    except Exception:  # as in `unpack`
-        raise UserError(f"{name} is damaged inside the zip; pack it again.") from None
-    if len(content) > most:
+    read = content(archive, found[0], most, name)
+    if len(read) > most:
         raise UserError(f"{name} is larger than {most / 1_000_000:g} MB; an adapter of this classifier is smaller.")
-    return content
+    return read
 
 
-def _tensors(content: bytes) -> dict[str, Tensor]:
+def _tensors(data: bytes) -> dict[str, Tensor]:
+    if is_pointer(data):
+        raise UserError(f"{WEIGHTS} is only a pointer of Git LFS; run `git lfs pull` and zip the folder again.")
     try:
-        return safetensors.torch.load(content)
+        return safetensors.torch.load(data)
     except Exception:  # a hostile header makes the reader raise several kinds
         raise UserError(f"{WEIGHTS} is damaged, or no safetensors file.") from None
