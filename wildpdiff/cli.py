@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from .bundled import bundled
-from .errors import UserError
+from .errors import UserError, readable
 
 DEFAULT_BUNDLE = bundled()
 
@@ -32,10 +34,21 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets a replacement, not a trace
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except UserError as error:
-        print(f"wildpdiff: {error}", file=sys.stderr)  # noqa: T201
+        print(f"wildpdiff: {readable(str(error))}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read our output, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        name = f"'{Path(os.fsdecode(error.filename)).name}'" if isinstance(error.filename, str | bytes) else "A file"
+        reason = error.strerror or "unknown reason"
+        print(f"wildpdiff: {readable(name)} cannot be read or written ({reason}).", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
@@ -90,8 +103,14 @@ def train(
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
     from .build.recipes import recipe_of
     from .build.stages import build, spread_notes
+    from .worlds import open_world
+    from .worlds.base import Noting
 
-    for _ in _shown(build(recipe_of(recipe), out, device=device_of(device), workers=workers)):
+    chosen = recipe_of(recipe)
+    world = open_world(chosen.world)
+    for note in world.notes if isinstance(world, Noting) else ():
+        _say(note)
+    for _ in _shown(build(chosen, out, device=device_of(device), workers=workers)):
         pass
     for regime, note in spread_notes(out).items():
         _say(f"Regime {regime}: {note}.")
@@ -199,9 +218,9 @@ def generate(
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
     written = write_adapters(opened, request, out)
-    _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
+    _say(f"Wrote {len(written['adapters'])} PEFT folder(s) for {written['condition']} to {out}.")
     if as_json:
-        print(json.dumps(written, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(written))  # noqa: T201
 
 
 @app.command()
@@ -335,4 +354,4 @@ def _typed() -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(readable(text) if text.isascii() is False else text, file=sys.stderr)  # noqa: T201

@@ -37,7 +37,7 @@ DRAFTED, DRAFT_SIDE = 8_000_000, 1024
 """JPEGs of more pixels than this are decoded at a part of their size, the shorter side at no less than that."""
 ROWS_NEEDED = 0.9
 """Share of its rows that a JPEG must still have to be read though its end is missing."""
-SHORT = "its end is missing, and what is there was read"
+SHORT = "the end of the picture is missing, and what is there was read"
 
 #: How files begin that are pictures, but none that are read here.
 _OTHERS = {
@@ -91,6 +91,11 @@ def read_picture(source: Path | bytes, *, size: int = SIDE) -> Seen:
             side = max(DRAFT_SIDE, 2 * size)
             _draft(image, side, side)
         return _decoded(image, data, name, lambda whole: picture_of(whole, size=size))
+
+
+def sentence_of(note: str) -> str:
+    """What `Seen.note` says, as a sentence of its own."""
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def read_frame(source: Path | bytes, height: int, width: int | None = None) -> Seen:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import gradio as gr
 
 from ..errors import UserError
 from ..picture import MAX_BYTES
+from ..studio.api.requests import from_base64
 from ..studio.description import LONGEST
 from ..studio.ood import findings, reading_skill, scale
 from ..studio.pictures import Upload
@@ -33,8 +32,9 @@ PICTURE = """
  aria-describedby="stranger-rule"><span>Take a photograph</span></label>
 </div>
 <p class="stranger-problem" role="alert"></p>
-<p class="stranger-rule" id="stranger-rule">JPEG, PNG or WebP, up to 5 MB and 25 megapixels. Only the pixels of the
-middle square are looked at, in memory; nothing is stored.</p>
+<p class="stranger-rule" id="stranger-rule">JPEG, PNG or WebP; a large photograph is made smaller before it is
+sent. Only the pixels of the middle square are looked at, in memory; nothing is stored.</p>
+<ul class="stranger-notes"></ul>
 <div class="stranger-examples"><span>None at hand?</span></div>
 """
 WORDS = """
@@ -195,8 +195,8 @@ def _bytes(data: Mapping[str, Any]) -> bytes:
         UserError: if it is too large or did not arrive whole.
     """
     try:
-        size, content = int(data.get("size", 0)), base64.b64decode(str(data.get("data", "")), validate=True)
-    except (binascii.Error, ValueError, TypeError):
+        size, content = int(data.get("size", 0)), from_base64(str(data.get("data", "")))
+    except (ValueError, TypeError, OverflowError):
         raise UserError("The picture did not arrive whole; send it again.") from None
     if size > MAX_BYTES:
         raise UserError(f"The picture is larger than {MAX_BYTES // 1_000_000} MB; save it smaller or as JPEG.")
