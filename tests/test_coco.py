@@ -395,7 +395,7 @@ def test_what_people_call_empty_is_empty(data: DataSet, name: str) -> None:
 def test_two_names_of_empty_are_both_empty_and_persons_are_humans(data: DataSet) -> None:
     more = {"misfire": 8, "person": 9}
     before = data.open()
-    for name, number in more.items():
+    for number in more.values():
         data.add("B04", 200 + number, "empty")
         data.annotations[-1]["category_id"] = number
     document = data.document()
@@ -460,8 +460,7 @@ def clock(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 def test_without_sequences_or_with_one_for_all_gaps_in_time_make_bursts(
     empty_set: DataSet, sequence: str | None, form: str
 ) -> None:
-    bursts = [[clock(600 * burst + frame, form) for frame in range(3)] for burst in range(60)]
-    at_times(empty_set, sequence, sum(bursts, []))
+    at_times(empty_set, sequence, [clock(600 * burst + frame, form) for burst in range(60) for frame in range(3)])
     world = empty_set.open(locations=["B04"])
     held_out = files(world, "B04", "eval")
     names = sorted(files(world, "B04", "train") | held_out)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from .bundled import bundled
+from .cores import cores
 from .errors import UserError, readable
 
 DEFAULT_BUNDLE = bundled()
@@ -37,6 +38,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets a replacement, not a trace
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if cores() < (os.cpu_count() or 1):  # a container's share; the libraries see the whole machine
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
     try:
         app()
     except UserError as error:
@@ -148,7 +151,7 @@ def zoo(
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
     order, recipe = Order(regime, interval, rows, names), trained_by(opened)
-    price = cost(opened, recipe, order, workers=workers)
+    price = cost(opened, recipe, order, out, workers=workers)
     _say(price.words(order, recipe, workers))
     for _ in _shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
         pass

@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,16 +150,13 @@ def seconds_of(moment: Any) -> int | None:
     if not isinstance(moment, str):
         return None
     text = re.sub(r"^(\d{4})[:/](\d{1,2})[:/](\d{1,2})", r"\1-\2-\3", moment.strip())
-    for parse in (datetime.fromisoformat, *(partial(_strptime, form=form) for form in _FORMS)):
+    for form in ("", *_FORMS):
         try:
-            return int((parse(text).replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds())
+            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            return int((found.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds())
         except (ValueError, OverflowError):
             continue
     return None
-
-
-def _strptime(text: str, *, form: str) -> datetime:
-    return datetime.strptime(text, form)
 
 
 def _text_or_none(value: Any) -> str | None:
