@@ -136,12 +136,15 @@ def _bytes(data: Mapping[str, Any]) -> bytes:
     Raises:
         UserError: if it is too large or did not arrive whole.
     """
+    broken = UserError("The picture did not arrive whole; send it again.")
     try:
         size, content = int(data.get("size", 0)), from_base64(str(data.get("data", "")))
     except (ValueError, TypeError, OverflowError):
-        raise UserError("The picture did not arrive whole; send it again.") from None
+        raise broken from None
     if size > MAX_BYTES:
         raise UserError(f"The picture is larger than {MAX_BYTES // 1_000_000} MB; save it smaller or as JPEG.")
+    if len(content) != size:
+        raise broken
     return content
 
 
