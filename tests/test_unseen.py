@@ -185,7 +185,7 @@ def test_a_bad_file_gives_one_sentence_and_the_old_picture_stays(
 
 
 def test_a_file_too_large_or_cut_short_is_refused(picture_part: Stranger) -> None:
-    assert "larger than 5 MB" in sentence(next(picture_part.read(event(size=5_000_001, data=""), request())))
+    assert "larger than 20 MB" in sentence(next(picture_part.read(event(size=20_000_001, data=""), request())))
     for data in ("***", "abc", 7, ["a"]):
         assert "did not arrive whole" in sentence(next(picture_part.read(event(size=3, data=data), request())))
     assert "did not arrive whole" in sentence(next(picture_part.read(event(size="many", data=""), request())))

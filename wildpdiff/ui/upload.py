@@ -200,6 +200,8 @@ def _bytes(data: Mapping[str, Any]) -> bytes:
         raise UserError("The picture did not arrive whole; send it again.") from None
     if size > MAX_BYTES:
         raise UserError(f"The picture is larger than {MAX_BYTES // 1_000_000} MB; save it smaller or as JPEG.")
+    if size != len(content):
+        raise UserError("The picture did not arrive whole; send it again.")
     return content
 
 
