@@ -170,18 +170,23 @@ class Sample:
 def sampled(hall: Hall, wish: Wish, wanted: Callable[[], bool] = lambda: True) -> Iterator[Json]:
     """Sample and measure: a message with all samples, then one more with each sample's way, until unwanted.
 
+    The first one has all figures and the changed pictures, the later ones the figures that are new.
+
     Raises:
         UserError: as `Hall.system`.
     """
     system = hall.ready(wish.system)
     walked = [stop for stop in system.walk(wish.count, wish.seed) if stop.step in MEASURED]
     samples = measured(system, wish, walked[-1])
-    yield message(system, wish, samples, "measured")
+    drawn = _figures_of(system, samples)
+    yield message(system, wish, samples, "measured") | {"figures": drawn, "changed": changed(system, samples)}
     for at in range(wish.count):
         if not wanted():
             return
         samples[at] = with_way(system, samples[at], walked, at)
-        yield message(system, wish, samples, "done" if at == wish.count - 1 else "walking")
+        drawn, moved = _figures_of(system, samples), ("pdiff-way", "pdiff-map")[: 2 if at == 0 else 1]
+        stage = "done" if at == wish.count - 1 else "walking"
+        yield message(system, wish, samples, stage) | {"figures": {name: drawn[name] for name in moved}}
 
 
 def measured(system: Stored, wish: Wish, last: Walked) -> list[Sample]:
@@ -208,17 +213,20 @@ def with_way(system: Stored, sample: Sample, walked: Sequence[Walked], at: int) 
 
 
 def message(system: Stored, wish: Wish, samples: Sequence[Sample], stage: str) -> Json:
-    """All of it for the browser; pictures come with the first message alone."""
-    total, results = len(system.images), system.results
-    stars = [Star(sample.name, sample.right / total, sample.likeness, sample.place) for sample in samples]
-    told: Json = {
+    """What every message for the browser says."""
+    total = len(system.images)
+    return {
         "stage": stage,
         "system": wish.system,
         "said": live_words(samples, total),
         "samples": [_sample(sample, total) for sample in samples],
-        "figures": figures(results, stars, [(sample.name, sample.way) for sample in samples if sample.way]),
     }
-    return told | ({"changed": changed(system, samples)} if stage == "measured" else {})
+
+
+def _figures_of(system: Stored, samples: Sequence[Sample]) -> dict[str, Figure]:
+    total = len(system.images)
+    stars = [Star(sample.name, sample.right / total, sample.likeness, sample.place) for sample in samples]
+    return figures(system.results, stars, [(sample.name, sample.way) for sample in samples if sample.way])
 
 
 def live_words(samples: Sequence[Sample], total: int) -> str:
