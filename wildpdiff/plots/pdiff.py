@@ -55,9 +55,7 @@ class Stop:
 
 def accuracies(groups: Sequence[Group], stars: Sequence[Star]) -> Figure:
     """Test accuracies as columns of dots, one a group, the live samples among the last column."""
-    data = [
-        _dots(group, _columns(len(group.values), at), group.values, "%{y:.1%}") for at, group in enumerate(groups)
-    ]
+    data = [_dots(group, _columns(len(group.values), at), group.values, "%{y:.1%}") for at, group in enumerate(groups)]
     data.append(_stars(stars, _columns(len(stars), len(groups)), [star.accuracy for star in stars], "%{y:.1%}"))
     names = [*(group.name for group in groups), "live"]
     shown = layout(hovermode="closest", showlegend=False, margin={"l": 8, "r": 10, "t": 12, "b": 8})
@@ -168,13 +166,19 @@ def _stars(stars: Sequence[Star], x: Sequence[float], y: Sequence[float], form: 
     marker = {"color": ACCENT, "symbol": "star", "size": 15, "line": {"color": GROUND, "width": 1}}
     names = [star.name for star in stars]
     return trace(
-        LIVE, x, y, mode="markers", marker=marker, customdata=names, hovertemplate=f"{form}<extra>%{{customdata}}</extra>"
+        LIVE,
+        x,
+        y,
+        mode="markers",
+        marker=marker,
+        customdata=names,
+        hovertemplate=f"{form}<extra>%{{customdata}}</extra>",
     )
 
 
 def _square(x: str, y: str) -> Figure:
     shown = layout(hovermode="closest", showlegend=True, legend=legend(INK, 1.02))
-    shown |= {"margin": {"l": 8, "r": 12, "t": 58, "b": 8}}
+    shown |= {"margin": {"l": 8, "r": 12, "t": 30, "b": 8}}
     for axis, text in (("xaxis", x), ("yaxis", y)):
         shown[axis] |= {"title": axis_title(text), "zeroline": False, "automargin": True, "fixedrange": True}
     return shown

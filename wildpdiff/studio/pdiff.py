@@ -59,9 +59,11 @@ class Wish:
 
 def _whole(given: Mapping[str, Any], key: str, what: str) -> int:
     value = given.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise UserError(f"{what} must be a whole number.")
-    return int(value)
+    return value
 
 
 class Hall:
@@ -104,18 +106,24 @@ def title(results: Mapping[str, Any]) -> str:
 def chosen(parameters: str) -> str:
     """A choice of parameters in words."""
     kind, _, number = parameters.partition(":")
-    words = {"all": "whole", "norms": "norms", "last": f"last {number} layers" if number else "last layer", "lora": "LoRA"}
+    words = {
+        "all": "whole",
+        "norms": "norms",
+        "last": f"last {number} layers" if number else "last layer",
+        "lora": "LoRA",
+    }
     return words.get(kind, parameters)
 
 
 def about(results: Mapping[str, Any]) -> str:
     """How a system was made and measured, in sentences."""
     rows, data, order = results["rows"], results["data"], results["order"]
+    every = results["network"]["numbers"]
+    vary = "all of which" if rows["dim"] == every else f"of which {rows['dim']:,}"
     return (
         f"The generator learned from {rows['shown']} fine-tuned checkpoints of one base network "
-        f"({results['network']['numbers']:,} numbers, of which {rows['dim']:,} vary), and never saw {rows['held_out']} "
-        f"others. All accuracies are on the same {data['measured']['test']} test pictures of {data['name']}, stored and "
-        f"live ones. Stored on seed {order['seed']}: the live samples of seeds up to "
+        f"({every:,} numbers, {vary} vary), and never saw {rows['held_out']} others. All accuracies, stored and live, "
+        f"are on the same {data['measured']['test']} test pictures of {data['name']}. Stored on seed {order['seed']}: the live samples of seeds up to "
         f"{results['groups']['generated']['n'] - 1} are the stored ones, drawn and measured again."
     )
 

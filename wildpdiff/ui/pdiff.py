@@ -25,7 +25,8 @@ HINTS = {
     "the left, good ones at the top; beside them stand originals with noise: as far away as the samples, and, where there is such noise, as accurate.",
     "accuracy": "Each dot is a network on the test pictures. The average is one network, the mean of the originals' "
     "weights: where it is as good as the samples, sampling buys variety, not accuracy.",
-    "way": "Each estimate of the denoiser on the way is a network already, and measured here on all test pictures.",
+    "way": "Each estimate of the denoiser on the way is a network already, and measured live on all test pictures. The "
+    "first guess is close to the mean of the originals, and good already: the later steps decide which network it becomes.",
     "map": "Where the weights lie; the line is the way of the first live sample. Other directions are not seen.",
     "changed": "Test pictures to which a live sample gives another answer than the base network.",
 }

@@ -59,10 +59,11 @@ const panel = ({ element: root, props, trigger, watch }) => {
   const see = () => {
     const page = document.querySelector('#pdiff-changed'), own = page && page.querySelector('.pdiff-digits');
     if (!own) return;
-    const told = page.querySelector('.pdiff-told'), picks = page.querySelector('.pdiff-which');
+    const told = page.querySelector('.pdiff-told'), choice_box = page.querySelector('.pdiff-which'), picks = choice_box.querySelector('.choices');
+    choice_box.hidden = !changes;
     if (!changes) { own.replaceChildren(); picks.replaceChildren(); told.textContent = 'Sample, and the pictures appear here.'; return; }
     const found = changes.samples[which];
-    const pick = radios('pdiff-which', samples.map((sample, at) => [String(at), `seed ${sample.seed}`]), (value) => { which = Number(value); see(); });
+    const pick = radios('pdiff-which', samples.map((sample, at) => [String(at), String(sample.seed), `seed ${sample.seed}`]), (value) => { which = Number(value); see(); });
     if (picks.children.length !== pick.length || picks.dataset.first !== String(samples[0].seed)) picks.replaceChildren(...pick);
     picks.dataset.first = samples[0].seed;
     picks.querySelectorAll('input').forEach((input, at) => { input.checked = at === which; });
