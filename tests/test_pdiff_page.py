@@ -1,4 +1,4 @@
-"""p-diff systems in a bundle, and the tab that samples them: what is live is what was stored, and nothing else changes."""
+"""p-diff systems in a bundle, and the tab that samples them: what is live is what was stored."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_likeness_is_the_overlap_of_errors_with_an_original(hall: Hall) -> None:
     found = stored.likeness(known[:2])
     assert found.tolist() == pytest.approx(
         [
-            float(row.topk(2).values @ torch.tensor([1 - 1 / len(known), 1 / len(known)]))
+            float(row.topk(2).values @ torch.tensor([1 - 1 / len(known), 1 / len(known)]).double())
             for row in overlap(known[:2], known)
         ]
     )

@@ -1,8 +1,8 @@
 """p-diff systems as a bundle keeps them: small enough to ship, and all that sampling and measuring needs.
 
-`pdiff/NAME/` of a bundle holds `about.json` (what it is made of), `base.safetensors` (the shared network), `generator/`,
-`results.json` (as the system measured them) and `live.safetensors`: which test pictures each original names correctly
-(`right`, bool `[N, M]`), and where a latent lies in the originals' plane (`centre + latent @ turn`). The originals
+`pdiff/NAME/` of a bundle holds `about.json` (what it is made of), `base.safetensors` (the shared network),
+`generator/`, `results.json` (as the system measured them) and `live.safetensors`: which test pictures each original
+names correctly (`right`, bool `[N, M]`), and where a latent lies in the originals' plane (`centre + latent @ turn`). The originals
 themselves are not kept. The pictures are scikit-learn's digits, which are always there.
 """
 
@@ -155,7 +155,7 @@ class Stored:
         return load_tensors(self.folder / LIVE)[0]
 
     def walk(self, count: int, seed: int) -> Iterator[Walked]:
-        """The estimates of `count` samples step by step, the last of which are the samples; errors as the generator's."""
+        """The estimates of `count` samples, step by step; the last are the samples. Errors as the generator's."""
         path = self.generator.path(count=count, steps=STEPS, seed=seed)
         for step, latents in enumerate(path, start=1):
             yield Walked(step, self.generator.decode(latents).cpu(), self._place(latents))

@@ -120,11 +120,12 @@ def about(results: Mapping[str, Any]) -> str:
     rows, data, order = results["rows"], results["data"], results["order"]
     every = results["network"]["numbers"]
     vary = "all of which" if rows["dim"] == every else f"of which {rows['dim']:,}"
+    stored = results["groups"]["generated"]["n"]
     return (
-        f"The generator learned from {rows['shown']} fine-tuned checkpoints of one base network "
-        f"({every:,} numbers, {vary} vary), and never saw {rows['held_out']} others. All accuracies, stored and live, "
-        f"are on the same {data['measured']['test']} test pictures of {data['name']}. Stored on seed {order['seed']}: the live samples of seeds up to "
-        f"{results['groups']['generated']['n'] - 1} are the stored ones, drawn and measured again."
+        f"The generator learned from {rows['shown']} fine-tuned checkpoints of one base network ({every:,} numbers, "
+        f"{vary} vary), and never saw {rows['held_out']} others. All accuracies, stored and live, are on the same "
+        f"{data['measured']['test']} test pictures of {data['name']}. The stored samples are those of the seeds "
+        f"{order['seed']} to {order['seed'] + stored - 1}: live, they are drawn and measured again."
     )
 
 
@@ -246,7 +247,8 @@ def live_words(samples: Sequence[Sample], total: int) -> str:
     between = f"{low} to {high}" if low < high else f"{low}"
     mean = sum(rights) / len(rights) / total
     seeds = f"seeds {samples[0].seed} to {samples[-1].seed}"
-    return f"Live, {seeds}: {len(rights)} networks name {between} of {total} test pictures correctly, {mean:.1%} on average."
+    named = f"{len(rights)} networks name {between} of {total} test pictures correctly, {mean:.1%} on average"
+    return f"Live, {seeds}: {named}."
 
 
 def _sample(sample: Sample, total: int) -> Json:

@@ -16,17 +16,18 @@ from .chart import Chart, as_text, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 LEAD = (
-    "p-diff learns the distribution of one network's checkpoints and samples new networks: no picture is its condition, "
-    "so the bar above has no part in it. Dots are stored measurements, stars are sampled and measured now."
+    "p-diff learns the distribution of one network's checkpoints and samples new networks. No picture is its "
+    "condition, so the bar above has no part in it. Dots are stored measurements, stars are sampled and measured now."
 )
 HINTS = {
     "likeness": "The paper's figure 4. Each point is a network: how accurate it is, and how much its wrong predictions "
     "overlap with those of the most similar original (1: it errs on the same pictures). Networks that are new lie to "
-    "the left, good ones at the top; beside them stand originals with noise: as far away as the samples, and, where there is such noise, as accurate.",
+    "the left, good ones at the top. Beside them stand originals with noise: as far away as the samples, and, where "
+    "there is such noise, as accurate.",
     "accuracy": "Each dot is a network on the test pictures. The average is one network, the mean of the originals' "
     "weights: where it is as good as the samples, sampling buys variety, not accuracy.",
-    "way": "Each estimate of the denoiser on the way is a network already, and measured live on all test pictures. The "
-    "first guess is close to the mean of the originals, and good already: the later steps decide which network it becomes.",
+    "way": "Each estimate of the denoiser on the way is a network already, measured live on all test pictures. The "
+    "first one is close to the mean of the originals, and good already: later steps decide which network it becomes.",
     "map": "Where the weights lie; the line is the way of the first live sample. Other directions are not seen.",
     "changed": "Test pictures to which a live sample gives another answer than the base network.",
 }
