@@ -2,8 +2,8 @@
 
 `pdiff/NAME/` of a bundle holds `about.json` (what it is made of), `base.safetensors` (the shared network),
 `generator/`, `results.json` (as the system measured them) and `live.safetensors`: which test pictures each original
-names correctly (`right`, bool `[N, M]`), and where a latent lies in the originals' plane (`centre + latent @ turn`). The originals
-themselves are not kept. The pictures are scikit-learn's digits, which are always there.
+names correctly (`right`, bool `[N, M]`), and where a latent lies in the originals' plane (`centre + latent @ turn`).
+The originals themselves are not kept. The pictures are scikit-learn's digits, which are always there.
 """
 
 from __future__ import annotations

@@ -125,7 +125,8 @@ def about(results: Mapping[str, Any]) -> str:
         f"The generator learned from {rows['shown']} fine-tuned checkpoints of one base network ({every:,} numbers, "
         f"{vary} vary), and never saw {rows['held_out']} others. All accuracies, stored and live, are on the same "
         f"{data['measured']['test']} test pictures of {data['name']}. The stored samples are those of the seeds "
-        f"{order['seed']} to {order['seed'] + stored - 1}: live, they are drawn and measured again."
+        f"{order['seed']} to {order['seed'] + stored - 1}: live, they are drawn and measured again. "
+        "These pictures are real, unlike the photographs of the other tabs: scanned handwriting, from scikit-learn."
     )
 
 
