@@ -32,7 +32,10 @@ from wildpdiff.evaluate import correct, wilson
 from wildpdiff.network.peft_folder import load_peft
 from wildpdiff.similarity import compare
 from wildpdiff.studio.api import lookups
+from wildpdiff.studio.api.endpoints import Answers
 from wildpdiff.studio.api.lookups import Lookups
+from wildpdiff.studio.api.requests import from_base64
+from wildpdiff.studio.peft_zip import pack
 from wildpdiff.studio.places import KEPT
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
@@ -242,6 +245,35 @@ def test_an_unseen_picture_gets_its_neighbours_and_no_accuracy(served: Served) -
     assert served.kept() == before, "what a visitor sent must not be kept"
 
 
+def test_base64_is_read_as_anything_writes_it() -> None:
+    for size in (300, 301, 302):
+        data = bytes((7 * number) % 256 for number in range(size)) + b"\xfb\xff\xfe"
+        plain, address = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+        broken = base64.encodebytes(data).decode()
+        assert "\n" in broken and ("-" in address or "_" in address)
+        for text in (plain, address, broken, broken.replace("\n", "\r\n"), plain.rstrip("="), address.rstrip("=")):
+            for head in ("", "data:image/jpeg;base64,", "data:;base64,\n"):
+                assert from_base64(head + text) == data
+    for text in ("%%%", "abc%", "a", "ä" * 8, "ab=cd"):
+        with pytest.raises(ValueError):
+            from_base64(text)
+
+
+def test_a_picture_without_its_end_is_read_with_a_word(served: Served) -> None:
+    assert served.ask("unseen", image=as_text(picture()))["notes"] == []
+    assert (
+        "the end of the picture is missing" in served.ask("unseen", image=as_text(picture()[:-2]))["notes"][0].lower()
+    )
+
+
+def test_weights_so_large_that_they_name_nothing_are_no_score(served: Served, tmp_path: Path) -> None:
+    backbone = served.studio.bundle.backbone
+    row = torch.full((1, backbone.layout.dim), 3e38)
+    packed = pack(backbone, row, {}, seed=0, folder=tmp_path, name="huge").read_bytes()
+    with pytest.raises(UserError, match="outputs are not finite"):
+        Answers(Lookups(served.studio)).evaluate_file(as_text(packed), "R10", 4)
+
+
 def test_stored_counts_are_read_from_either_end_of_a_pair(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     curve = {"ours": [[90, 80, 70], [10, 50, 95]], "weights": [[60, 61, 62], [63, 64, 65]]}
     stored = {"weights": [0, 0.5, 1], "images": 100, "seed": 0, "steps": 50}
@@ -296,7 +328,7 @@ MISTAKES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a picture that is none": ("unseen", {"image": as_text(b"no picture")}, "not a JPEG, PNG or WebP"),
     "a picture that is no base64": ("unseen", {"image": "%%%"}, "not base64"),
     "a picture that is a number": ("unseen", {"image": 5}, "base64 text of a JPEG"),
-    "a picture too large": ("unseen", {"image": "A" * 7_000_000}, "larger than 5 MB"),
+    "a picture too large": ("unseen", {"image": "A" * 28_100_000}, "larger than 20 MB"),
     "a damaged picture": ("unseen", {"image": as_text(picture()[:200])}, "damaged"),
     "an adapter that is no zip": ("evaluate_file", {"adapter": as_text(b"no zip"), "location": "R10"}, "no zip"),
     "an adapter for nowhere": ("evaluate_file", {"adapter": "", "location": "Z99"}, "'Z99' is not known"),
@@ -335,6 +367,7 @@ def test_a_file_of_the_server_cannot_be_asked_for(served: Served) -> None:
     assert "error" in told and "root:" not in told and "passwd" not in told
 
 
+@pytest.mark.slow
 def test_visitors_at_once_get_what_each_would_get_alone(served: Served, tmp_path: Path) -> None:
     questions: list[tuple[str, dict[str, Any]]] = [
         ("evaluate", BLEND | {"weight": weight, "regime": regime, "images": 4, "location": "R12"})

@@ -1,18 +1,23 @@
 """The page on a real server: what it serves, what it refuses."""
 
+import contextlib
 import gzip
+import http.server
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 from gradio_client import Client
 from served import serving
 
 from wildpdiff.errors import UserError
-from wildpdiff.ui.app import free_port
+from wildpdiff.ui.app import free_port, past_proxies, serve
 from wildpdiff.ui.theme import css, head
 from wildpdiff.web.packed import PLOTLY_FILE, PLOTLY_PATH
 
@@ -64,6 +69,38 @@ def test_a_space_says_its_name_in_the_head(monkeypatch: pytest.MonkeyPatch) -> N
     assert 'content="me/wild&quot;pdiff"' in head()
     monkeypatch.delenv("SPACE_ID")
     assert "wpd-space" not in head().split("<script>")[0]
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+def test_a_number_that_is_no_port_is_one_sentence_before_anything_is_loaded(port: int, tmp_path: Path) -> None:
+    for ask in (lambda: free_port("127.0.0.1", port), lambda: serve(tmp_path / "nowhere", port=port)):
+        with pytest.raises(UserError, match=rf"^A port is a number from 1 to 65535 .*not {port}\.$"):
+            ask()
+
+
+def test_the_last_port_is_tried_and_none_beyond_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 65_535))
+        taken.listen()
+        with pytest.raises(UserError, match="Ports 65535 to 65535 are all taken"):
+            free_port("127.0.0.1", 65_535)
+
+
+def test_the_look_at_our_own_page_goes_past_the_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With proxies that nobody listens on, as `http_proxy=http://127.0.0.1:9 wildpdiff serve` has them."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    past_proxies("10.1.2.3")
+    assert os.environ["no_proxy"].split(",") == ["example.org", "localhost", "127.0.0.1", "::1", "10.1.2.3"]
+    assert "10.1.2.3" in os.environ["NO_PROXY"]
+    page = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=page.handle_request, daemon=True).start()
+    with contextlib.closing(page.socket):
+        assert httpx.head(f"http://127.0.0.1:{page.server_port}/", timeout=10).status_code == 501
+    past_proxies("10.1.2.3")
+    assert os.environ["no_proxy"].count("10.1.2.3") == 1
 
 
 def test_the_next_free_port_is_taken_when_the_wanted_one_is_busy() -> None:

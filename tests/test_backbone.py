@@ -311,7 +311,7 @@ DAMAGES = (
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda folder: _edit(folder, lora_alpha=8),
+        lambda folder: _edit(folder, lora_alpha="8"),
         lambda folder: _edit(folder, r=0),
         lambda folder: _edit(folder, peft_type="IA3"),
         lambda folder: _edit(folder, peft_type="NONE_SUCH"),

@@ -1,5 +1,7 @@
 """The page in a real Chromium: keyboard, phone, axe, the three journeys, and not one request to anywhere else."""
 
+import base64
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -79,6 +81,60 @@ def test_a_picture_is_handed_in_once_and_its_adapter_is_not_written_again(page: 
     page.locator("#stranger-picture [data-remove]").click()
     page.wait_for_function("wpd.state.a === 'R10' && wpd.own.length === 0", timeout=WAIT)
     page.wait_for_selector("#stranger-picture .stranger[data-stage=empty]", timeout=WAIT)
+
+
+def large() -> bytes:
+    """A picture of 31 megapixels, which the server would refuse: a PNG, and so unpacked as a whole."""
+    stream = BytesIO()
+    Image.linear_gradient("L").resize((6400, 4900)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_a_phone_photograph_is_made_smaller_before_it_is_sent_whichever_way_it_comes_in(page: Any) -> None:
+    sent: list[int] = []
+    page.on(
+        "request", lambda request: sent.append(len(request.post_data or "")) if "queue/join" in request.url else None
+    )
+    page.evaluate("wpd.open('unseen')")
+    data = large()
+    given = {"name": "mine.png", "mimeType": "image/png", "buffer": data}
+    page.locator("#stranger-picture input[type=file]").first.set_input_files(given, timeout=WAIT)
+    page.wait_for_selector("#stranger-picture .stranger[data-stage=measured]", timeout=WAIT)
+    page.locator("#stranger-picture [data-remove]").click()
+    page.wait_for_selector("#stranger-picture .stranger[data-stage=empty]", timeout=WAIT)
+    page.evaluate(
+        """(text) => {
+          const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0)), moved = new DataTransfer();
+          moved.items.add(new File([bytes], 'mine.png', { type: 'image/png' }));
+          const drop = document.querySelector('#stranger-picture .stranger-own');
+          drop.dispatchEvent(new DragEvent('drop', { dataTransfer: moved, bubbles: true }));
+        }""",
+        base64.b64encode(data).decode(),
+    )
+    page.wait_for_selector("#stranger-picture .stranger[data-stage=measured]", timeout=WAIT)
+    uploads = [size for size in sent if size > 5_000]
+    assert len(uploads) == 2 and max(uploads) < 400_000
+    assert page.inner_text("#stranger-picture .stranger-problem") == ""
+
+
+def test_a_zip_of_labelled_photographs_is_read_and_then_scored(page: Any) -> None:
+    stream, shot = BytesIO(), BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(shot, "JPEG")
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("mine/01_Zebra/cam1/a.jpg", shot.getvalue())
+        archive.writestr("mine/blank/b.jpg", shot.getvalue()[:-2])
+    page.evaluate("wpd.open('unseen')")
+    page.get_by_role("tab", name="Your labelled photos").click()
+    given = {"name": "mine.zip", "mimeType": "application/zip", "buffer": stream.getvalue()}
+    page.locator("#own-zip input[type=file]").set_input_files(given, timeout=WAIT)
+    page.wait_for_selector("#own-zip .own-told[data-stage=done]", timeout=WAIT)
+    assert "2 photographs were read." in page.inner_text("#own-zip .own-read")
+    assert "The end of 1 of them is missing" in page.inner_text("#own-zip .own-read")
+    assert "of your photographs correctly" in page.inner_text("#own-zip .own-told")
+    broken = given | {"buffer": b"Rar!\x1a\x07 nothing"}
+    page.locator("#own-zip input[type=file]").set_input_files(broken, timeout=WAIT)
+    page.wait_for_selector("#own-zip .own-read[data-stage=failed]", timeout=WAIT)
+    assert "RAR" in page.inner_text("#own-zip .own-read")
 
 
 def test_a_late_answer_to_an_older_wish_is_not_shown(page: Any) -> None:

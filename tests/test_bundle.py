@@ -11,6 +11,7 @@ import torch
 from test_files import one_sentence
 from tiny_bundle import shown
 
+from wildpdiff import bundle as bundle_module
 from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
@@ -183,6 +184,40 @@ def test_a_damaged_manifest_is_one_sentence(copied: Path, change: Callable[[byte
     with pytest.raises(UserError) as error:
         Bundle.open(copied)
     one_sentence(error, copied)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"format": ' + b"9" * 5_000 + b"}", b"\xff", b"null", b"7"])
+def test_a_manifest_that_is_no_object_is_one_sentence(copied: Path, content: bytes) -> None:
+    replaced(copied / MANIFEST, lambda _: content)
+    with pytest.raises(UserError) as error:
+        Bundle.open(copied)
+    one_sentence(error, copied)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        *(("files", value) for value in ([], None, {"a": 1}, "x", {"joint.safetensors": None})),
+        *(("seen", value) for value in ({}, None, [1], [], "R10")),
+        *(("unseen", value) for value in (None, [None], 3)),
+        *(("figures", value) for value in ([], None)),
+        *(("world", value) for value in ([], None, "savanna")),
+        *(("variants", value) for value in ({}, None, [1], [[]], 5)),
+    ],
+)
+def test_a_part_of_another_kind_is_one_sentence_though_the_sum_is_right(copied: Path, part: str, value: object) -> None:
+    manifest = load_json(copied / MANIFEST) | {part: value}
+    save_json(copied / MANIFEST, manifest | {"sum": bundle_module._sum(manifest)})
+    with pytest.raises(UserError) as error:
+        Bundle.open(copied)
+    one_sentence(error, copied)
+
+
+def test_a_pointer_of_git_lfs_in_a_bundle_says_what_to_run(copied: Path) -> None:
+    replaced(copied / FILES[0], lambda _: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n")
+    with pytest.raises(UserError) as error:
+        Bundle.open(copied)
+    assert "run `git lfs pull`" in one_sentence(error, copied)
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:

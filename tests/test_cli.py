@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -213,6 +215,70 @@ def test_a_background_of_ones_own_makes_an_adapter(run: Run, tiny_bundle: Path, 
     written = document(run("generate", *arguments, "--json", "--bundle", tiny_bundle))
     assert (tmp_path / "out" / written["adapters"][0]["folder"] / "adapter_model.safetensors").exists()
     assert str(tmp_path) not in json.dumps(written)
+
+
+def cut(path: Path) -> None:
+    """A photograph as some cameras write it: without its end mark."""
+    Image.effect_noise((320, 240), 60).convert("RGB").save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def test_a_photograph_without_its_end_is_used_and_the_answer_says_so(
+    run: Run, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    cut(tmp_path / "place.jpg")
+    arguments = ("generate", "--background", tmp_path / "place.jpg", "--steps", 1, "--out", tmp_path / "out")
+    ended = run(*arguments, "--json", "--bundle", tiny_bundle)
+    assert "the end of the picture is missing" in document(ended)["condition"]
+    assert "the end of the picture is missing" in ended.err
+    assert "the end of the picture is missing" in (tmp_path / "out" / "adapter-0" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", "schöne Aussicht ❤.jpg".encode(), b"two\nlines \x1b[31m.jpg"])
+def test_any_name_that_the_system_allows_is_a_background(
+    run: Run, tiny_bundle: Path, tmp_path: Path, name: bytes
+) -> None:
+    place = tmp_path / os.fsdecode(name)
+    Image.effect_noise((64, 64), 60).convert("RGB").save(tmp_path / "x.jpg")
+    (tmp_path / "x.jpg").rename(place)
+    out = ("--steps", 1, "--out", tmp_path / os.fsdecode(b"o\xe9ut"), "--bundle", tiny_bundle)
+    ended = run("generate", "--background", place, *out, "--json")
+    assert document(ended)["condition"].startswith("the picture ")
+    assert len(ended.err.splitlines()) == 1 and "\x1b" not in ended.err
+    place.write_bytes(b"")
+    ended = run("generate", "--background", place, *out)
+    assert ended.status == 2 and len(ended.err.splitlines()) == 1 and "JPEG, PNG or WebP" in ended.err
+
+
+def alone(*arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own, as `python -m wildpdiff`."""
+    command = [sys.executable, "-m", "wildpdiff", *arguments]
+    return subprocess.run(command, capture_output=True, env=os.environ | variables, timeout=120)
+
+
+def test_the_package_is_the_command() -> None:
+    ended = alone("--help")
+    assert ended.returncode == 0 and b"wildpdiff [OPTIONS] COMMAND" in ended.stdout and b"evaluate" in ended.stdout
+
+
+def test_a_terminal_that_lacks_a_letter_gets_another_one(tiny_bundle: Path) -> None:
+    arguments = ("evaluate", "--locations", "R10", "--samples", "1", "--bundle", str(tiny_bundle))
+    ended = alone(*arguments, PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0 and b"R10" in ended.stdout and b"Traceback" not in ended.stderr
+    assert ended.stdout.isascii()
+
+
+def test_a_file_that_the_system_refuses_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/secret/place/bundle.json")
+
+    monkeypatch.setattr(Bundle, "open", refuse)
+    check_mistake(run("evaluate"), "'bundle.json' cannot be read or written (Permission denied)")
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "65536"])
+def test_a_port_that_is_none_is_one_sentence(run: Run, port: str) -> None:
+    check_mistake(run("serve", "--port", port), "A port is a number from 1 to 65535")
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@
 
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from world_contract import check_world
 
+from wildpdiff import picture
 from wildpdiff.errors import UserError
 from wildpdiff.worlds import coco
 from wildpdiff.worlds.base import SPLITS, Images, Split
@@ -304,7 +306,7 @@ def test_a_picture_with_too_many_pixels_is_skipped(data: DataSet, monkeypatch: p
     whole = len(world.images("B04", "train"))
     huge = sorted(files(world, "B04", "train"))[0]
     Image.new("RGB", (65, 48)).save(data.folder / huge)
-    monkeypatch.setattr(coco, "MAX_PIXELS", 64 * 48)
+    monkeypatch.setattr(picture, "MAX_JPEG_PIXELS", 64 * 48)
     assert len(world.images("B04", "train")) == whole - 1
     assert world.skipped == 1
 
@@ -355,6 +357,206 @@ def test_numbers_serve_as_ids_and_locations_as_in_older_sets(data: DataSet) -> N
     for annotation in data.annotations:
         annotation["image_id"] = numbers[annotation["image_id"]]
     assert data.open().locations == ("11", "4")
+
+
+def test_whole_floats_are_numbers_as_tables_write_them(data: DataSet) -> None:
+    plain = data.open()
+    for record in data.images:
+        record["location"] = float(int(record["location"][1:]))
+    for annotation in data.annotations:
+        annotation["category_id"] = float(annotation["category_id"])
+    world = data.open()
+    assert world.locations == ("11", "4") and world.notes == ()
+    assert torch.equal(tally(world, "4", "train"), tally(plain, "B04", "train"))
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), None, "", 2.5, [], True])
+def test_images_without_a_location_are_counted_and_said(data: DataSet, nothing: Any) -> None:
+    for record in data.images[:7]:
+        record["location"] = nothing
+    world = data.open(locations=None)
+    if nothing is True:
+        assert "True" in world.locations
+        return
+    assert world.left_out == 7 and world.notes == ("7 images name no location and are left out.",)
+    assert data.open(locations=["C11"]).notes == ()
+
+
+@pytest.mark.parametrize("name", ["blank", "None", "False trigger", "misfire", "no_animal", "nothingHere"])
+def test_what_people_call_empty_is_empty(data: DataSet, name: str) -> None:
+    document = data.document()
+    for category in document["categories"]:
+        category["name"] = {"empty": name}.get(category["name"], category["name"])
+    world = CocoWorld.open(data.save(document), data.folder, species=[*SPECIES, name], size=32, eval_share=0.3)
+    assert world.species == ("zebra", "Lion", "empty")
+    assert len(world.backgrounds("B04")) > 0
+
+
+def test_two_names_of_empty_are_both_empty_and_persons_are_humans(data: DataSet) -> None:
+    more = {"misfire": 8, "person": 9}
+    before = data.open()
+    for number in more.values():
+        data.add("B04", 200 + number, "empty")
+        data.annotations[-1]["category_id"] = number
+    document = data.document()
+    document["categories"] += [{"id": number, "name": name} for name, number in more.items()]
+    world = CocoWorld.open(data.save(document), data.folder, species=SPECIES, size=32, eval_share=0.3)
+    counts = [sum(tally(each, "B04", split) for split in SPLITS).tolist() for each in (world, before)]
+    assert counts[0] == [counts[1][0], counts[1][1], counts[1][2] + 1] and world.left_out == 1
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda name: name.replace("/", "\\"),
+        lambda name: name.lower(),
+        lambda name: name.replace("/", "\\").swapcase(),
+        lambda name: f"./{name}",
+    ],
+    ids=["backslashes", "another case", "both", "a dot"],
+)
+def test_files_are_found_by_windows_paths_and_in_another_case(data: DataSet, named: Callable[[str], str]) -> None:
+    plain = data.open().images("B04", "train")
+    for record in data.images:
+        record["file_name"] = named(record["file_name"])
+    assert data.open().images("B04", "train").pixels.shape == plain.pixels.shape
+
+
+@pytest.mark.parametrize("name", ["C:\\photos\\a.jpg", "..\\outside.JPG", "\\\\server\\a.jpg", "a\0b.jpg", "x" * 400])
+def test_no_name_leads_out_of_the_folder_or_stops_the_reading(data: DataSet, name: str) -> None:
+    Image.new("RGB", (64, 48)).save(data.root / "outside.JPG")
+    world = data.open(locations=["B04"])
+    whole = sum(len(world.images("B04", split)) for split in SPLITS)
+    data.images[0]["file_name"] = name
+    world = data.open(locations=["B04"])
+    assert sum(len(world.images("B04", split)) for split in SPLITS) == whole - 1
+    assert world.skipped == 1
+
+
+def test_a_folder_that_does_not_fit_is_told_by_a_name_looked_for_and_one_that_is_there(data: DataSet) -> None:
+    other = data.root / "other"
+    (other / "deep").mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(other / "deep" / "IMG_1.JPG")
+    world = CocoWorld.open(data.save(), other, species=SPECIES)
+    with pytest.raises(UserError, match=r"looked for 'S1/B04/.*\.JPG', and there is 'deep/IMG_1\.JPG'"):
+        world.images("B04", "train")
+
+
+def at_times(data: DataSet, sequence: str | None, moments: Sequence[str | None]) -> None:
+    """One zebra at each moment, all of one sequence."""
+    for moment in moments:
+        data.add("B04", 0, "Zebra")
+        data.images[-1] |= {"seq_id": sequence, "datetime": moment}
+
+
+def clock(seconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    return (datetime(2010, 7, 20, 6) + timedelta(seconds=seconds)).strftime(form)
+
+
+@pytest.mark.parametrize("sequence", ["all", None])
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d %H:%M:%S", "%Y:%m:%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.250Z", "%m/%d/%Y %H:%M:%S"]
+)
+def test_without_sequences_or_with_one_for_all_gaps_in_time_make_bursts(
+    empty_set: DataSet, sequence: str | None, form: str
+) -> None:
+    at_times(empty_set, sequence, [clock(600 * burst + frame, form) for burst in range(60) for frame in range(3)])
+    world = empty_set.open(locations=["B04"])
+    held_out = files(world, "B04", "eval")
+    names = sorted(files(world, "B04", "train") | held_out)
+    sides = [{name in held_out for name in names[at : at + 3]} for at in range(0, 180, 3)]
+    assert all(len(side) == 1 for side in sides) and 8 <= sides.count({True}) <= 32
+    assert world.notes == ()
+
+
+def test_pictures_that_follow_each_other_without_a_gap_are_split_by_days(empty_set: DataSet) -> None:
+    for number in range(7_500):
+        record = {"id": str(number), "file_name": f"{number}.jpg", "location": "B04", "seq_id": "all"}
+        empty_set.images.append(record | {"datetime": clock(59 * number)})
+        empty_set.annotations.append({"id": str(number), "image_id": str(number), "category_id": 2})
+    world = empty_set.open(eval_share=0.5)
+    held_out = files(world, "B04", "eval")
+    days = [clock(59 * number)[:10] for number in range(7_500)]
+    names = [record["file_name"] for record in empty_set.images]
+    sides = {day: {name in held_out for name, own in zip(names, days, strict=True) if own == day} for day in set(days)}
+    assert len(sides) == 6 and all(len(side) == 1 for side in sides.values())
+    assert world.notes == ()
+
+
+def test_one_sequence_for_all_without_times_is_said_beside_the_location(empty_set: DataSet) -> None:
+    at_times(empty_set, "all", [None] * 40)
+    (note,) = empty_set.open().notes
+    assert "'B04'" in note and "all 40 images are one sequence" in note
+
+
+@pytest.mark.parametrize("moment", [None, "unknown", "2010-07-20 06:14:06", "0000-00-00 00:00:00"])
+def test_without_sequences_and_useful_times_the_risk_is_said(empty_set: DataSet, moment: str | None) -> None:
+    at_times(empty_set, None, [moment] * 40)
+    world = empty_set.open()
+    assert files(world, "B04", "eval") and files(world, "B04", "train")
+    (note,) = world.notes
+    assert "'B04'" in note and "40 of 40" in note and "both sides" in note
+
+
+def test_an_upright_frame_and_a_deep_grey_are_read_as_in_every_other_door(empty_set: DataSet) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    half = np.zeros((48, 64, 3), np.uint8)
+    half[:24] = 250
+    grey = np.full((48, 64), 32_896, np.uint16)
+    for burst in range(12):
+        path = empty_set.add("B04", burst, "lion")
+        if burst % 2:
+            Image.fromarray(grey).save(path, "PNG")
+        else:
+            Image.fromarray(half).save(path, "JPEG", exif=exif, quality=95)
+    pixels = empty_set.open(eval_share=0.001).images("B04", "train").pixels.float()
+    turned, deep = pixels[::2], pixels[1::2]
+    assert (turned[..., 22:] > 230).all() and (turned[..., :10] < 25).all()
+    assert deep.unique().tolist() == [128]
+
+
+def test_a_photograph_without_its_end_mark_is_read_and_counted(data: DataSet) -> None:
+    world = data.open(locations=["B04"])
+    first = data.folder / sorted(files(world, "B04", "train"))[0]
+    whole = world.images("B04", "train")
+    first.write_bytes(first.read_bytes()[:-2])
+    assert torch.equal(world.images("B04", "train").pixels, whole.pixels)
+    assert (world.skipped, world.short) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        (
+            "a.json",
+            {"images": [{"file": "a.jpg", "detections": []}], "detection_categories": {}, "info": {}},
+            "MegaDetector",
+        ),
+        ("a.json", {"predictions": [{"filepath": "a.jpg"}]}, "SpeciesNet"),
+        ("datapackage.json", {"profile": "camtrap-dp", "resources": []}, "Camtrap DP"),
+        ("a.json", {"version": "5", "shapes": []}, "LabelMe"),
+        ("a.csv", b"image_id,location,species\n1,B04,zebra\n", "CSV"),
+        ("a.json", b"image_id,location,species\n1,B04,zebra\n", "CSV"),
+        ("a.json.gz", b"\x1f\x8b\x08\x00rest", "gzip"),
+        ("a.parquet", b"PAR1rest", "Parquet"),
+        ("a.json", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_another_format_is_named_with_what_to_do(data: DataSet, name: str, content: Any, told: str) -> None:
+    path = data.root / name
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    with pytest.raises(UserError, match=r"^[^\n]+\.$") as caught:
+        CocoWorld.open(path, data.folder, species=SPECIES)
+    assert told in str(caught.value)
+
+
+def test_a_zip_of_tables_is_named(data: DataSet) -> None:
+    path = data.root / "package.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("media.csv", "a,b,c")
+    with pytest.raises(UserError, match="Camtrap DP"):
+        CocoWorld.open(path, data.folder, species=SPECIES)
 
 
 def test_chosen_locations_keep_their_order_and_others_do_not_count(data: DataSet) -> None:

@@ -4,6 +4,8 @@ import errno
 import hashlib
 import json
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from wildpdiff.errors import UserError
-from wildpdiff.files import load_json, load_tensors, save_json, save_tensors, sha256, write_whole
+from wildpdiff.files import header, load_json, load_tensors, save_json, save_tensors, sha256, write_whole
 
 
 @contextmanager
@@ -136,9 +138,57 @@ def test_damaged_tensors_are_called_damaged(tmp_path: Path, damage: str) -> None
     assert "'x.safetensors' is damaged" in one_sentence(error, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe\x00"])
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe\x00", b"[" * 100_000, b"9" * 5_000])
 def test_damaged_json_is_called_damaged(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(UserError) as error:
         load_json(tmp_path / "x.json")
     assert "'x.json' is damaged" in one_sentence(error, tmp_path)
+
+
+def test_the_same_tensors_are_always_the_same_bytes(tmp_path: Path) -> None:
+    about = {f"{name}é": f'"{name}"\\\n' for name in "zyxwvutsrq"}
+    tensors = {name: torch.arange(5) for name in "cab"}
+    for turn in range(8):
+        keys = list(about)[turn:] + list(about)[:turn]
+        save_tensors(tmp_path / f"{turn}", tensors, {key: about[key] for key in keys})
+    assert len({(tmp_path / f"{turn}").read_bytes() for turn in range(8)}) == 1
+    assert load_tensors(tmp_path / "0")[1] == about
+
+
+@pytest.mark.parametrize("load", [load_tensors, header, load_json])
+def test_a_pointer_of_git_lfs_is_told_from_damage(tmp_path: Path, load: Callable[[Path], object]) -> None:
+    path = tmp_path / "x"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    with pytest.raises(UserError) as error:
+        load(path)
+    assert "run `git lfs pull`" in one_sentence(error, tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_tensors, header, load_json, sha256])
+def test_a_file_that_this_user_may_not_read_is_one_sentence(tmp_path: Path, load: Callable[[Path], object]) -> None:
+    """In a process of its own, as nobody: root may read all."""
+    path = tmp_path / "x"
+    save_tensors(path, {"a": torch.zeros(3)})
+    path.chmod(0)
+    script = f"""
+import os, pathlib
+from wildpdiff import files
+from wildpdiff.errors import UserError
+path = pathlib.Path("x")
+os.chdir({str(tmp_path)!r})
+if os.getuid() == 0:
+    os.setgid(65534), os.setuid(65534)
+try:
+    files.{load.__name__}(path)
+except UserError as error:
+    print(error)
+"""
+    tmp_path.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "'x' cannot be read (Permission denied); let this user read it.\n", done.stderr
+
+
+def test_bytes_of_file_names_that_are_no_text_are_escaped_in_json(tmp_path: Path) -> None:
+    save_json(tmp_path / "x.json", {"name": "caf\udce9é.jpg"})
+    assert load_json(tmp_path / "x.json") == {"name": "caf\udce9é.jpg"}

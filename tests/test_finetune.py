@@ -294,7 +294,13 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "where", ["training", "between zoo and checkpoint", "between checkpoint and zoo", "before the end"]
+    "where",
+    [
+        pytest.param("training", marks=pytest.mark.slow),
+        "between zoo and checkpoint",
+        "between checkpoint and zoo",
+        pytest.param("before the end", marks=pytest.mark.slow),
+    ],
 )
 def test_a_zoo_killed_anywhere_grows_to_the_same_rows(
     backbone: Backbone,

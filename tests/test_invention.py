@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,7 @@ from wildpdiff.studio.trial import Arm, Score
 from wildpdiff.ui import labelled as own_photos
 from wildpdiff.ui.invent import Invent
 from wildpdiff.ui.labelled import OwnPhotos
-from wildpdiff.ui.page import Page
+from wildpdiff.ui.page import MODEL, Page
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna import factors, inventing
 from wildpdiff.worlds.savanna.inventing import Place
@@ -339,21 +340,31 @@ def zipped(count: int) -> bytes:
 def test_a_zip_is_read_scored_and_gone_from_disk(studio: Studio, folder: Path) -> None:
     part = OwnPhotos(Page(studio, None, None))  # type: ignore[arg-type]
     wish = {"a": "R10", "b": "R12", "t": 0.5, "steps": 1}
-    frames = list(part.read(None, wish, sent(folder, zipped(6)), request()))
+    frames = list(part.read(None, sent(folder, zipped(6)), request()))
     assert list(folder.rglob("*")) == []
-    images, said = frames[1][0], frames[1][1]
+    images, fresh, said = frames[-1][:3]
+    assert fresh is True and not any(frame[1] for frame in frames[:-1])
     assert len(images) == 6 and said["read"] == "6 photographs were read."
-    last = frames[-1]
+    *_, last = part.score_fresh(fresh, images, wish, request())
     *_, score = own_trial.own_scores(studio, Setting("R10", "R12", 0.5, steps=1), images)
-    assert last[1]["stage"] == "done" and score.shares()[0].text in last[1]["text"]
-    assert last[5]["rows"] == own_trial.species_table(score, SPECIES)["rows"]
+    assert last[0]["stage"] == "done" and score.shares()[0].text in last[0]["text"]
+    assert last[4]["rows"] == own_trial.species_table(score, SPECIES)["rows"]
 
 
 def test_a_bad_zip_is_gone_from_disk_too_and_changes_only_the_sentence(studio: Studio, folder: Path) -> None:
     part = OwnPhotos(Page(studio, None, None))  # type: ignore[arg-type]
-    (frame,) = part.read(None, None, sent(folder, b"no zip"), request())
-    assert frame[1]["stage"] == "failed" and "not a zip" in frame[1]["read"]
+    (frame,) = part.read(None, sent(folder, b"no zip"), request())
+    assert frame[2]["stage"] == "failed" and "no zip" in frame[2]["read"] and frame[1] is False
     assert list(folder.rglob("*")) == []
+    (skipped,) = part.score_fresh(False, None, None, request())
+    assert len(skipped) == len(frame) - 2 and all(part == gr.skip() for part in skipped)
+
+
+def test_zips_are_read_outside_the_turns_of_the_networks(studio: Studio) -> None:
+    with gr.Blocks() as blocks:
+        OwnPhotos(Page(studio, gr.HTML(), gr.State(""))).build()
+    own = {fn.fn.__name__: fn.concurrency_id for fn in blocks.fns.values() if fn.fn is not None}
+    assert own["read"] != MODEL == own["score"] == own["score_fresh"]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from wildpdiff import labelled
+from wildpdiff import labelled, zips
 from wildpdiff.errors import UserError
 from wildpdiff.labelled import MAX_ENTRIES, MAX_PHOTOS, label_of, open_archive
-from wildpdiff.picture import load_picture
+from wildpdiff.picture import Seen, load_picture
 from wildpdiff.studio.labelled import BATCH, reading
 from wildpdiff.worlds.savanna.world import SPECIES
 
@@ -77,13 +77,44 @@ def test_photographs_are_labelled_by_the_folder_in_which_they_lie() -> None:
         ("Blank", "empty"),
         ("EMPTY", "empty"),
         ("no animal", "empty"),
+        ("false_trigger", "empty"),
+        ("Misfire", "empty"),
+        ("0_Empty", "empty"),
+        ("01_Zebra", "zebra"),
+        ("Zebra (2)", "zebra"),
+        ("zebra - Copy", "zebra"),
+        ("zebra - Copy (3)", "zebra"),
+        ("12 Grant's gazelles 2023", "grants_gazelle"),
+        ("Equus quagga", "zebra"),
+        ("equus_quagga", "zebra"),
+        ("Equus quagga burchellii", "zebra"),
+        ("3_Loxodonta africana", "elephant"),
+        ("d4e7a5f1-0000-4c5a-9b5d-0f6a7e1b2c3d;mammalia;perissodactyla;equidae;equus;quagga;plains zebra", "zebra"),
+        ("d4e7a5f1-0000-4c5a-9b5d-0f6a7e1b2c3d;mammalia;cetartiodactyla;bovidae;syncerus;caffer;syncerus", "buffalo"),
+        ("f1856211-cfb7-4a5b-9158-c0f72fd09ee6;;;;;;blank", "empty"),
     ],
 )
 def test_a_folder_may_be_called_as_people_call_the_animal(folder: str, species: str) -> None:
     assert label_of(folder, SPECIES) == SPECIES.index(species)
 
 
-@pytest.mark.parametrize("folder", ["", "lion", "gazelle", "zebra or horse", "z", "s", "emptyish", "斑马"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "",
+        "lion",
+        "gazelle",
+        "zebra or horse",
+        "z",
+        "s",
+        "emptyish",
+        "斑马",
+        "2023",
+        "(1)",
+        "100 zebra 3 lions",
+        "a;;;;;;lion",
+    ],
+)
 def test_a_folder_that_names_no_species_is_not_guessed(folder: str) -> None:
     assert label_of(folder, SPECIES) is None
 
@@ -101,6 +132,68 @@ def test_unknown_folders_and_other_files_are_skipped_and_told() -> None:
     assert archive.others == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "species"),
+    [
+        ("zebra/cam01/a.jpg", "zebra"),
+        ("project/Zebra/cam01/2023-05-01/night/a.jpg", "zebra"),
+        ("zebra/empty/a.jpg", "empty"),
+        ("C1\\zebra\\a.jpg", "zebra"),
+    ],
+)
+def test_of_nested_folders_the_nearest_that_names_a_class_counts(name: str, species: str) -> None:
+    archive = open_archive(packed({name: photo()}), SPECIES)
+    assert (archive.labels, archive.unknown, archive.others) == ((SPECIES.index(species),), (), 0)
+
+
+def test_the_pictures_of_a_zip_are_decoded_up_to_a_number_of_pixels_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelled, "MAX_DECODED", 48 * 40 * 3)
+    files = {f"zebra/{i}.jpg": photo() for i in range(5)} | {"zebra/1.jpg": b"no picture"}
+    pictures = list(open_archive(packed(files), SPECIES).pictures(16))
+    assert [picture.pixels is not None for picture in pictures] == [True, False, True, True, False]
+    assert "megapixels in all" in pictures[4].problem
+
+
+def test_sixty_bombs_in_a_small_zip_take_no_longer_than_the_pixels_that_are_allowed() -> None:
+    stream = BytesIO()
+    Image.new("1", (5_000, 5_000)).save(stream, "PNG")
+    data = packed({f"zebra/{i}.png": stream.getvalue() for i in range(60)})
+    assert len(data) < 200_000
+    archive = open_archive(data, SPECIES)
+    allowed = labelled.MAX_DECODED // 25_000_000
+    assert allowed < 30
+    read: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            labelled, "read_picture", lambda data, size: read.append(data) or Seen(torch.zeros(3, size, size))
+        )
+        problems = [picture.problem for picture in archive.pictures(16)]
+    assert len(read) == allowed == problems.index(problems[-1])
+
+
+def test_a_photograph_without_its_end_mark_is_read_and_told() -> None:
+    archive = open_archive(packed({"zebra/a.jpg": photo()[:-2], "zebra/b.jpg": photo()}), SPECIES)
+    pictures = list(archive.pictures(16))
+    assert all(picture.pixels is not None for picture in pictures)
+    assert [bool(picture.note) for picture in pictures] == [True, False]
+
+
+@pytest.mark.parametrize(("number", "method"), [(9, "Deflate64"), (93, "Zstandard"), (95, "XZ"), (77, "method 77")])
+def test_a_zip_that_cannot_be_unpacked_here_names_its_method(number: int, method: str) -> None:
+    data = bytearray(packed({"zebra/a.jpg": photo()}))
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = data.index(mark) + place
+        data[at : at + 2] = struct.pack("<H", number)
+    assert f"packed with {method}" in refused(bytes(data))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [(b"Rar!\x1a\x07", "RAR"), (b"7z\xbc\xaf\x27", "7z"), (b"\x1f\x8b", "gzip")]
+)
+def test_another_archive_that_is_called_a_zip_is_named(start: bytes, kind: str) -> None:
+    assert kind in refused(start + bytes(100))
+
+
 def test_hidden_files_and_what_systems_leave_behind_are_as_if_not_there() -> None:
     litter = ("__MACOSX/zebra/._a.jpg", "zebra/.DS_Store", ".git/zebra/b.jpg", "zebra/Thumbs.db")
     archive = open_archive(packed({"zebra/a.jpg": photo()} | dict.fromkeys(litter, b"x")), SPECIES)
@@ -111,11 +204,11 @@ def test_hidden_files_and_what_systems_leave_behind_are_as_if_not_there() -> Non
 def test_a_bad_picture_is_left_out_with_its_sentence_and_stops_nothing() -> None:
     cut = photo()[:-200] if len(photo()) > 400 else photo()[:150]
     files = {"zebra/a.jpg": cut, "zebra/b.jpg": b"no picture at all", "zebra/c.jpg": photo()}
-    files |= {"zebra/d.png": b"", "zebra/e.jpg": b"\xff" * 5_100_000}
+    files |= {"zebra/d.png": b"", "zebra/e.jpg": b"\xff" * 20_100_000}
     pictures = list(open_archive(packed(files), SPECIES).pictures(16))
     assert [picture.pixels is None for picture in pictures] == [True, True, False, True, True]
     assert all(picture.problem.endswith(".") for picture in pictures if picture.pixels is None)
-    assert "larger than 5 MB" in pictures[4].problem
+    assert "larger than 20 MB" in pictures[4].problem
 
 
 def test_a_picture_damaged_inside_the_zip_is_left_out_too() -> None:
@@ -143,12 +236,12 @@ def test_the_place_in_the_exif_is_not_kept() -> None:
     (picture,) = open_archive(packed({"zebra/a.jpg": data}), SPECIES).pictures(16)
     assert picture.pixels is not None
     assert torch.equal(picture.pixels, load_picture(photo(), size=16))
-    assert set(vars(picture)) == {"label", "pixels", "problem"}
+    assert set(vars(picture)) == {"label", "pixels", "problem", "note"}
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all", photo(), packed({"zebra/a.jpg": photo()})[:-30]])
 def test_what_is_no_zip_is_refused(data: bytes) -> None:
-    assert "not a zip, or it is damaged" in refused(data)
+    assert "no zip, or it is damaged" in refused(data)
 
 
 @pytest.mark.parametrize("name", ["../zebra/a.jpg", "zebra/../../a.jpg", "/zebra/a.jpg", "C:/zebra/a.jpg", "..\\a.jpg"])
@@ -182,8 +275,8 @@ def test_more_photographs_than_are_read_are_refused() -> None:
 
 def test_a_directory_of_very_many_entries_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
     data = packed({f"{i}": b"" for i in range(MAX_ENTRIES + 1)})
-    monkeypatch.setattr(labelled.zipfile, "ZipFile", None)
-    assert f"more than {MAX_ENTRIES:,} entries" in refused(data)
+    monkeypatch.setattr(zips.zipfile, "ZipFile", None)
+    assert f"more than {MAX_ENTRIES:,} files" in refused(data)
 
 
 def test_a_bomb_is_refused_before_anything_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

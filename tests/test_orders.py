@@ -69,7 +69,7 @@ def test_a_bad_order_is_one_sentence_and_leaves_nothing(bundle: Bundle, tmp_path
     order, told = BAD[mistake]
     for ask in (
         lambda: order.jobs(bundle, RECIPE, tmp_path),
-        lambda: cost(bundle, RECIPE, order, workers=1),
+        lambda: cost(bundle, RECIPE, order, tmp_path, workers=1),
         lambda: next(grow_order(bundle, RECIPE, order, tmp_path, workers=1)),
     ):
         with pytest.raises(UserError, match=r"^[A-Z][^\n]*\.$") as caught:
@@ -89,12 +89,12 @@ def test_an_order_is_a_job_a_location(bundle: Bundle, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("together", "workers", "rounds"), [(0.8, 1, 3), (0.8, 2, 2), (0.8, 0, 3), (1.5, 2, 2)])
 def test_the_cost_is_that_of_all_locations_one_after_the_other_at_once_or_batched(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, together: float, workers: int, rounds: int
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, together: float, workers: int, rounds: int
 ) -> None:
     """A step of 2 s and a look of 0.5 s: three locations, and 3 evaluation photographs for each of 100 rows."""
     monkeypatch.setattr(zoos, "_seconds", lambda *of: (2.0, 0.5, together))
     order = Order("M", 10, 100, ("R10", "R12", "U11"))
-    price = cost(bundle, RECIPE, order, workers=workers)
+    price = cost(bundle, RECIPE, order, tmp_path, workers=workers)
     assert price.minutes == pytest.approx(rounds * (1001 * 2.0 + 100 * 3 * 0.5) / 60)
     assert price.megabytes == pytest.approx(3 * 100 * 65_580 * 4 / 1e6)
     words = price.words(order, RECIPE, workers)
@@ -104,12 +104,43 @@ def test_the_cost_is_that_of_all_locations_one_after_the_other_at_once_or_batche
     assert words.endswith(".") and "\n" not in words
 
 
+def test_what_is_said_is_what_is_done(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Steps are counted where they are made, and compared with the sentence before."""
+    made: list[int] = []
+
+    def counted(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for tuned in finetune(*arguments, **options):
+            made.append(1)
+            yield tuned
+
+    def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+        for count, job in enumerate(jobs, start=1):
+            work(job)
+            yield count
+
+    monkeypatch.setattr(starting, "finetune", counted)
+    monkeypatch.setattr(starting, "each", here)
+    monkeypatch.setattr(zoos, "_seconds", lambda *of: (60.0, 0.0, 0.8))
+    recipe, order = replace(RECIPE, shared=replace(BRIEF, converge=4)), Order("H", 1, 2, ("R10", "U11"))
+    price = cost(bundle, recipe, order, tmp_path, workers=1)
+    assert (price.start, price.locations) == (recipe.shared.steps, 2)
+    assert price.minutes == pytest.approx(recipe.shared.steps + 2 * (1 + 2))
+    words = price.words(order, recipe, 1)
+    assert words.startswith(f"{recipe.shared.steps} steps for the row to start from, then 2 locations x 3 steps")
+    list(grow_order(bundle, recipe, order, tmp_path, workers=1))
+    assert len(made) == price.start
+    assert zoo_of(bundle, tmp_path, "H").locations == order.locations
+    again = cost(bundle, recipe, replace(order, locations=("R10", "R12")), tmp_path, workers=1)
+    assert (again.start, again.locations) == (0, 1)
+    assert cost(bundle, recipe, replace(order, regime="M"), tmp_path, workers=1).start == 0
+
+
 def test_measuring_the_cost_changes_neither_threads_nor_files_nor_the_classifier(
     bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     threads, fingerprint = torch.get_num_threads(), bundle.backbone.fingerprint
-    price = cost(bundle, RECIPE, ORDER, workers=1)
+    price = cost(bundle, RECIPE, ORDER, tmp_path, workers=1)
     assert min(price.step, price.look, price.together) > 0
     assert torch.get_num_threads() == threads
     assert bundle.backbone.fingerprint == fingerprint
@@ -128,7 +159,7 @@ def test_an_order_grows_its_rows_and_says_how_far_it_is(
         assert len(rows.unique(dim=0)) == len(accuracies) == 2
         assert bool((accuracies * 3 - (accuracies * 3).round()).abs().max() < 1e-5), "shares of 3 photographs"
     stages = list(dict.fromkeys(stage for stage, _ in steps))
-    assert stages == ["start", "zoo M"]
+    assert stages == ["zoo M"], "a zoo of another regime than H needs no converged row"
     assert steps[-1][1].index == steps[-1][1].total == 4
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
     assert not (out / "joint.safetensors").exists()

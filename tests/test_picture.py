@@ -10,10 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from wildpdiff.errors import UserError
-from wildpdiff.picture import GREY, MAX_BYTES, load_picture, packed, picture_of, unpacked
+from wildpdiff.picture import (
+    GREY,
+    MAX_BYTES,
+    MAX_FILE,
+    load_picture,
+    packed,
+    picture_of,
+    read_frame,
+    read_picture,
+    unpacked,
+)
 
 RED = (200, 30, 40)
 
@@ -188,10 +198,93 @@ def test_the_smallest_accepted_side_is_32() -> None:
     assert load_picture(encoded(Image.new("RGB", (32, 32))), size=64).shape == (3, 64, 64)
 
 
-def test_a_file_over_5_megabytes_is_refused_without_a_look_inside(tmp_path: Path) -> None:
+def test_too_many_bytes_are_refused_without_a_look_inside(tmp_path: Path) -> None:
     data = encoded(Image.new("RGB", (64, 64), RED))
-    (tmp_path / "big.png").write_bytes(data + b"\0" * MAX_BYTES)
-    assert refusal(tmp_path / "big.png").startswith("'big.png' is larger than 5 MB")
+    assert "larger than 20 MB" in refusal(data + b"\0" * MAX_BYTES)
+    with (tmp_path / "big.png").open("wb") as file:
+        file.write(data)
+        file.truncate(MAX_FILE + 1)
+    assert refusal(tmp_path / "big.png").startswith("'big.png' is larger than 100 MB")
+
+
+def scene(width: int, height: int) -> Image.Image:
+    """A picture with as much in it as a photograph."""
+    tiles = np.random.default_rng(0).integers(0, 256, (height // 20, width // 20, 3), np.uint8)
+    return Image.fromarray(tiles).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_jpeg_without_its_end_mark_is_read_whole_and_told(options: dict[str, object], missing: int) -> None:
+    for image in (scene(800, 600), Image.new("RGB", (800, 600), RED)):
+        data = encoded(image, "JPEG", quality=90, **options)
+        whole, cut = read_picture(data), read_picture(data[:-missing])
+        assert torch.equal(cut.pixels, whole.pixels)
+        assert (whole.note, "the end of the picture is missing" in cut.note) == ("", True)
+
+
+def test_of_a_jpeg_that_is_cut_what_is_there_is_read_if_it_is_nine_tenths_of_the_rows() -> None:
+    image, turned = scene(800, 600), Image.Exif()
+    turned[0x0112] = 3
+    for exif in (Image.Exif(), turned):
+        data = encoded(image, "JPEG", quality=90, exif=exif)
+        cut, whole = (
+            read_picture(data[: int(len(data) * 0.96)], size=64),
+            ImageOps.exif_transpose(Image.open(BytesIO(data))),
+        )
+        rows = [(0, 0, 800, 600 - lost) if not dict(exif) else (0, lost, 800, 600) for lost in range(16, 57, 8)]
+        apart = [(cut.pixels.int() - picture_of(whole.crop(box), size=64).int()).abs().max() for box in rows]
+        assert cut.note and min(apart) <= 2
+        for share in (0.8, 0.5, 0.1):
+            assert "damaged" in refusal(data[: int(len(data) * share)])
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_and_looks_the_same() -> None:
+    image = scene(6960, 4640)
+    data = encoded(image, "JPEG", quality=60)
+    assert (load_picture(data).int() - picture_of(image, size=256).int()).abs().float().mean() < 2
+    assert "25 megapixels" in refusal(encoded(Image.new("RGB", (6960, 4640), RED), "JPEG", progressive=True))
+
+
+def test_a_phone_photograph_of_more_than_5_megabytes_is_read() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3000, 4000), np.uint8)
+    data = encoded(Image.fromarray(noise), "JPEG", quality=70)
+    assert 5_700_000 < len(data) < MAX_BYTES
+    assert load_picture(data).shape == (3, 256, 256)
+
+
+def test_a_small_picture_is_read_as_ever_without_any_shrinking_while_decoding() -> None:
+    for kind in ("JPEG", "PNG"):
+        data = encoded(scene(2400, 1800), kind)
+        assert torch.equal(load_picture(data), picture_of(Image.open(BytesIO(data)), size=256))
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypavif", "AVIF"),
+        (b"II*\0", "TIFF or raw"),
+        (b"GIF89a", "GIF"),
+        (b"%PDF-1.7", "PDF"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_a_picture_of_another_kind_is_named(start: bytes, kind: str) -> None:
+    with pytest.raises(UserError, match=kind):
+        load_picture(start + bytes(64))
+
+
+def test_a_whole_frame_is_turned_and_scaled_as_a_picture_is() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("RGB", (80, 40), (0, 0, 255))
+    image.paste(RED, (0, 0, 80, 20))  # above in the file, so at the right when it is turned
+    frame = read_frame(encoded(image, "JPEG", exif=exif, quality=95), 40, 20).pixels
+    assert frame.shape == (3, 40, 20) and read_frame(encoded(image), 40).pixels.shape == (3, 40, 80)
+    assert close(frame[:, 20, 17].tolist(), RED, 8) and close(frame[:, 20, 2].tolist(), (0, 0, 255), 8)
+    grey = np.full((40, 40), 32_896, np.uint16)
+    assert read_frame(encoded(Image.fromarray(grey)), 8, 8).pixels.unique().tolist() == [128]
 
 
 @pytest.mark.parametrize("name", ["missing.png", "."])

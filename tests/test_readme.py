@@ -42,6 +42,7 @@ def test_every_stored_result_was_measured_on_the_very_parts_that_the_bundle_has(
         assert re.fullmatch(r"[0-9a-f]{40}", result.commit)
 
 
+@pytest.mark.slow
 def test_the_report_of_the_stored_experiments_is_whole(tmp_path):
     stored = [path.stem for path in (ROOT / "assets/savanna/results").glob("*.json")]
     trains = [name for name in stored if EXPERIMENTS[name].trains]

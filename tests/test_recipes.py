@@ -81,3 +81,10 @@ def test_the_bundle_that_comes_along_was_trained_in_the_world_and_at_the_places_
     recipe = trained_by(bundle)
     assert (recipe.name, recipe.seen, recipe.unseen) == (SAVANNA.name, bundle.seen, bundle.unseen)
     assert recipe.to_json()["world"] == bundle.manifest["world"]
+
+
+def test_a_regime_may_have_denoiser_steps_of_its_own_and_nothing_else() -> None:
+    own = replace(SMOKE, denoiser_steps={"M": 12})
+    assert own.generator_of("M") == replace(own.generator, denoiser_steps=12)
+    assert own.generator_of("L") == own.generator_of("H") == own.generator
+    assert Recipe.from_json(json.loads(json.dumps(own.to_json())), "it") == own

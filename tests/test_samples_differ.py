@@ -158,7 +158,7 @@ def test_a_zoo_of_one_row_a_condition_is_learned_without_a_nan(plain: bool) -> N
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["ours", "paper"])
-@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 12])
 def test_a_zoo_whose_rows_are_all_equal_gives_that_row(count: int, plain: bool) -> None:
     row = 5 * torch.randn(LAYOUT.dim, generator=torch.Generator().manual_seed(4))
     index = torch.arange(count) % 2

@@ -21,6 +21,7 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.condition import SimpleTokenizer
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import logits
+from wildpdiff.picture import MAX_BYTES
 from wildpdiff.studio import upload as stranger_module
 from wildpdiff.studio.description import checked, tile
 from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
@@ -185,7 +186,7 @@ def test_a_bad_file_gives_one_sentence_and_the_old_picture_stays(
 
 
 def test_a_file_too_large_or_cut_short_is_refused(picture_part: Stranger) -> None:
-    assert "larger than 5 MB" in sentence(next(picture_part.read(event(size=5_000_001, data=""), request())))
+    assert "larger than 20 MB" in sentence(next(picture_part.read(event(size=MAX_BYTES + 1, data=""), request())))
     for data in ("***", "abc", 7, ["a"]):
         assert "did not arrive whole" in sentence(next(picture_part.read(event(size=3, data=data), request())))
     assert "did not arrive whole" in sentence(next(picture_part.read(event(size="many", data=""), request())))

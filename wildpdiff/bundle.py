@@ -16,7 +16,7 @@ from torch import Tensor
 from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
-from .files import load_json, load_tensors, save_json, sha256
+from .files import load_json, load_tensors, remedy, save_json, sha256, told
 from .generator import AdapterGenerator
 from .network.backbone import Backbone
 from .picture import unpacked
@@ -62,17 +62,20 @@ class Bundle:
             UserError: if a file is missing or damaged, or the bundle is of another version.
         """
         folder = Path(folder or bundled())
-        if not (folder / MANIFEST).exists():
+        if not _is_there(folder / MANIFEST):
             raise UserError(
                 f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."
             )
         manifest = load_json(folder / MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise UserError(f"'{folder.name}' is a bundle of another version; this program reads version {FORMAT}.")
-        if manifest.get("sum") != _sum(manifest):
+        with told(folder / MANIFEST, "a manifest"):
+            whole = manifest.get("sum") == _sum(manifest)
+        if not whole:
             raise UserError(
                 f"The bundle's '{MANIFEST}' is damaged (its checksum differs); fetch it again or make it anew."
             )
+        _check_parts(manifest)
         _check_files(folder, manifest["files"])
         variants_from_json(manifest.get("variants"))
         return cls(folder, manifest, torch.device(device))
@@ -302,10 +305,36 @@ def _part(name: str, variants: Sequence[Variant]) -> str:
     return "unconditional" if part.startswith("generator-") else PARTS.get(part, part)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises:
+        UserError: if its folder is not to be read.
+    """
+    with told(path, "a file"):
+        return path.exists()
+
+
+def _check_parts(manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that lacks a part, or one of another kind."""
+    for name, kind in (("files", dict), ("seen", list), ("unseen", list), ("figures", dict), ("world", dict)):
+        part = manifest.get(name)
+        texts = isinstance(part, list) or name == "files"
+        if not isinstance(part, kind) or (texts and not all(isinstance(each, str) for each in _texts(part))):
+            raise UserError(f"The bundle's '{MANIFEST}' is damaged (its '{name}'); fetch it again or make it anew.")
+    if not manifest["seen"]:
+        raise UserError(f"The bundle's '{MANIFEST}' names no seen location; fetch it again or make it anew.")
+
+
+def _texts(part: Any) -> Iterable[Any]:
+    return part.values() if isinstance(part, dict) else part
+
+
 def _check_files(folder: Path, sums: dict[str, str]) -> None:
     for name, expected in sums.items():
         path = folder / name
-        if not path.is_file():
+        if not _is_there(path):
             raise UserError(f"The bundle '{folder.name}' lacks '{name}'; fetch it again or make it anew.")
         if sha256(path) != expected:
-            raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); fetch it again or make it anew.")
+            advice = remedy(path).replace("fetch or", "fetch it again or")
+            raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); {advice}.")

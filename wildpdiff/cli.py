@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from .bundled import bundled
-from .errors import UserError
+from .cores import cores
+from .errors import UserError, readable
 
 DEFAULT_BUNDLE = bundled()
 
@@ -32,10 +35,23 @@ OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one sentence and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a letter gets a replacement, not a trace
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    if cores() < (os.cpu_count() or 1):  # a container's share; the libraries see the whole machine
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
     try:
         app()
     except UserError as error:
-        print(f"wildpdiff: {error}", file=sys.stderr)  # noqa: T201
+        print(f"wildpdiff: {readable(str(error))}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read our output, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        name = f"'{Path(os.fsdecode(error.filename)).name}'" if isinstance(error.filename, str | bytes) else "A file"
+        reason = error.strerror or "unknown reason"
+        print(f"wildpdiff: {readable(name)} cannot be read or written ({reason}).", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
@@ -90,8 +106,14 @@ def train(
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
     from .build.recipes import recipe_of
     from .build.stages import build, spread_notes
+    from .worlds import open_world
+    from .worlds.base import Noting
 
-    for _ in _shown(build(recipe_of(recipe), out, device=device_of(device), workers=workers)):
+    chosen = recipe_of(recipe)
+    world = open_world(chosen.world)
+    for note in world.notes if isinstance(world, Noting) else ():
+        _say(note)
+    for _ in _shown(build(chosen, out, device=device_of(device), workers=workers)):
         pass
     for regime, note in spread_notes(out).items():
         _say(f"Regime {regime}: {note}.")
@@ -129,7 +151,7 @@ def zoo(
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
     order, recipe = Order(regime, interval, rows, names), trained_by(opened)
-    price = cost(opened, recipe, order, workers=workers)
+    price = cost(opened, recipe, order, out, workers=workers)
     _say(price.words(order, recipe, workers))
     for _ in _shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
         pass
@@ -199,9 +221,9 @@ def generate(
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
     written = write_adapters(opened, request, out)
-    _say(f"Wrote {len(written['adapters'])} PEFT folder(s) to {out}.")
+    _say(f"Wrote {len(written['adapters'])} PEFT folder(s) for {written['condition']} to {out}.")
     if as_json:
-        print(json.dumps(written, ensure_ascii=False))  # noqa: T201
+        print(json.dumps(written))  # noqa: T201
 
 
 @app.command()
@@ -400,4 +422,4 @@ def _typed() -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(readable(text) if text.isascii() is False else text, file=sys.stderr)  # noqa: T201

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from .bundle import Bundle, blend
-from .errors import UserError
+from .errors import UserError, readable
 from .generator import AdapterGenerator
 from .network.peft_folder import save_peft
-from .picture import load_picture
+from .picture import read_picture
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,10 @@ def ends_of(bundle: Bundle, request: Request) -> tuple[Tensor, Tensor, str]:
     if request.background is not None:
         if request.blend_with is not None:
             raise UserError("--blend-with needs --location; a background picture stands alone.")
-        picture = load_picture(request.background)
+        picture, note = read_picture(request.background)
         embedding = bundle.condition(picture[None])
-        return embedding, embedding, f"the picture {request.background.name}"
+        words = f"the picture {readable(request.background.name)}"
+        return embedding, embedding, f"{words} ({note})" if note else words
     first = bundle.embedding(str(request.location))
     if request.blend_with is None:
         return first, first, str(request.location)

@@ -5,7 +5,8 @@ import json
 import os
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import UserError
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -43,65 +46,116 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Save named tensors as one safetensors file, whole or not at all."""
+    """Save named tensors as one safetensors file, whole or not at all; the same ones are always the same bytes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_whole(path, lambda temporary: save_file(plain, temporary, dict(metadata or {})))
+
+    def write(temporary: Path) -> None:
+        save_file(plain, temporary, dict(metadata or {}))
+        _sort_header(temporary)
+
+    write_whole(path, write)
+
+
+def _sort_header(path: Path) -> None:
+    """Put the metadata of a safetensors file into the order of its keys; the library leaves it to chance."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        if len(text) == length:
+            file.seek(8)
+            file.write(text)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read one safetensors file: its tensors by name, and its metadata.
 
     Raises:
-        UserError: if the file is missing or damaged.
+        UserError: if the file is missing, damaged, not to be read, or a pointer of Git LFS.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise UserError(f"'{path.name}' is missing; restore the folder it belongs to or make it anew.") from error
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
+    with told(path, "a whole safetensors file"), _safely_open(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
 def header(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
     """Shapes by name and metadata of a safetensors file, without reading its tensors.
 
     Raises:
-        UserError: if the file is damaged.
+        UserError: as `load_tensors`.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return shapes, dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"'{path.name}' is damaged (not a whole safetensors file); fetch or make it anew.") from error
+    with told(path, "a whole safetensors file"), _safely_open(path) as file:
+        shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        return shapes, dict(file.metadata() or {})
+
+
+def _safely_open(path: Path) -> Any:
+    """A safetensors file for reading; the library itself calls a file missing that this user may not read."""
+    with path.open("rb"):
+        return safe_open(path, framework="pt")
 
 
 def save_json(path: Path, value: Any) -> None:
-    """Save a JSON document, whole or not at all."""
+    """Save a JSON document, whole or not at all; what UTF-8 cannot hold (bytes of odd file names) is escaped."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def load_json(path: Path) -> Any:
     """Read a JSON document.
 
     Raises:
-        UserError: if the file is missing or is not JSON.
+        UserError: as `load_tensors`.
     """
-    try:
+    with told(path, "JSON"):
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"'{path.name}' is missing; restore the folder it belongs to or make it anew.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"'{path.name}' is damaged (not JSON); fetch or make it anew.") from error
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Checksum of a file's bytes, in hexadecimal.
+
+    Raises:
+        UserError: if the file is missing or not to be read.
+    """
+    with told(path, "a file"):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file that comes along with the package."""
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def told(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever goes wrong while a file is read into one sentence.
+
+    Args:
+        path: of the file.
+        what: it should be, as in "a whole safetensors file".
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"'{path.name}' is missing; restore the folder it belongs to or make it anew.") from error
+    except OSError as error:
+        if error.strerror is None or isinstance(error, IsADirectoryError):  # safetensors itself gives no reason
+            raise UserError(f"'{path.name}' is damaged (not {what}); {remedy(path)}.") from error
+        raise UserError(f"'{path.name}' cannot be read ({error.strerror}); let this user read it.") from error
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise UserError(f"'{path.name}' is damaged (not {what}); {remedy(path)}.") from error
+
+
+def remedy(path: Path) -> str:
+    """What helps if a file is not what it should be."""
+    try:
+        with path.open("rb") as file:
+            pointer = is_pointer(file.read(len(_POINTER)))
+    except OSError:
+        pointer = False
+    return "it is only a pointer of Git LFS: run `git lfs pull`" if pointer else "fetch or make it anew"
+
+
+def is_pointer(content: bytes) -> bool:
+    """Whether a file's bytes are what Git leaves of a large file until Git LFS fetches it."""
+    return content.startswith(_POINTER)

@@ -15,25 +15,35 @@ from torch import Tensor
 
 from .errors import UserError
 from .files import load_toml
-from .picture import MAX_BYTES, load_picture
+from .picture import MAX_BYTES, pixels_in, read_picture
+from .zips import check_packing, content, opened
 
 MAX_ARCHIVE, MAX_UNPACKED = 50_000_000, 100_000_000
 MAX_PHOTOS, MAX_ENTRIES = 200, 5_000
+#: Pixels that are decoded of one zip in all: half a minute's work, 200 photographs of 3 megapixels.
+MAX_DECODED = 600_000_000
+_TOO_MANY = "The zip's pictures have more than {most} megapixels in all; send fewer or smaller ones."
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".png", ".webp")
 #: Files that an operating system leaves in folders.
 LITTER = ("thumbs.db", "desktop.ini")
 
-#: Other names of the classes, as `_plain` writes them: everyday ones, and those of Snapshot Serengeti.
-SYNONYMS: dict[str, str] = load_toml(Path(__file__).with_name("synonyms.toml"))
+#: Other names of the classes, as `_plain` writes them.
+_NAMES = load_toml(Path(__file__).with_name("synonyms.toml"))
+SCIENTIFIC: dict[str, str] = _NAMES["scientific"]
+SYNONYMS: dict[str, str] = _NAMES["everyday"] | SCIENTIFIC
+#: What people and programs call a class of pictures without an animal.
+EMPTY_NAMES = frozenset(_NAMES["empty"])
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One photograph of an archive: its class, and its pixels (uint8 `[3, size, size]`) or the sentence why not."""
+    """One photograph of an archive: its class, and its pixels (uint8 `[3, size, size]`) or the sentence why not; `note`
+    says what is missing of one that could be read."""
 
     label: int
     pixels: Tensor | None
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,19 @@ class Archive:
     def pictures(self, size: int) -> Iterator[Picture]:
         """Decode the photographs one after the other, each to its middle square of `size` pixels.
 
-        A picture that cannot be used has its sentence in `problem` and stops nothing.
+        A picture that cannot be used has its sentence in `problem` and stops nothing; after `MAX_DECODED` pixels in all
+        none is decoded any more.
         """
+        left = MAX_DECODED
         with zipfile.ZipFile(BytesIO(self.data)) as archive:
             for member, label in zip(self.members, self.labels, strict=True):
                 try:
-                    yield Picture(label, load_picture(_content(archive, member), size=size))
+                    data = content(archive, member, MAX_BYTES, "The picture")
+                    left -= pixels_in(data)
+                    if left < 0:
+                        raise UserError(_TOO_MANY.format(most=MAX_DECODED // 1_000_000))
+                    seen = read_picture(data, size=size)
+                    yield Picture(label, seen.pixels, note=seen.note)
                 except UserError as error:
                     yield Picture(label, None, str(error))
 
@@ -81,25 +98,57 @@ def open_archive(data: bytes, species: Sequence[str]) -> Archive:
         raise UserError(f"The zip is larger than {MAX_ARCHIVE // 1_000_000} MB; send fewer or smaller photographs.")
     files = [info for info in _entries(data) if not info.is_dir() and not _hidden(info)]
     pictures = [info for info in files if PurePosixPath(_slashed(info)).suffix.lower() in SUFFIXES]
-    placed = [(info, PurePosixPath(_slashed(info)).parent.name) for info in pictures]
-    labelled = [(info, label_of(folder, species)) for info, folder in placed]
+    placed = [(info, PurePosixPath(_slashed(info)).parent) for info in pictures]
+    labelled = [(info, label_of_place(folder, species)) for info, folder in placed]
     known = [(info, label) for info, label in labelled if label is not None]
-    unknown = sorted({folder for info, folder in placed if folder and label_of(folder, species) is None})
+    unknown = sorted(
+        {folder.name for info, folder in placed if folder.name and label_of_place(folder, species) is None}
+    )
     _check_amount([info for info, _ in known], unknown, species[0])
-    others = len(files) - len(pictures) + sum(not folder for _, folder in placed)
+    others = len(files) - len(pictures) + sum(not folder.name for _, folder in placed)
     members, labels = tuple(info for info, _ in known), tuple(label for _, label in known)
     return Archive(data, members, labels, tuple(unknown), others)
 
 
+def is_empty(name: str) -> bool:
+    """Whether a class of that name is the one without an animal."""
+    return _plain(name) in EMPTY_NAMES
+
+
+def label_of_place(folder: PurePosixPath, species: Sequence[str]) -> int | None:
+    """The class that the nearest of nested folders names, as in `zebra/camera 1/night`; None if none does."""
+    labels = (label_of(name, species) for name in reversed(folder.parts))
+    return next((label for label in labels if label is not None), None)
+
+
 def label_of(folder: str, species: Sequence[str]) -> int | None:
-    """The class that a folder's name means, whatever its case, spacing or plural; None if it means none."""
+    """The class that a folder's name means, whatever its case, spacing, plural or the numbers around it; None if it
+    means none. Scientific names and the labels of SpeciesNet (`ID;class;order;family;genus;species;name`) mean one too.
+    """
     classes = {_plain(name): place for place, name in enumerate(species)}
-    name = _plain(folder)
-    for candidate in (name, name.removesuffix("s"), name.removesuffix("es")):
-        place = classes.get(SYNONYMS.get(candidate, candidate))
-        if place is not None:
-            return place
+    for name in _readings(folder):
+        for candidate in (name, name.removesuffix("s"), name.removesuffix("es")):
+            other = "empty" if candidate in EMPTY_NAMES else SYNONYMS.get(candidate, candidate)
+            place = classes.get(other)
+            if place is not None:
+                return place
     return None
+
+
+def _readings(folder: str) -> list[str]:
+    """What a folder's name may say, plainly, the likeliest first."""
+    parts = folder.split(";")
+    if len(parts) == 7:  # a label of SpeciesNet
+        return [_plain(parts[6]), _plain(f"{parts[4]} {parts[5]}")]
+    name = _plain(folder)
+    bare = re.sub(r"^[\d ]+|( copy| copie| kopie)?[\d ]*$", "", name)
+    return [name, bare, " ".join(bare.split()[:2])] if _is_trinomial(bare) else [name, bare]
+
+
+def _is_trinomial(name: str) -> bool:
+    """Whether a name is a scientific one with a subspecies behind it, as equus quagga burchellii."""
+    words = name.split()
+    return len(words) == 3 and " ".join(words[:2]) in SCIENTIFIC
 
 
 def _plain(name: str) -> str:
@@ -111,14 +160,10 @@ def _plain(name: str) -> str:
 
 def _entries(data: bytes) -> list[zipfile.ZipInfo]:
     """All entries of a zip that may be opened at all."""
-    # Every entry of the directory starts with these four bytes, so counting them bounds it before it is read.
-    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
-        raise UserError(f"The zip has more than {MAX_ENTRIES:,} entries; pack at most {MAX_PHOTOS} photographs.")
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            entries = archive.infolist()
-    except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
-        raise UserError("The file is not a zip, or it is damaged; pack the folders into a new .zip file.") from None
+    with opened(
+        data, most=MAX_ENTRIES, advice=f"pack at most {MAX_PHOTOS} photographs into a new .zip file"
+    ) as archive:
+        entries = archive.infolist()
     for info in entries:
         _check_entry(info)
     return entries
@@ -126,8 +171,7 @@ def _entries(data: bytes) -> list[zipfile.ZipInfo]:
 
 def _check_entry(info: zipfile.ZipInfo) -> None:
     name, kind = _slashed(info), stat.S_IFMT(info.external_attr >> 16)
-    if info.flag_bits & 0x1:
-        raise UserError("The zip is encrypted; pack it again without a password.")
+    check_packing(info)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UserError("The zip holds links or other special files; pack plain folders of photographs.")
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
@@ -158,16 +202,3 @@ def _hidden(info: zipfile.ZipInfo) -> bool:
     """Whether an entry is a hidden file, lies in a hidden folder, or was left there by an operating system."""
     parts = _slashed(info).split("/")
     return any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in LITTER
-
-
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """A member's bytes, never more than one picture may have and one.
-
-    Raises:
-        UserError: if it cannot be unpacked.
-    """
-    try:
-        with archive.open(member) as file:
-            return file.read(MAX_BYTES + 1)
-    except Exception:  # as in _entries
-        raise UserError("The picture is damaged inside the zip; pack it again.") from None

@@ -104,8 +104,8 @@ def train_regime(task: Task) -> None:
         config = config_of(recipe, backbone, task.out)
         notes = {"recipe": recipe.name, "regime": task.regime}
         generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
-        curves = curves_of(task)
-        for _ in train_generator(generator, rows, views, index, recipe.generator, curves=curves, folder=begun):
+        curves, trained = curves_of(task), recipe.generator_of(task.regime)
+        for _ in train_generator(generator, rows, views, index, trained, curves=curves, folder=begun):
             pass
         generator.half_precision_().save_pretrained(folder, torch.float16)
         discard(begun)

@@ -17,11 +17,12 @@ from ..training.finetune import FinetuneRecipe, finetune
 from ..training.loop import Step
 from ..training.together import faster_together
 from ..worlds import open_world
+from ..zoo import Zoo
 from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs
 from .recipes import Recipe
-from .starts import checked_regime, starts
+from .starts import checked_regime, start_file, starts
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def grow_order(
         UserError: as `Order.jobs`, if the folder holds a zoo of another regime or layout, or a worker complains.
     """
     jobs, path = order.jobs(bundle, recipe, out), bundle.folder / "backbone.safetensors"
-    yield from (("start", step) for step in starts(recipe, path, out, bundle.device.type, joint=False))
+    yield from (
+        ("start", step) for step in starts(recipe, path, out, bundle.device.type, regimes=[order.regime], joint=False)
+    )
     if together:
         grown = grow_together(jobs, path, recipe.world, device=bundle.device.type)
     else:
@@ -75,8 +78,14 @@ def grow_order(
 class Cost:
     """What an order will cost here, measured by a few steps on one thread.
 
-    `step`: seconds of a fine-tuning step; `look`: of naming one image; `together`: how many times faster all locations
-    train in one batched step than one after the other; `minutes`, `megabytes`: of the whole.
+    Attributes:
+        step: seconds of a fine-tuning step.
+        look: seconds of naming one image.
+        together: how many times faster all locations train in one batched step than one after the other.
+        minutes: of the whole.
+        megabytes: of the whole.
+        locations: that are still to do.
+        start: steps of the row that all of them start from, if it is still to be made.
     """
 
     step: float
@@ -84,25 +93,31 @@ class Cost:
     together: float
     minutes: float
     megabytes: float
+    locations: int
+    start: int = 0
 
     def words(self, order: Order, recipe: Recipe, workers: int) -> str:
         """The cost in a sentence."""
         steps = recipe.finetune.converge + order.rows * order.interval
+        first = f"{self.start:,} steps for the row to start from, then " if self.start else ""
         way = "in one batched step" if self.together > 1 else f"in {workers} processes"
         return (
-            f"{len(set(order.locations))} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
+            f"{first}{self.locations} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
             f"{self.megabytes:,.0f} MB, if nothing else runs (a step takes {self.step:.2f} s, and a batched step is "
             f"{self.together:.1f} times as fast as one after the other)."
         )
 
 
-def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
-    """Measure what an order will cost, on one thread.
+def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int) -> Cost:
+    """Measure what is still to do of an order in a folder, on one thread.
 
     Raises:
         UserError: as `Order.jobs`.
     """
-    jobs, world = order.jobs(bundle, recipe, Path()), open_world(recipe.world)
+    jobs, world = order.jobs(bundle, recipe, out), open_world(recipe.world)
+    layout, start = bundle.backbone.layout, start_file(out, "H", "")
+    left = [job for job in jobs if Zoo(job.folder, layout, regime=job.regime).count(job.name) < order.rows]
+    first = recipe.shared.steps if left and order.regime == "H" and not start.exists() else 0
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -110,9 +125,9 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, *, workers: int) -> Cost:
     finally:
         torch.set_num_threads(threads)
     each = jobs[0].recipe.steps * step + order.rows * look * len(world.labels(order.locations[0], "eval"))
-    rounds = len(jobs) / together if together > 1 else -(-len(jobs) // max(1, workers))
-    size = len(jobs) * order.rows * bundle.backbone.layout.dim * 4 / 1e6
-    return Cost(step, look, together, rounds * each / 60, size)
+    rounds = len(left) / together if together > 1 else -(-len(left) // max(1, workers))
+    size = len(left) * order.rows * layout.dim * 4 / 1e6
+    return Cost(step, look, together, (first * step + rounds * each) / 60, size, len(left), first)
 
 
 def _seconds(bundle: Bundle, tuning: FinetuneRecipe) -> tuple[float, float, float]:

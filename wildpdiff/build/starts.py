@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,15 +85,22 @@ class Start:
 
 
 def starts(
-    recipe: Recipe, backbone: Path, work: Path, device: str, *, joint: bool = True, workers: int = 1
+    recipe: Recipe,
+    backbone: Path,
+    work: Path,
+    device: str,
+    *,
+    regimes: Sequence[str] = REGIMES,
+    joint: bool = True,
+    workers: int = 1,
 ) -> Iterator[Step]:
     """Write the rows that fine-tunings start from.
 
-    Random ones for regimes L and M; for H one that converged at the first seen location (paper, appendix D); and, if
-    `joint`, the baseline that is trained on all seen locations together.
+    Random ones for regimes L and M; for H, if it is among `regimes`, one that converged at the first seen location
+    (paper, appendix D); and, if `joint`, the baseline that is trained on all seen locations together.
     """
     write_starts(recipe, Backbone.load(backbone), work)
-    plans = [(start_file(work, "H", ""), recipe.seen[:1])]
+    plans = [(start_file(work, "H", ""), recipe.seen[:1])] if "H" in regimes else []
     plans += [(work / "joint.safetensors", recipe.seen)] if joint else []
     jobs = [Start(path, locations, recipe, backbone, work, device) for path, locations in plans if not path.exists()]
     for count in each(make_start, jobs, workers=workers):

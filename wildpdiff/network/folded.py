@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..errors import UserError
 from .backbone import Backbone, prepared
 
 #: Convolutions and the batch-norms behind them, by the names that timm gives them in each kind of block.
@@ -82,8 +83,15 @@ class Folded:
         return logits
 
     def predictions(self, batches: Iterable[Tensor]) -> Tensor:
-        """The classes of prepared images, int64 `[M]`, on the CPU."""
-        return torch.cat([self(batch).argmax(dim=1).cpu() for batch in batches])
+        """The classes of prepared images, int64 `[M]`, on the CPU.
+
+        Raises:
+            UserError: if the adapter's weights are so large that the logits are not finite, and so name nothing.
+        """
+        logits = torch.cat([self(batch).cpu() for batch in batches])
+        if not bool(logits.isfinite().all()):
+            raise UserError("The adapter is not usable: its outputs are not finite, as its weights are too large.")
+        return logits.argmax(dim=1)
 
 
 def prepared_batches(pixels: Tensor, size: int, device: torch.device) -> list[Tensor]:

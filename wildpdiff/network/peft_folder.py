@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors import SafetensorError
 from torch import Tensor
@@ -18,6 +17,7 @@ from ..errors import UserError
 from ..files import load_tensors
 from .adapter import AdapterLayout
 from .backbone import Backbone
+from .lora_file import CONFIG, WEIGHTS, row_of
 
 _PREFIX = "base_model.model."
 
@@ -83,29 +83,26 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
 def _check_target(folder: Path) -> None:
     """Refuse to write over anything but an earlier adapter."""
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / "adapter_config.json").exists():
+    if folder.exists() and not empty and not (folder / CONFIG).exists():
         raise UserError(f"'{folder.name}' exists and is no adapter; choose another --out folder.")
 
 
 def load_peft(backbone: Backbone, folder: Path) -> Tensor:
-    """The raw row `[D]` of a PEFT folder.
+    """The raw row `[D]` of a PEFT folder, whoever wrote it.
 
     Raises:
-        UserError: if the folder is no adapter, or one of another layout or scale.
+        UserError: if the folder is no adapter, or as `lora_file.row_of`.
     """
     folder = Path(folder)
     try:
-        with warnings.catch_warnings():  # of keys that another kind of adapter lacks: it is refused below
-            warnings.simplefilter("ignore")
-            config = PeftConfig.from_pretrained(str(folder))
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise UserError(f"'{folder.name}' is not a PEFT folder; it needs adapter_config.json.") from error
-    lora = backbone.lora
-    if not isinstance(config, LoraConfig) or (config.r, config.lora_alpha) != (lora.rank, lora.alpha):
-        wanted = f"LoRA of rank {lora.rank} and alpha {lora.alpha:g}"
-        raise UserError(f"'{folder.name}' holds another kind of adapter; {wanted} is needed.")
-    tensors, _ = load_tensors(folder / "adapter_model.safetensors")
-    return backbone.layout.pack({_ours(name): value for name, value in tensors.items()})
+        config = (folder / CONFIG).read_bytes()
+    except OSError as error:
+        raise UserError(f"'{folder.name}' is not a PEFT folder; it needs {CONFIG}.") from error
+    pickled = sorted(path.name for path in folder.glob("adapter_model.*") if path.name != WEIGHTS)
+    if pickled and not (folder / WEIGHTS).exists():
+        raise UserError(f"'{pickled[0]}' may run code and is not read; let peft save the adapter as {WEIGHTS}.")
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    return row_of(config, tensors, backbone.lora, backbone.layout)
 
 
 def _ours(name: str) -> str:

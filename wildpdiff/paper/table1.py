@@ -82,8 +82,7 @@ def tables_of_table1(data: Data) -> list[Table]:
     note = (
         f"Accuracy in % at {data['location']}, {data['pretrained']['images']} photographs, with 95% intervals over "
         f"adapters and photographs; pretrained {points(data['pretrained'])}, in the paper {PAPER['pretrained']}. "
-        "Codec only: fine-tuned rows there and back. Ensemble: the mean of all checkpoints. The generator learned from "
-        "means of 2 to 4 checkpoints too."
+        "Codec only: fine-tuned rows there and back. Ensemble: the mean of all checkpoints."
     )
     title = "Table 1: generation without a condition, by saving interval"
     return [Table(title, (*head, "paper: fine-tuned", "paper: generated"), tuple(rows), note)]

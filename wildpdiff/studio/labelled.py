@@ -28,7 +28,7 @@ class Photographs:
         read: how many of the archive's photographs were tried.
         total: how many it has.
         problems: the sentence of each one that was left out.
-        notes: sentences about folders and files that were skipped.
+        notes: sentences about folders and files that were skipped, and pictures that are not whole.
     """
 
     images: Images
@@ -62,24 +62,27 @@ def reading(archive: Archive, size: int) -> Iterator[Photographs]:
         UserError: at the end, if none could be decoded.
     """
     pixels: list[Tensor] = []
-    labels, problems, total = [], [], len(archive.members)
+    labels, problems, short, total = [], [], 0, len(archive.members)
     for place, picture in enumerate(archive.pictures(size), start=1):
         if picture.pixels is None:
             problems.append(picture.problem)
         else:
             pixels.append(picture.pixels)
             labels.append(picture.label)
+            short += bool(picture.note)
         if place % BATCH == 0 or place == total:
             if place == total and not pixels:
                 raise UserError(f"None of the {total} pictures could be read; the first: {problems[0]}")
             stacked = torch.stack(pixels) if pixels else torch.zeros(0, 3, size, size, dtype=torch.uint8)
             images = Images(stacked, torch.tensor(labels, dtype=torch.int64))
-            yield Photographs(images, place, total, tuple(problems), notes(archive))
+            yield Photographs(images, place, total, tuple(problems), notes(archive, short))
 
 
-def notes(archive: Archive) -> tuple[str, ...]:
-    """What of an archive is skipped, in sentences."""
+def notes(archive: Archive, short: int = 0) -> tuple[str, ...]:
+    """What of an archive is skipped, and how many pictures lack their end, in sentences."""
     found = []
+    if short:
+        found.append(f"The end of {short} of them is missing; what is there was read.")
     if archive.unknown:
         found.append(f"Skipped, because no species has that name: {shortened(archive.unknown)}.")
     if archive.others:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import zipfile
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import save_tensors
-from ..network.adapter import AdapterLayout
+from ..files import is_pointer, save_tensors
 from ..network.backbone import Backbone
-from ..network.lora import LoRA
+from ..network.lora_file import CONFIG, WEIGHTS, row_of
+from ..zips import content, opened
 
 #: The default row in single precision is 0.26 MB; the zip and each file in it may be much larger, not endless.
 MAX_ZIP, MAX_WEIGHTS, MAX_CONFIG, MAX_ENTRIES = 2_000_000, 2_000_000, 100_000, 50
-CONFIG, WEIGHTS, README = "adapter_config.json", "adapter_model.safetensors", "README.md"
+README = "README.md"
 #: Files that only pickle can read, which may run code.
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 _PREFIX, _SUFFIX = "base_model.model.", ".weight"
@@ -72,21 +68,15 @@ def unpack(data: bytes, backbone: Backbone) -> Tensor:
         backbone: what the adapter must fit.
 
     Raises:
-        UserError: if it is no such zip, too large, encrypted or pickled, or an adapter of another kind, layout or
-            scale, or one whose numbers are not finite.
+        UserError: if it is no such zip, too large, encrypted or pickled, or as `lora_file.row_of`.
     """
     if len(data) > MAX_ZIP:
         raise UserError(f"The zip is larger than {MAX_ZIP // 1_000_000} MB; send one adapter alone.")
-    # Every entry of a zip's directory starts with these four bytes, so counting them bounds it before it is read.
-    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
-        raise UserError(f"The zip has more than {MAX_ENTRIES} files; send one PEFT folder alone.")
-    try:
-        archive = zipfile.ZipFile(BytesIO(data))
-    except Exception:  # a hostile or damaged zip makes zipfile raise nearly anything
-        raise UserError("The file is no zip, or it is damaged; zip a PEFT folder and send that.") from None
+    archive = opened(data, most=MAX_ENTRIES, advice="zip one PEFT folder alone and send that")
     with archive:
-        _check_config(_content(archive, CONFIG, MAX_CONFIG), backbone.lora)
-        return _row(_content(archive, WEIGHTS, MAX_WEIGHTS), backbone.layout)
+        config = _content(archive, CONFIG, MAX_CONFIG)
+        tensors = _tensors(_content(archive, WEIGHTS, MAX_WEIGHTS))
+    return row_of(config, tensors, backbone.lora, backbone.layout)
 
 
 def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -96,44 +86,16 @@ def _content(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
         raise UserError(f"The zip holds a pickled file, which may run code; save the adapter as {WEIGHTS}.")
     if len(found) != 1:
         raise UserError(f"The zip must hold exactly one {name}, and it holds {len(found) or 'none'}.")
-    if found[0].flag_bits & 0x1:
-        raise UserError("The zip is encrypted; pack it again without a password.")
-    try:
-        with archive.open(found[0]) as file:
-            content = file.read(most + 1)
-    except Exception:  # as in `unpack`
-        raise UserError(f"{name} is damaged inside the zip; pack it again.") from None
-    if len(content) > most:
+    read = content(archive, found[0], most, name)
+    if len(read) > most:
         raise UserError(f"{name} is larger than {most / 1_000_000:g} MB; an adapter of this classifier is smaller.")
-    return content
+    return read
 
 
-def _check_config(content: bytes, lora: LoRA) -> None:
-    """Refuse all but plain LoRA of our rank and scale: other kinds would be read, and mean something else."""
+def _tensors(data: bytes) -> dict[str, Tensor]:
+    if is_pointer(data):
+        raise UserError(f"{WEIGHTS} is only a pointer of Git LFS; run `git lfs pull` and zip the folder again.")
     try:
-        config: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        raise UserError(f"{CONFIG} is not JSON; let peft write it.") from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise UserError(f"{CONFIG} does not describe a LoRA adapter.")
-    if (config.get("r"), config.get("lora_alpha")) != (lora.rank, lora.alpha):
-        raise UserError(f"LoRA of rank {lora.rank} and alpha {lora.alpha:g} is needed; {CONFIG} says another.")
-    special = [key for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern") if config.get(key)]
-    if special:
-        raise UserError(f"Plain LoRA is needed; {CONFIG} sets '{special[0]}'.")
-
-
-def _row(content: bytes, layout: AdapterLayout) -> Tensor:
-    try:
-        tensors = safetensors.torch.load(content)
+        return safetensors.torch.load(data)
     except Exception:  # a hostile header makes the reader raise several kinds
         raise UserError(f"{WEIGHTS} is damaged, or no safetensors file.") from None
-    named = {name.removeprefix(_PREFIX).removesuffix(_SUFFIX): value for name, value in tensors.items()}
-    if len(named) != len(tensors) or set(named) != set(layout.names):
-        raise UserError(f"The adapter must have exactly the {len(layout.names)} weights that this classifier takes.")
-    if not all(value.dtype in (torch.float32, torch.float16, torch.bfloat16) for value in named.values()):
-        raise UserError("The adapter's weights must be floating-point numbers of 16 or 32 bits.")
-    row = layout.pack(named)
-    if row.ndim != 1 or not bool(row.isfinite().all()):
-        raise UserError("The adapter is not usable: some of its weights are not finite, or it holds several adapters.")
-    return row

@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..generator import AdapterGenerator
 from ..network.backbone import prepared
 from ..network.folded import Folded
-from ..picture import load_picture
+from ..picture import read_picture, sentence_of
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
 from .pictures import Pictures, Upload
@@ -204,14 +204,14 @@ class Studio:
         Raises:
             UserError: if it is not a usable picture.
         """
-        picture = load_picture(data)
+        picture, note = read_picture(data)
         with self._lock:
             embedding = self.bundle.condition(picture[None])
         seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])
         similar = cosine(embedding[None], seen)[0]
         order = similar.argsort(descending=True)[:3].tolist()
         nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
-        return Upload(name, embedding, picture, nearest)
+        return Upload(name, embedding, picture, nearest, (sentence_of(note),) if note else ())
 
     def forget(self, session: str, name: str | None = None) -> None:
         """Forget one of a session's backgrounds, or all, with what was written for them."""

@@ -233,6 +233,6 @@ class Api:
         for a place without labelled photographs. The picture is read in memory and forgotten.
 
         Args:
-            image: base64 text of a JPEG, PNG or WebP picture of an empty place, at most 5 MB.
+            image: base64 text of a JPEG, PNG or WebP picture of an empty place, at most 20 MB.
         """
         return self.answers.unseen(image)

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..cores import cores
 from ..errors import UserError
 from ..studio.results import tabs
 from ..studio.studio import Studio
@@ -31,6 +32,7 @@ from .watch import Watch
 ABOUT = """<p class="about">{world} {adapter}; the
 generated ones never saw a gradient step. Bars are measured on photographs that nothing was trained on. A picture of
 your own is read in memory, never stored, and nothing but its pixels is looked at.</p>"""
+PORTS = 65_535
 #: The tabs after Play: name, label and part.
 TABS = (
     ("watch", "Watch it denoise", Watch),
@@ -78,7 +80,7 @@ def warm(studio: Studio) -> None:
     import torch
 
     # Two answers may be computed at once, and the browser may sit on the same machine.
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    torch.set_num_threads(max(1, cores() // 2))
     threading.Thread(target=studio.warm, args=(studio.locations[:2],), name="warm", daemon=True).start()
 
 
@@ -95,8 +97,11 @@ def serve(
         mcp: whether to offer the endpoints as tools of the Model Context Protocol too.
 
     Raises:
-        UserError: if the bundle cannot be opened.
+        UserError: if the bundle cannot be opened, or the port is none.
     """
+    if port is not None:
+        check_port(port)
+    past_proxies(host)
     studio = Studio.open(bundle, device)
     if on_zero():
         studio.writer = gpu_writer(studio.bundle)
@@ -108,13 +113,33 @@ def serve(
     )
 
 
+def past_proxies(host: str | None) -> None:
+    """Let Gradio's look at its own page go past the proxies that the environment names."""
+    own = ["localhost", "127.0.0.1", "::1", *([host] if host else [])]
+    for name in ("no_proxy", "NO_PROXY"):
+        known = [part for part in os.environ.get(name, "").split(",") if part]
+        os.environ[name] = ",".join([*known, *(part for part in own if part not in known)])
+
+
+def check_port(port: int) -> None:
+    """Refuse a number that is no port.
+
+    Raises:
+        UserError: saying which are.
+    """
+    if not 0 <= port <= PORTS:
+        raise UserError(f"A port is a number from 1 to {PORTS} (or 0 for any that is free), not {port}.")
+
+
 def free_port(host: str, wanted: int, *, tries: int = 100) -> int:
     """The wanted port, or the next one that nobody listens on.
 
     Raises:
         UserError: if there is none.
     """
-    for port in range(wanted, wanted + tries):
+    check_port(wanted)
+    last = min(wanted + tries - 1, PORTS)
+    for port in range(wanted, last + 1):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -122,4 +147,4 @@ def free_port(host: str, wanted: int, *, tries: int = 100) -> int:
             except OSError:
                 continue
             return port
-    raise UserError(f"Ports {wanted} to {wanted + tries - 1} are all taken on {host}; give another --port.")
+    raise UserError(f"Ports {wanted} to {last} are all taken on {host}; give another --port.")

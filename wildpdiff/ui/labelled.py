@@ -22,7 +22,7 @@ from ..studio.trial import Score, stopped
 from ..studio.words import spoken
 from ..worlds.base import Images
 from .chart import Chart, panel
-from .page import PRIVATE, RUNS, Page, sentence, session_of, title
+from .page import PRIVATE, READS, RUNS, Page, sentence, session_of, title
 
 #: Seconds after which a visitor's photographs are forgotten: half an hour.
 KEPT = 1_800
@@ -49,6 +49,7 @@ class OwnPhotos:
             gr.HTML(f'<p class="own-caution">{caution(self.page.studio.bundle.world)}</p>')
             self.drop = panel("own_zip", elem_id="own-zip", events=("arrived",), most=MAX_ARCHIVE, species=species)
             self.kept = gr.State(None, time_to_live=KEPT)
+            self.fresh = gr.State(False)
             with gr.Row(visible=False, elem_id="own-actions") as self.actions:
                 self.again = gr.Button("Score with the present adapter", interactive=False, min_width=200)
                 self.stop = gr.Button("Stop", interactive=False, min_width=70)
@@ -66,34 +67,38 @@ class OwnPhotos:
         shown = [self.drop, self.results, self.bars, self.gaps, self.details]
         shown += [self.actions, self.again, self.stop, self.forget]
         inputs = [self.kept, self.page.wish]
-        self.drop.arrived(self.read, inputs, [self.kept, *shown], **RUNS)
+        arrived = self.drop.arrived(self.read, [self.kept], [self.kept, self.fresh, *shown], **READS)
+        arrived.then(self.score_fresh, [self.fresh, *inputs], shown, **RUNS)
         self.again.click(self.score, inputs, shown, **RUNS)
         self.stop.click(self.halt, None, None, queue=False, **PRIVATE)
         self.forget.click(self.forgotten, None, [self.kept, *shown], **PRIVATE)
 
-    def read(
-        self,
-        before: Images | None,
-        wish: dict[str, Any] | None,
-        event: gr.EventData,
-        request: gr.Request,
-    ) -> Iterator[list[Any]]:
-        """Read an uploaded zip, delete it at once, and score it; a bad one changes nothing but the sentence."""
+    def read(self, before: Images | None, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
+        """Read an uploaded zip and delete it at once, outside of the networks' turns; a bad one changes nothing but the
+        sentence. Whether there is something to score now goes into `fresh`."""
         session = session_of(request)
         turn, found = self.turns.begin(session), None
         try:
             for found in self._photographs(taken(event._data)):
                 if self.turns.over(session, turn):
-                    yield [gr.skip(), _said("Stopped while the zip was read.", "stopped"), *_rest(before)]
+                    yield [gr.skip(), False, _said("Stopped while the zip was read.", "stopped"), *_rest(before)]
                     return
                 text = f"Reading: {found.read} of {found.total} \u2026"
-                yield [gr.skip(), _said(text, "reading"), *[gr.skip()] * 4, *_buttons("busy")]
+                yield [gr.skip(), False, _said(text, "reading"), *[gr.skip()] * 4, *_buttons("busy")]
         except Exception as error:
-            yield [gr.skip(), _said(sentence(error), "failed"), *_rest(before)]
+            yield [gr.skip(), False, _said(sentence(error), "failed"), *_rest(before)]
             return
         if found is not None:
-            yield [found.images, _said(found.said, "reading"), *[gr.skip()] * 4, *_buttons("busy")]
-            yield from ([gr.skip(), *frame] for frame in self.score(found.images, wish, request))
+            yield [found.images, True, _said(found.said, "reading"), *[gr.skip()] * 4, *_buttons("busy")]
+
+    def score_fresh(
+        self, fresh: bool, images: Images | None, wish: dict[str, Any] | None, request: gr.Request
+    ) -> Iterator[list[Any]]:
+        """Score what was read just now, if it was."""
+        if fresh:
+            yield from self.score(images, wish, request)
+        else:
+            yield [gr.skip()] * 9
 
     def score(self, images: Images | None, wish: dict[str, Any] | None, request: gr.Request) -> Iterator[list[Any]]:
         """Score the session's photographs, frame by frame."""

@@ -21,6 +21,8 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 MODEL = "model"
 #: For a listener that runs the networks.
 RUNS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": MODEL, "concurrency_limit": 2}
+#: For a listener that reads files of a visitor, which takes no turn of the networks.
+READS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "files", "concurrency_limit": 2}
 WRONG = "Something went wrong here and was noted; try again, or reload the page."
 LOG = logging.getLogger("wildpdiff.ui")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import gradio as gr
 
 from ..errors import UserError
 from ..picture import MAX_BYTES
+from ..studio.api.requests import from_base64
 from ..studio.description import LONGEST
 from ..studio.ood import findings, reading_skill, scale
 from ..studio.pictures import Upload
@@ -137,12 +136,15 @@ def _bytes(data: Mapping[str, Any]) -> bytes:
     Raises:
         UserError: if it is too large or did not arrive whole.
     """
+    broken = UserError("The picture did not arrive whole; send it again.")
     try:
-        size, content = int(data.get("size", 0)), base64.b64decode(str(data.get("data", "")), validate=True)
-    except (binascii.Error, ValueError, TypeError):
-        raise UserError("The picture did not arrive whole; send it again.") from None
+        size, content = int(data.get("size", 0)), from_base64(str(data.get("data", "")))
+    except (ValueError, TypeError, OverflowError):
+        raise broken from None
     if size > MAX_BYTES:
         raise UserError(f"The picture is larger than {MAX_BYTES // 1_000_000} MB; save it smaller or as JPEG.")
+    if len(content) != size:
+        raise broken
     return content
 
 

@@ -106,6 +106,15 @@ class Enlarging(Protocol):
         """Evaluation photograph `index` of a location, uint8 `[3, size, size]`."""
 
 
+@runtime_checkable
+class Noting(Protocol):
+    """A world that has something to say of how its data set was read."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences."""
+
+
 class Inventing(Protocol):
     """How a visitor invents a location: a place of the world's own kind, made of numbers that the page's sliders set.
 

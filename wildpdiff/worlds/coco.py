@@ -1,18 +1,18 @@
 """Real photographs: any data set in COCO Camera Traps format (Snapshot Serengeti and the other sets of LILA)."""
 
-import struct
-import zlib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, readable
+from ..labelled import SUFFIXES
+from ..picture import read_frame
 from .base import EMPTY, Images, Split, location_of
 from .coco_metadata import (
     Photo,
@@ -25,12 +25,8 @@ from .coco_metadata import (
     read_document,
 )
 
-MAX_PIXELS = 64_000_000
 BACKGROUNDS = 16
 BACKGROUND_CANDIDATES = 64
-
-_FORMATS = ("JPEG", "PNG")
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 class CocoWorld:
@@ -41,7 +37,8 @@ class CocoWorld:
         species: the listed names in their order, then `empty`.
         locations: camera sites with at least one usable image.
         left_out: images of these sites that the metadata rules out: two classes at once, no listed class, a human,
-            no annotation, marked as corrupt, or a file that is listed twice.
+            no annotation, no location, marked as corrupt, or a file that is listed twice.
+        notes: sentences on images without a location, and on locations whose split may not keep bursts together.
 
     Many sets, Snapshot Serengeti among them, label whole bursts: a frame may carry a species that has left the picture.
     """
@@ -61,15 +58,18 @@ class CocoWorld:
         *,
         size: int,
         left_out: int,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self.species = tuple(species)
         self.locations = tuple(photos)
         self.size = size
         self.spec = spec
         self.left_out = left_out
-        self._folder = folder
+        self.notes = notes
+        self._folder = _Folder(folder)
         self._photos = photos
         self._unreadable: set[str] = set()
+        self._short: set[str] = set()
 
     @classmethod
     def open(
@@ -97,7 +97,8 @@ class CocoWorld:
             locations: camera sites to keep; all by default.
             size: H and W of the pixels. The whole frame is squeezed into the square, so that no animal is cropped away.
             eval_share: share of the sequences kept for evaluation. A sequence's side depends on its `seq_id` and the
-                seed alone, so it is the same for any choice of species, locations or `max_images`.
+                seed alone, so it is the same for any choice of species, locations or `max_images`. Where there are no
+                sequences, or one for all, gaps in time make them (see `coco_metadata.bursts_of`), or `notes` says so.
             max_images: at most this many images of a location, both splits together, drawn by a hash of the file name.
             seed: for the split and for the draw of `max_images`.
 
@@ -113,14 +114,15 @@ class CocoWorld:
         classes = classes_of(species)
         document = read_document(metadata)
         labels = image_labels(document, classes, metadata.name)
-        found, left_out = index_photos(document, labels, locations, metadata.name, eval_share, seed)
+        index = index_photos(document, labels, locations, metadata.name, eval_share, seed)
+        found = index.found
         del document, labels
         photos = {name: drawn_photos(found[name], max_images, seed) for name in chosen_locations(found, locations)}
         if not any(photo.label < len(classes) - 1 for listed in photos.values() for photo in listed):
             raise UserError(f"'{metadata.name}' has no usable image of {', '.join(classes[:-1])}; list other species.")
         spec = {"metadata": str(metadata), "images": str(images), "species": list(species), "size": size, "seed": seed}
         spec |= {"eval_share": eval_share, "max_images": max_images, "locations": locations and list(locations)}
-        return cls(images, classes, photos, spec, size=size, left_out=left_out)
+        return cls(images, classes, photos, spec, size=size, left_out=index.left_out, notes=index.notes)
 
     @property
     def about(self) -> str:
@@ -134,8 +136,13 @@ class CocoWorld:
 
     @property
     def skipped(self) -> int:
-        """Files met so far that were missing, damaged or above `MAX_PIXELS`."""
+        """Files met so far that were missing, damaged or too large."""
         return len(self._unreadable)
+
+    @property
+    def short(self) -> int:
+        """Files met so far whose end is missing, and of which the rest was read."""
+        return len(self._short)
 
     def labels(self, location: str, split: Split, first: int | None = None) -> Tensor:
         """Labels `[M]` by the metadata, those of files that cannot be read included; no file is opened."""
@@ -171,7 +178,7 @@ class CocoWorld:
         Raises:
             UserError: as `backgrounds`.
         """
-        return _decode(self._folder, self._brightest(location)[0][0].file, height, square=False)
+        return read_frame(self._folder.find(self._brightest(location)[0][0].file), height).pixels
 
     def _brightest(self, location: str) -> list[tuple[Photo, Tensor]]:
         """Candidates for backgrounds, the brightest first."""
@@ -181,7 +188,7 @@ class CocoWorld:
         drawn = sorted(empty, key=lambda photo: fraction("background", photo.file))
         found = list(islice(self._readable(drawn), BACKGROUND_CANDIDATES))
         if not found:
-            raise self._nothing(location)
+            raise self._nothing(location, drawn[0].file)
         return sorted(found, key=lambda pair: -float(pair[1].float().mean()))
 
     def _listed(self, location: str, split: Split) -> list[Photo]:
@@ -194,40 +201,83 @@ class CocoWorld:
             pixels[len(labels)] = image
             labels.append(photo.label)
         if not labels and limit:
-            raise self._nothing(location)
+            raise self._nothing(location, listed[0].file)
         return Images(pixels[: len(labels)], torch.tensor(labels, dtype=torch.int64))
 
-    def _nothing(self, location: str) -> UserError:
+    def _nothing(self, location: str, wanted: str) -> UserError:
+        example = self._folder.example()
+        there = f"there is '{readable(example)}'" if example else "there is no picture at all"
         return UserError(
-            f"No photograph of location '{location}' can be read in folder '{self._folder.name}'; "
-            "fetch its files or name the folder that file names start from."
+            f"No photograph of location '{location}' can be read in folder '{self._folder.path.name}': looked for "
+            f"'{readable(wanted)}', and {there}; fetch its files or name the folder that file names start from."
         )
 
     def _readable(self, listed: Iterable[Photo]) -> Iterator[tuple[Photo, Tensor]]:
         for photo in listed:
             try:
-                image = _decode(self._folder, photo.file, self.size)
-            except _UNREADABLE:
+                seen = read_frame(self._folder.find(photo.file), self.size, self.size)
+            except UserError:
                 self._unreadable.add(photo.file)
-            else:
-                yield photo, image
+                continue
+            if seen.note:
+                self._short.add(photo.file)
+            yield photo, seen.pixels
 
 
-def _decode(folder: Path, file: str, size: int, *, square: bool = True) -> Tensor:
-    """Pixels uint8 `[3, size, size]` of one file, or `[3, size, W]` in its own shape.
+class _Folder:
+    """The images' folder, in which files are found as they are named, or with `/` for `\\`, or in another case."""
 
-    It is shrunk while decoding (three times faster at 3 megapixels).
-    """
-    inside = PurePosixPath(file)
-    if inside.is_absolute() or ".." in inside.parts:
-        raise ValueError("the file lies outside the images' folder")
-    with Image.open(folder / inside, formats=_FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise ValueError("the image has too many pixels")
-        width = size if square else max(1, round(size * image.width / image.height))
-        image.draft("RGB", (2 * width, 2 * size))
-        small = image.convert("RGB").resize((width, size), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(small)).permute(2, 0, 1)
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def find(self, name: str) -> Path:
+        """A file of the folder.
+
+        Raises:
+            UserError: if there is none of that name, or it would lie outside.
+        """
+        slashed = name.replace("\\", "/")
+        inside = PurePosixPath(slashed)
+        if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
+            raise UserError("The file lies outside the images' folder.")
+        for path in (self.path / name, self.path / inside):
+            if _is_file(path):
+                return path
+        path = self.path
+        for part in inside.parts:
+            path = path / self._in(path).get(_folded(part), part)
+        if not _is_file(path):
+            raise UserError(f"There is no file '{inside.name}'.")
+        return path
+
+    def example(self) -> str:
+        """The name of one picture that is there, or nothing."""
+        for place, path in enumerate(self.path.rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                return path.relative_to(self.path).as_posix()
+            if place > 5_000:
+                break
+        return ""
+
+    def _in(self, folder: Path) -> dict[str, str]:
+        if folder not in self._names:
+            try:
+                self._names[folder] = {_folded(path.name): path.name for path in folder.iterdir()}
+            except OSError:
+                self._names[folder] = {}
+        return self._names[folder]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that the file system does not allow
+        return False
 
 
 def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:

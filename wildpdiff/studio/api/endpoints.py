@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +22,7 @@ from ..setting import IMAGES, Setting
 from ..studio import Studio
 from ..upload import Strangers
 from .lookups import SWEEP, SWEEP_STEPS, Lookups, asked, rounded, share
-from .requests import chosen, sweep_of, text, within
+from .requests import chosen, from_base64, sweep_of, text, within
 
 Json = dict[str, Any]
 
@@ -119,6 +117,7 @@ class Answers:
             "distance": round(reading.distance, 5),
             "verdict": reading.verdict,
             "said": standing(reading, gauge, "pictures"),
+            "notes": list(upload.notes),
             "findings": findings(bundle, bundle.regime),
         }
 
@@ -165,9 +164,9 @@ def decoded(value: object, name: str, most: int, what: str) -> bytes:
     """
     if not isinstance(value, str) or not value:
         raise UserError(f"'{name}' must be the base64 text of {what}.")
-    if len(value) > most * 4 // 3 + 200:
+    if len(value) > most * 7 // 5 + 200:  # four letters for three bytes, and line breaks
         raise UserError(f"'{name}' is larger than {most // 1_000_000} MB; send {what} that is smaller.")
     try:
-        return base64.b64decode(value.partition("base64,")[2] or value, validate=True)
-    except (binascii.Error, ValueError):
+        return from_base64(value)
+    except ValueError:
         raise UserError(f"'{name}' is not base64; send the base64 text of {what}.") from None

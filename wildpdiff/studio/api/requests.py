@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from ...errors import UserError
@@ -10,6 +11,7 @@ from ..setting import Setting
 
 #: Letters of a name, and items of a list, at most.
 LETTERS, ITEMS = 40, 64
+_URL_SAFE = str.maketrans("-_", "+/")
 #: What the endpoints call the parts of a setting, and what the page's state calls them.
 _TEXTS = {"a": "a", "b": "b", "regime": "m", "way": "w"}
 _NUMBERS = {"weight": "t"}
@@ -51,6 +53,17 @@ def sweep_of(spec: object) -> Sweep:
     weights = [number(part, "weights") for part in spec.get("weights", [])]
     numbers = {name: whole(spec[name], name) for name in known[4:] if name in spec}
     return Sweep.of({"pairs": pairs, "weights": weights, **texts, **numbers})
+
+
+def from_base64(text: str) -> bytes:
+    """The bytes of base64 text as anything writes it: a data address, broken into lines, with the alphabet of
+    addresses, without its padding.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    plain = "".join(text.partition("base64,")[2].split() or text.split()).translate(_URL_SAFE).rstrip("=")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
 
 
 def text(value: object, name: str) -> str:

@@ -1,6 +1,7 @@
 // A stranger to the generator, a picture or words: the gauge, what it is like, and what its adapter says.
 import { draw, make } from './dom.js';
 import { percent, regime, two } from './format.js';
+import { to_send } from './picture.js';
 import { store } from './store.js';
 
 const WIDEST = 1.1, TICKS = [0, 0.05, 0.2, 0.4, 0.6, 0.8, 1];
@@ -109,16 +110,6 @@ const species = (at) => {
   return made;
 };
 
-// A picture as a browser's own decoder makes it small, so that a phone's photograph can be sent whatever its size.
-const smaller = async (file) => {
-  try {
-    const picture = await createImageBitmap(file), scaled = Math.min(1, 1280 / Math.max(picture.width, picture.height));
-    const canvas = make('canvas', { width: Math.round(picture.width * scaled), height: Math.round(picture.height * scaled) });
-    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
-    return (await new Promise((done) => canvas.toBlob(done, 'image/jpeg', 0.92))) || file;
-  } catch { return file; }
-};
-
 const upload = ({ element, props, trigger, watch }) => {
   const root = element.querySelector('.stranger'), find = (name) => root.querySelector(name);
   const words = props.kind === 'words', own = words ? 'your words' : 'your picture';
@@ -202,7 +193,8 @@ const upload = ({ element, props, trigger, watch }) => {
   };
 
   const view = (value) => {
-    if (words) { find('.stranger-notes').replaceChildren(...((value && value.notes) || []).map((note) => make('li', {}, note))); return; }
+    find('.stranger-notes').replaceChildren(...((value && value.notes) || []).map((note) => make('li', {}, note)));
+    if (words) return;
     const picture = find('.stranger-view');
     if (value) picture.src = value.src; else picture.removeAttribute('src');
     picture.alt = value ? `The middle square of ${value.name}, as the model sees it` : '';
@@ -243,17 +235,18 @@ const upload = ({ element, props, trigger, watch }) => {
     status.textContent = words ? 'Your words were removed.' : 'Your picture was removed.';
   };
 
-  const hand_over = async (file, shrink = false) => {
+  const hand_over = async (file) => {
     if (!file) return;
     wait('Reading the picture …');
-    const sent = shrink ? await smaller(file) : file, reader = new FileReader();
+    const sent = await to_send(file, props.most), reader = new FileReader();
     reader.onload = () => trigger('upload', { size: sent.size, data: String(reader.result).split(',')[1] || '', state: store.state });
+    reader.onerror = () => { delete root.dataset.busy; status.textContent = ''; problem.textContent = 'The picture could not be read; choose it again.'; };
     reader.readAsDataURL(sent.size > props.most ? sent.slice(0, 0) : sent);
   };
 
   const listen_for_pictures = () => {
     for (const input of root.querySelectorAll('input[type=file]'))
-      input.addEventListener('change', () => { hand_over(input.files[0], input.hasAttribute('capture')); input.value = ''; });
+      input.addEventListener('change', () => { hand_over(input.files[0]); input.value = ''; });
     const drop = find('.stranger-own');
     drop.addEventListener('dragover', (event) => { event.preventDefault(); drop.classList.add('is-over'); });
     drop.addEventListener('dragleave', () => drop.classList.remove('is-over'));
