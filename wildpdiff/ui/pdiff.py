@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,8 +80,13 @@ class PDiff:
     def _opened(self, name: str) -> dict[str, Any]:
         """What is stored of a system, which is made ready meanwhile: pictures and network take a second or two."""
         told = opened(self.hall, name)
-        threading.Thread(target=self.hall.ready, args=(name,), name="pdiff", daemon=True).start()
+        threading.Thread(target=self._warm, args=(name,), name="pdiff", daemon=True).start()
         return told
+
+    def _warm(self, name: str) -> None:
+        """Make a system ready; what goes wrong is told when it is sampled."""
+        with suppress(Exception):
+            self.hall.ready(name)
 
     def _told(self, event: gr.EventData, tell: Callable[[], dict[str, Any]]) -> str:
         stamp = {"stamp": stamp_of(event._data)}
