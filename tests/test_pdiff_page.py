@@ -225,4 +225,9 @@ def test_a_visitor_samples_networks_among_the_stored_ones_and_sees_what_changed(
         page.wait_for_selector(".pdiff[data-stage=done]", timeout=WAIT)
         page.click("#pdiff-changed .choices label:nth-child(2)")
         assert page.inner_text(".pdiff-told").startswith("Live, seed 3. ")
+        page.locator("#pdiff-map").scroll_into_view_if_needed()
+        ends = """() => { const node = document.querySelector('#pdiff-map .chart-node'); if (!node.data) return false;
+          const find = (name) => node.data.find((trace) => trace.name === name), way = find('way of the sample');
+          return way.x.length > 2 && way.x[way.x.length - 1] === find('live samples').x[1]; }"""
+        page.wait_for_function(ends, timeout=WAIT)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390

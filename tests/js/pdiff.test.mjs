@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { change_words, next_seed, rgba, wrong } from '../../wildpdiff/web/js/pdiff.js';
+import { change_words, next_seed, rgba, with_way, wrong } from '../../wildpdiff/web/js/pdiff.js';
 
 test('one to eight networks and any seed that fits can be sampled; anything else is one sentence', () => {
   for (const [count, seed] of [['1', '0'], ['8', '2147483647'], ['4', '007']]) assert.equal(wrong(count, seed), '');
@@ -29,4 +29,12 @@ test('what a sample changed is told with all its parts, and how many are shown',
 
 test('grey bytes become opaque pixels of the same grey', () => {
   assert.deepEqual([...rgba(btoa(String.fromCharCode(0, 128, 255)))], [0, 0, 0, 255, 128, 128, 128, 255, 255, 255, 255, 255]);
+});
+
+test('the map takes the way of another sample and leaves all else as it is', () => {
+  const dots = { name: 'originals', x: [1], y: [2] }, map = { layout: {}, data: [dots, { name: 'way of the sample', x: [0], y: [0], customdata: [1] }] };
+  const made = with_way(map, [[1, 0.5, 0.6], [50, 0.7, 0.8]]);
+  assert.equal(made.data[0], dots);
+  assert.deepEqual(made.data[1], { name: 'way of the sample', x: [0.5, 0.7], y: [0.6, 0.8], customdata: [1, 50] });
+  assert.deepEqual(map.data[1].x, [0]);
 });

@@ -256,7 +256,7 @@ def _sample(sample: Sample, total: int) -> Json:
     low, high = wilson(sample.right, total)
     return {
         "seed": sample.seed, "right": sample.right, "total": total, "low": round(low, 4), "high": round(high, 4),
-        "likeness": round(sample.likeness, 3),
+        "likeness": round(sample.likeness, 3), "way": [[stop.step, *stop.place] for stop in sample.way],
     }  # fmt: skip
 
 

@@ -29,7 +29,8 @@ HINTS = {
     "weights: where it is as good as the samples, sampling buys variety, not accuracy.",
     "way": "Each estimate of the denoiser on the way is a network already, measured live on all test pictures. The "
     "first one is close to the mean of the originals, and good already: later steps decide which network it becomes.",
-    "map": "Where the weights lie; the line is the way of the first live sample. Other directions are not seen.",
+    "map": "Where the weights lie; the line is the way of the live sample that is chosen below. What the other "
+    "directions hold is not seen.",
     "changed": "Test pictures to which a live sample gives another answer than the base network.",
 }
 QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "trigger_mode": "multiple"}

@@ -3,7 +3,7 @@ import { charts } from './chart.js';
 import { make, radios } from './dom.js';
 import { counted } from './format.js';
 
-const MOST = 8, LARGEST = 2 ** 31 - 1;
+const MOST = 8, LARGEST = 2 ** 31 - 1, WAY = 'way of the sample', MAP = 'pdiff-map';
 
 // What is wrong with a count and a seed as typed; nothing if they can be sampled.
 export const wrong = (count, seed) => {
@@ -31,6 +31,12 @@ export const rgba = (text) => {
   grey.forEach((value, at) => made.set([value, value, value, 255], 4 * at));
   return made;
 };
+
+// The map with the way of one sample, [step, x, y] each; what was drawn before stays as it was.
+export const with_way = (map, way) => ({
+  ...map,
+  data: map.data.map((trace) => (trace.name === WAY ? { ...trace, customdata: way.map(([step]) => step), x: way.map(([, x]) => x), y: way.map(([, , y]) => y) } : trace)),
+});
 
 const digit = (size, text, truth) => {
   const canvas = make('canvas', { width: size, height: size, role: 'img', 'aria-label': `Handwritten digit ${truth}` });
@@ -63,7 +69,7 @@ const panel = ({ element: root, props, trigger, watch }) => {
     choice_box.hidden = !changes;
     if (!changes) { own.replaceChildren(); picks.replaceChildren(); told.textContent = 'Sample, and the pictures appear here.'; return; }
     const found = changes.samples[which];
-    const pick = radios('pdiff-which', samples.map((sample, at) => [String(at), String(sample.seed), `seed ${sample.seed}`]), (value) => { which = Number(value); see(); });
+    const pick = radios('pdiff-which', samples.map((sample, at) => [String(at), String(sample.seed), `seed ${sample.seed}`]), (value) => { which = Number(value); see(); trace(); });
     if (picks.children.length !== pick.length || picks.dataset.first !== String(samples[0].seed)) picks.replaceChildren(...pick);
     picks.dataset.first = samples[0].seed;
     picks.querySelectorAll('input').forEach((input, at) => { input.checked = at === which; });
@@ -71,9 +77,15 @@ const panel = ({ element: root, props, trigger, watch }) => {
     own.replaceChildren(...found.shown.map(([at, truth, before, now]) => make('figure', {}, digit(changes.size, changes.pixels[at], truth), make('figcaption', {}, answer('base', before, truth), answer('sample', now, truth)))));
   };
 
+  const trace = () => {
+    if (!samples[which] || !samples[which].way.length) return;
+    figures[MAP] = with_way(figures[MAP], samples[which].way);
+    show(MAP);
+  };
   const take = (message) => {
     figures = { ...figures, ...message.figures };
     Object.keys(message.figures).forEach(show);
+    if (which) trace();
   };
   const stored = (message) => {
     if (message.choices) choice.replaceChildren(...message.choices.map((one) => new Option(one.title, one.name)));
