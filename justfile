@@ -50,3 +50,9 @@ lock:
 # a wheel with the bundle in it, in dist/
 wheel:
     {{python}} -m pip wheel . --no-deps --wheel-dir dist
+
+# the p-diff systems of the tab p-diff, made anew and kept in the bundle; five minutes on two cores
+pairs:
+    .venv/bin/wildpdiff pdiff --network convnet-mini --parameters all --rate 1e-3 --recipe small --out runs/pairs/convnet-mini --store convnet-mini
+    .venv/bin/wildpdiff pdiff --network resnet-mini --parameters all --rate 1e-3 --recipe small --out runs/pairs/resnet-mini --store resnet-mini
+    .venv/bin/wildpdiff pdiff --network mlp-mini --parameters last:3 --rate 1e-2 --recipe small --out runs/pairs/mlp-mini --store mlp-mini

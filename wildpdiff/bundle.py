@@ -44,9 +44,10 @@ class Bundle:
     file; the metadata has the digest of the pixels that were drawn, see `picture.digest`), `photographs.safetensors`
     (of a world that its spec alone does not open, see `worlds.stored`), `joint.safetensors` (`row` `[D]`, trained on
     all seen locations), `generator-FIRST/` (unconditional, of the first seen location), `results/` (stored
-    experiments); and of each variant that the manifest lists (see `variant.Variant`) the generator's folder, its
-    denoiser if it is another one, the zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors`
-    and `hubs` as latents, `[Q, k]` each) and the map (see `weightspace.Map`).
+    experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be none); and of each variant that the
+    manifest lists (see `variant.Variant`) the generator's folder, its denoiser if it is another one, the zoo (all
+    fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as latents, `[Q, k]` each) and the
+    map (see `weightspace.Map`).
     """
 
     folder: Path
@@ -83,8 +84,9 @@ class Bundle:
     def fingerprints(self) -> dict[str, str]:
         """A fingerprint of each part that numbers may depend on, from the checksums of its files and the world's spec.
 
-        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, and for each regime R
-        `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and `map-R`. Stored results are no part.
+        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `pdiff` (of a bundle that has
+        p-diff systems), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and
+        `map-R`. Stored results are no part.
         """
         parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
         for name, own in sorted(self.manifest["files"].items()):

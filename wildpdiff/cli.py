@@ -311,7 +311,7 @@ def pdiff(
     data: Annotated[str, typer.Option(help="digits, cifar10 and the like, or a folder by class.")] = "digits",
     checkpoint: Annotated[Path | None, typer.Option(help="A state dict (safetensors) as the base network.")] = None,
     zoo: Annotated[Path | None, typer.Option(help="A folder of your own checkpoints to learn from.")] = None,
-    recipe: Annotated[str, typer.Option(help="ours, or paper: the paper's own rate, schedule and interval.")] = "ours",
+    recipe: Annotated[str, typer.Option(help="ours, small, or paper: the paper's own rate and schedule.")] = "ours",
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 32,
     rate: Annotated[float | None, typer.Option(help="Of fine-tuning, instead of the recipe's.")] = None,
     samples: Annotated[int | None, typer.Option(help="Generated networks, where 200 are too many.")] = None,
@@ -319,6 +319,8 @@ def pdiff(
     quick: Annotated[bool, typer.Option("--quick", help="A minute or less, to see the way.")] = False,
     data_root: Annotated[Path | None, typer.Option(help="Where sets of pictures lie or are put.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything.")] = 0,
+    store: Annotated[str | None, typer.Option(help="Keep it in the bundle by this name, for the app (digits).")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -327,20 +329,26 @@ def pdiff(
     The base is trained (or taken), fine-tuned into checkpoints, a generator learns these, 200 new networks are sampled
     and measured beside base, average, noise, a Gaussian and means of a few. Killed and run again, it goes on.
     """
+    from .bundle import Bundle
     from .files import load_json
     from .pdiff.chapter import write_report
     from .pdiff.cost import cost
     from .pdiff.findings import summary
     from .pdiff.order import Order
     from .pdiff.recipe import ordered
+    from .pdiff.stored import check_shippable, keep
     from .pdiff.system import RESULTS, System
 
     chosen = ordered("quick" if quick else recipe, rate=rate, samples=samples)
     order = Order(network, parameters, data, size, chosen, seed, pretrained, checkpoint, zoo, data_root)
+    if store is not None:
+        check_shippable(order, store)
     system = System(order, out, device=device_of(device))
     _say(cost(system).words())
     for _ in _shown(system.run()):
         pass
+    if store is not None:
+        _say(f"Kept in the bundle: {keep(system, Bundle.open(bundle), store)}")
     report, results = write_report(out, _typed()), load_json(out / RESULTS)
     print(json.dumps(results) if as_json else summary(results))  # noqa: T201
     _say(f"The report: {report}")

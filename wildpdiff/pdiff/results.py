@@ -138,22 +138,41 @@ def _fidelity(latents: Mapping[str, Tensor], measured: Mapping[str, Measured]) -
     return dict(fidelity(latents["generated"], latents["held_out"], latents["originals"], raw=raw).to_json())
 
 
+@dataclass(frozen=True)
+class Plane:
+    """The two widest directions of rows: `mean` `[D]`, `directions` `[D, 2]`, and the `share` of variance they hold.
+
+    Places are in units (`unit`) of the rows' spread along the first direction.
+    """
+
+    mean: Tensor
+    directions: Tensor
+    unit: float
+    share: float
+
+    @classmethod
+    def of(cls, known: Tensor) -> Plane:
+        """The plane of rows `[N, D]`."""
+        mean = known.mean(dim=0)
+        centred = known - mean
+        squares, turn = torch.linalg.eigh(centred @ centred.mT)
+        directions = centred.mT @ turn[:, -2:].flip(1)
+        directions = directions / directions.norm(dim=0).clamp(min=1e-12)
+        unit = float((centred @ directions[:, 0]).std().clamp(min=1e-12))
+        share = float(squares[-2:].clamp(min=0).sum() / squares.clamp(min=0).sum().clamp(min=1e-30))
+        return cls(mean, directions, unit, share)
+
+    def place(self, rows: Tensor) -> Tensor:
+        """Where rows `[N, D]` lie, `[N, 2]`."""
+        return (rows - self.mean) @ self.directions / self.unit
+
+
 def _plane(measured: Mapping[str, Measured]) -> Data:
-    """Rows in the two widest directions of the originals, by group, in units of the first one's spread."""
-    known = measured["originals"].rows
-    centred = known - known.mean(dim=0)
-    squares, turn = torch.linalg.eigh(centred @ centred.mT)
-    directions = centred.mT @ turn[:, -2:].flip(1)
-    directions = directions / directions.norm(dim=0).clamp(min=1e-12)
-    unit = float((centred @ directions[:, 0]).std().clamp(min=1e-12))
+    """Rows in the two widest directions of the originals, by group."""
+    plane = Plane.of(measured["originals"].rows)
     names = ("originals", "held_out", "generated", "average", "base", "noise")
-    share = float(squares[-2:].clamp(min=0).sum() / squares.clamp(min=0).sum().clamp(min=1e-30))
-    points = {
-        name: ((measured[name].rows - known.mean(dim=0)) @ directions / unit).tolist()
-        for name in names
-        if name in measured
-    }
-    return {"share": share, "points": points}
+    points = {name: plane.place(measured[name].rows).tolist() for name in names if name in measured}
+    return {"share": plane.share, "points": points}
 
 
 def _shares(right: Tensor) -> list[float]:

@@ -30,15 +30,20 @@ class Shared:
     them, and travel in its file. Pictures are uint8 `[M, 3, S, S]`, standardised by ImageNet's mean and spread.
     """
 
-    def __init__(self, network: nn.Module, subset: Subset) -> None:
+    def __init__(self, network: nn.Module, subset: Subset, *, way: tuple[int, int] | None = None) -> None:
         """A network and a choice of its parameters.
+
+        Args:
+            network: that all rows share.
+            subset: the parameters that a row stands for.
+            way: rows and pictures at once; None: the fastest is found when it is first needed.
 
         Raises:
             UserError: if the network has none of them.
         """
         self.network, self.subset = network.eval().requires_grad_(False), subset
         self.layout = subset.layout(network)
-        self._way: tuple[int, int] | None = None
+        self._way = way
         self._format: torch.memory_format | None = None
 
     @property
@@ -89,6 +94,17 @@ class Shared:
     @torch.no_grad()
     def correct_steps(self, rows: Tensor, pixels: Tensor, labels: Tensor) -> Iterator[tuple[Step, Tensor]]:
         """As `correct`, a few rows at once, each with how far it has come."""
+        for step, predicted in self.predicted_steps(rows, pixels):
+            yield step, predicted == labels
+
+    @torch.no_grad()
+    def predicted(self, rows: Tensor, pixels: Tensor) -> Tensor:
+        """The class that each of N >= 1 rows `[N, D]` sees in each picture, `[N, M]`."""
+        return torch.cat([part for _, part in self.predicted_steps(rows, pixels)])
+
+    @torch.no_grad()
+    def predicted_steps(self, rows: Tensor, pixels: Tensor) -> Iterator[tuple[Step, Tensor]]:
+        """As `predicted`, a few rows at once, each with how far it has come."""
         self.layout.check(rows)
         if not len(rows):
             return
@@ -98,7 +114,7 @@ class Shared:
         for some in rows.split(together):
             done += len(some)
             predicted = torch.cat([self._predict(some.to(self.device), batch) for batch in batches], dim=1)
-            yield Step(done, len(rows), float("nan")), predicted.cpu() == labels
+            yield Step(done, len(rows), float("nan")), predicted.cpu()
 
     def way(self, inputs: Tensor) -> tuple[int, int]:
         """Rows and pictures at once: what is fastest for this network, timed the first time."""

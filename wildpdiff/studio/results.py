@@ -13,11 +13,14 @@ from torch import Tensor
 from ..bundle import Bundle
 from ..errors import UserError
 from ..paper.curves import CURVES, SEED, STEPS, WEIGHTS
+from ..pdiff.stored import names as pdiff_names
 from ..plots.common import SHAPES
 from ..reproduce import stored_result
 from .setting import Live, Result
 
 Json = dict[str, Any]
+#: All tabs of the page, in their order.
+TABS = ("play", "watch", "unseen", "probe", "pdiff", "learn")
 #: Photographs by which a live count may differ from the stored one before the page says so: another order of additions
 #: on another processor can turn a prediction that stands on the edge.
 TOLERANCE = 1
@@ -69,8 +72,14 @@ def table(bundle: Bundle, presets: list[Json]) -> Json:
         "shapes": list(SHAPES),
         "known": {regime: _figures(bundle, regime) for regime in bundle.regimes},
         "presets": presets,
+        "tabs": list(tabs(bundle)),
         "tolerance": TOLERANCE,
     } | stored
+
+
+def tabs(bundle: Bundle) -> tuple[str, ...]:
+    """The tabs of the page: that of p-diff where the bundle has a system to show."""
+    return tuple(tab for tab in TABS if tab != "pdiff" or pdiff_names(bundle))
 
 
 def curves(bundle: Bundle) -> Json:

@@ -13,6 +13,7 @@ import gradio as gr
 
 from ..cores import cores
 from ..errors import UserError
+from ..studio.results import tabs
 from ..studio.studio import Studio
 from ..studio.words import adapter_in_words
 from ..studio.zero import gpu_writer, on_zero
@@ -21,6 +22,7 @@ from .api import add_api
 from .frame import Frame, wish_panel
 from .learn import Learn, Tour
 from .page import Page
+from .pdiff import PDiff
 from .play import Play
 from .probe import Probe
 from .theme import css, head, theme
@@ -36,6 +38,7 @@ TABS = (
     ("watch", "Watch it denoise", Watch),
     ("unseen", "Unseen", Unseen),
     ("probe", "Probe", Probe),
+    ("pdiff", "p-diff", PDiff),
     ("learn", "Learn", Learn),
 )
 
@@ -52,7 +55,8 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Play", elem_id="tab-play", id="play"):
                 play.build()
-            for name, label, part in TABS:
+            shown = tabs(studio.bundle)
+            for name, label, part in (tab for tab in TABS if tab[0] in shown):
                 with gr.Tab(label, elem_id=f"tab-{name}", id=name):
                     part(page).build()
         about, adapter = html.escape(f"{world.about} {world.caution}"), adapter_in_words(studio.bundle.backbone)

@@ -3,14 +3,14 @@
 
 const VERSION = '1', SHOWN = 24, NAMED = 6;
 export const HIDE = {
-  probe: 'tab Probe', watch: 'tab Watch it denoise', unseen: 'tab Unseen', learn: 'tab Learn', seed: 'seed',
+  probe: 'tab Probe', pdiff: 'tab p-diff', watch: 'tab Watch it denoise', unseen: 'tab Unseen', learn: 'tab Learn', seed: 'seed',
   more: 'all under More', presets: 'the five stories', changed: 'what changed',
 };
 export const LOCK = { a: 'location A', b: 'location B', t: 'blend slider', m: 'similarity', w: 'blending' };
 const TOURS = ['valley'];
 export const USUAL = {
   m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100],
-  tab: ['play', 'watch', 'unseen', 'probe', 'learn'], view: ['umap', 'pca', 'ruler'],
+  tab: ['play', 'watch', 'unseen', 'probe', 'pdiff', 'learn'], view: ['umap', 'pca', 'ruler'],
 };
 // What Gradio, a Space or a newsletter may add to an address; none of it is ours to judge.
 const FOREIGN = /^(__|utm_|deep_link$|logs$|fbclid$|gclid$|ref$)/;

@@ -10,6 +10,7 @@ import * as labelled from './labelled.js';
 import * as learn from './learn.js';
 import * as lesson from './lesson.js';
 import * as map from './map.js';
+import * as pdiff from './pdiff.js';
 import * as play from './play.js';
 import { presets } from './presets.js';
 import * as probe from './probe.js';
@@ -20,7 +21,7 @@ import * as tour from './tour.js';
 import * as upload from './upload.js';
 import * as watch from './watch.js';
 
-const parts = [bridge, lesson, tabs, keys, tour, learn, chart, bar, play, map, changed, watch, upload, invent, labelled, probe];
+const parts = [bridge, lesson, tabs, keys, tour, learn, chart, bar, play, map, changed, watch, upload, invent, labelled, probe, pdiff];
 const panels = Object.assign({}, ...parts.map((part) => part.panels));
 for (const part of parts) if (part.start) part.start();
 

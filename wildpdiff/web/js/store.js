@@ -61,6 +61,7 @@ export const create_store = () => {
     defaults.m = table.regime;
     choices.m = table.regimes;
     choices.w = table.ways;
+    if (table.tabs) choices.tab = table.tabs;
     know_regimes(table.about);
     const names = table.places.map((known) => known.name);
     const link = parse(search, { ...choices, a: names, b: names });
