@@ -58,7 +58,7 @@ def test_a_bad_wish_fails_in_one_sentence(studio: Studio, change: dict, word: st
 
 def test_a_fault_of_the_program_gives_a_plain_sentence_without_a_trace() -> None:
     class Broken:
-        bundle, pictures = SimpleNamespace(seen=()), Pictures()
+        bundle, pictures = SimpleNamespace(seen=(), variant=lambda *_: None), Pictures()
 
         def results(self, *_: object) -> Iterator[Any]:
             raise RuntimeError("/secret/path")
@@ -80,7 +80,7 @@ def test_a_running_answer_ends_when_its_session_wishes_for_something_else(studio
 class Slow:
     """A studio whose frames come at given seconds; every session's numbers are empty."""
 
-    bundle, pictures = SimpleNamespace(seen=()), Pictures()
+    bundle, pictures = SimpleNamespace(seen=(), variant=lambda *_: None), Pictures()
 
     def __init__(self, *seconds: float) -> None:
         self.seconds = seconds

@@ -61,6 +61,7 @@ def open_page(browser: Any, query: str = "", *, meta: str = "") -> Any:
     places = [{"name": name, "kind": "seen", "index": place} for place, name in enumerate(NAMES)]
     presets = [{"name": f"{t}", "story": "", "state": {"t": t}} for t in (0.1, 0.2, 0.3)]
     table = {"places": places, "regime": "H", "regimes": ["L", "M", "H"], "shapes": [], "presets": presets}
+    table |= {"ways": ["ours", "paper"], "about": {name: {"label": name, "note": ""} for name in "LMH"}}
     page.evaluate("table => wpd.open_table(table, location.search)", table)
     return page
 

@@ -95,9 +95,13 @@ def _safely_open(path: Path) -> Any:
         return safe_open(path, framework="pt")
 
 
-def save_json(path: Path, value: Any) -> None:
-    """Save a JSON document, whole or not at all; what UTF-8 cannot hold (bytes of odd file names) is escaped."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+def save_json(path: Path, value: Any, *, close: bool = False) -> None:
+    """Save a JSON document, whole or not at all; what UTF-8 cannot hold (bytes of odd file names) is escaped.
+
+    `close` leaves no white space between its parts, where bytes count.
+    """
+    spaces: dict[str, Any] = {"separators": (",", ":")} if close else {"indent": 1}
+    text = json.dumps(value, ensure_ascii=False, **spaces) + "\n"
     write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 

@@ -214,7 +214,7 @@ def stored_result(bundle: Bundle, experiment: Experiment) -> Result:
 
 def keep(bundle: Bundle, result: Result) -> None:
     """Store a result in a bundle's folder, and seal the folder again."""
-    save_json(bundle.folder / RESULTS / f"{result.name}.json", result.to_json())
+    save_json(bundle.folder / RESULTS / f"{result.name}.json", result.to_json(), close=True)
     seal(bundle.folder, bundle.manifest)
 
 

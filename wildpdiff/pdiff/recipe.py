@@ -137,13 +137,13 @@ QUICK = Recipe(
     selection=300,
     test=300,
 )
-#: Of the systems that a bundle brings along (see `stored`): a generator of 0.3 MB, and all pictures of the digits.
+#: Of the systems that a bundle brings along (see `stored`): a generator of 0.2 MB, and all pictures of the digits.
 SMALL = Recipe(
     "small",
     BaseRecipe(steps=300, batch=64),
     RowsRecipe(runs=4, rows=30, interval=5, settle=20, batch=64),
     components=32,
-    width=64,
+    width=32,
     denoiser_steps=2000,
     samples=100,
     selection=400,

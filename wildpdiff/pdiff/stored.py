@@ -57,7 +57,7 @@ def keep(system: System, bundle: Bundle, name: str) -> Path:
     system.shared.save(folder / BASE)
     generator.save_pretrained(folder / GENERATOR)
     save_tensors(folder / LIVE, _live(system))
-    save_json(folder / RESULTS, results)
+    save_json(folder / RESULTS, results, close=True)
     save_json(folder / ABOUT, {"format": FORMAT, "order": system.order.public() | {"root": None}})
     seal(bundle.folder, bundle.manifest)
     return folder
