@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_bundle import only
 
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.bundle import Bundle, blend
@@ -38,7 +39,7 @@ def lab_of(bundle: Bundle, folder: Path) -> Lab:
 @pytest.fixture(scope="module")
 def data(bundle: Bundle, few: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The findings on two pairs in two regimes, worked on in this process."""
-    bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["L", "H"]})
+    bundle = only(bundle, "L", "H")
 
     def here(work: Any, jobs: Any, *, workers: int) -> Any:
         for count, job in enumerate(jobs, start=1):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
+from tiny_bundle import only
 from torch import Tensor
 
 from wildpdiff.build.jobs import zoo_folder
@@ -375,7 +376,7 @@ class ShortLab(Lab):
 def real(tiny_bundle: Path) -> Iterator[Lab]:
     """The tiny bundle, shortened to one regime, two seen locations and one unseen one."""
     bundle = Bundle.open(tiny_bundle)
-    bundle = replace(bundle, manifest=bundle.manifest | {"regimes": ["M"]})
+    bundle = only(bundle, "M")
     bundle.conditions  # noqa: B018  (by all names, before they are shortened)
     bundle.manifest["unseen"] = ["D03"]
     yield ShortLab(bundle, SMOKE, samples=2)

@@ -176,3 +176,9 @@ def _curves() -> dict:
         for place, regime in enumerate(REGIMES)
     }
     return data
+
+
+def only(bundle: Bundle, *regimes: str) -> Bundle:
+    """The bundle with the variants of some regimes alone."""
+    kept = [variant for variant in bundle.manifest["variants"] if variant["regime"] in regimes]
+    return Bundle(bundle.folder, bundle.manifest | {"variants": kept}, bundle.device)
