@@ -48,7 +48,8 @@ TABLE = """() => {
     looks[name] = { ...looks[name], ...Object.fromEntries(traces.map((trace) => [trace.name, trace.opacity ?? 1])) };
   };
   const places = ['R10', 'R12', 'U11'].map((name, index) => ({ name, title: name, kind: 'seen', index }));
-  wpd.open_table({ places, regime: 'H', regimes: ['H'], shapes: [], presets: [], known: {} });
+  const about = { H: { label: 'High', note: '' } };
+  wpd.open_table({ places, regime: 'H', regimes: ['H'], ways: ['ours'], about, shapes: [], presets: [], known: {} });
   wpd.set({ t: 0.5 });
 }"""
 MADE = """([name, value, script]) => {
