@@ -13,6 +13,7 @@ import torch
 from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
 
+from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import most_alike, overlap
 from wildpdiff.files import save_tensors
@@ -125,8 +126,12 @@ def test_rows_are_trained_on_with_their_own_locations_views(tmp_path: Path) -> N
 
 
 def test_without_a_whole_zoo_or_a_training_folder_it_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="one long run a location"):
-        variants(toy_lab(tmp_path, whole=False))
+    bare = toy_lab(tmp_path, whole=False)
+    with pytest.raises(UserError, match="one long run a location") as told:
+        variants(bare)
+    # What `wildpdiff zoo --out DIR` grows there is what would have been read.
+    assert f"DIR the folder '{bare.work.name}' in it" in str(told.value)
+    assert bare.zoo("H").folder == zoo_folder(bare.run / bare.work.name, "H", 5)
     lab = toy_lab(tmp_path / "other")
     with pytest.raises(UserError, match="--run"):
         variants(replace(lab, run=None))

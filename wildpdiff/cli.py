@@ -422,4 +422,4 @@ def _typed() -> str:
 
 
 def _say(text: str) -> None:
-    print(readable(text) if text.isascii() is False else text, file=sys.stderr)  # noqa: T201
+    print(text if text.isascii() else readable(text), file=sys.stderr)  # noqa: T201

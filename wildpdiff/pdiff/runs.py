@@ -110,7 +110,8 @@ def variants(lab: Lab) -> dict[str, Variant]:
     if most < 2:
         raise UserError(
             "The ablations train on one long run a location of regime H, which this training folder lacks; grow it "
-            f"with `wildpdiff zoo --regime H --interval {lab.recipe.finetune.interval} --out DIR`, DIR its folder."
+            f"with `wildpdiff zoo --regime H --interval {lab.recipe.finetune.interval} --out DIR`, DIR the folder "
+            f"'{lab.work.name}' in it."
         )
     config = lab.bundle.generator(REGIME).config.plain(autoencoder=True)
     whole = Variant(

@@ -98,7 +98,7 @@ class CocoWorld:
             size: H and W of the pixels. The whole frame is squeezed into the square, so that no animal is cropped away.
             eval_share: share of the sequences kept for evaluation. A sequence's side depends on its `seq_id` and the
                 seed alone, so it is the same for any choice of species, locations or `max_images`. Where there are no
-                sequences, or one for all, gaps in time make them (see `coco_metadata.bursts_of`), or `notes` says so.
+                sequences, or one for all, gaps in time make them (see `coco_bursts.bursts_of`), or `notes` says so.
             max_images: at most this many images of a location, both splits together, drawn by a hash of the file name.
             seed: for the split and for the draw of `max_images`.
 

@@ -2,42 +2,24 @@
 
 import hashlib
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from ..files import is_pointer
 from ..labelled import is_empty
 from ..zips import check_packing
 from .base import EMPTY, Split, location_of
+from .coco_bursts import Moment, bursts_of, taken
+from .coco_formats import ADVICE, TELLING, named_format, other_format
 
 HUMANS = frozenset(["human", "humans", "person", "people", "homo sapiens"])
-GAP = 60
-"""Seconds without a picture after which a new burst begins, where the metadata has no sequences."""
-
 _ANNOTATION = frozenset(["image_id", "category_id"])
 _OTHER = frozenset(["images", "annotations", "categories", "id", "name", "file_name", "location", "seq_id", "corrupt"])
-_TIMES = ("datetime", "date_captured", "DateTimeOriginal", "date_time", "timestamp")
-#: Other formats by the keys that tell them, with what to do.
-_FORMATS: tuple[tuple[frozenset[str], str], ...] = (
-    (frozenset(["detection_categories"]), "MegaDetector's output, which has boxes but neither species nor locations"),
-    (frozenset(["predictions"]), "SpeciesNet's output, which has guesses and no labels"),
-    (frozenset(["resources", "profile"]), "the descriptor of a Camtrap DP data package"),
-    (frozenset(["resources"]), "the descriptor of a data package (Camtrap DP is one)"),
-    (frozenset(["shapes"]), "an annotation file of LabelMe"),
-    (frozenset(["_via_img_metadata"]), "a project of VIA"),
-    (frozenset(["type", "features"]), "GeoJSON"),
-)
-_TELLING = frozenset().union(*(keys for keys, _ in _FORMATS))
 _SECONDS = "seconds"
-_FORMS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d %H%M%S")
-_ADVICE = "give the data set's COCO Camera Traps file (.json), or convert it with the tools of LILA or MegaDetector"
 _UNLISTED, _REFUSED = -1, -2
 
 
@@ -79,40 +61,15 @@ def read_document(metadata: Path) -> dict[str, Any]:
         raise UserError(f"The metadata '{metadata.name}' cannot be read; let this user read it.") from error
     except (ValueError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(
-            _other_format(metadata) or f"The metadata '{metadata.name}' is damaged (not whole JSON); fetch it anew."
+            other_format(metadata) or f"The metadata '{metadata.name}' is damaged (not whole JSON); fetch it anew."
         ) from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            known = _named_format(document)
+            known = named_format(document)
             if known:
-                raise UserError(f"'{metadata.name}' is {known}; {_ADVICE}.")
+                raise UserError(f"'{metadata.name}' is {known}; {ADVICE}.")
             raise UserError(f"'{metadata.name}' is not in COCO Camera Traps format: it needs a list named '{key}'.")
     return document
-
-
-def _named_format(document: Any) -> str | None:
-    """What else a JSON document is, if it is known."""
-    keys = document.keys() if isinstance(document, dict) else frozenset()
-    return next((name for needed, name in _FORMATS if needed <= keys), None)
-
-
-def _other_format(metadata: Path) -> str | None:
-    """A sentence on a file that is no JSON, if it is known what it is."""
-    if zipfile.is_zipfile(metadata):
-        return None
-    try:
-        with metadata.open("rb") as file:
-            start = file.read(4096)
-    except OSError:
-        return None
-    if is_pointer(start):
-        return f"The metadata '{metadata.name}' is only a pointer of Git LFS; run `git lfs pull`."
-    first = start.splitlines()[0] if start.strip() else b""
-    if metadata.suffix.lower() in (".csv", ".tsv") or (first.count(b",") >= 2 and first[:1] not in (b"{", b"[")):
-        return f"'{metadata.name}' is a table (CSV); {_ADVICE}."
-    if start.startswith(b"\x1f\x8b"):
-        return f"'{metadata.name}' is packed with gzip; unpack it first."
-    return f"'{metadata.name}' is a Parquet table; {_ADVICE}." if start.startswith(b"PAR1") else None
 
 
 def _text(metadata: Path) -> bytes:
@@ -121,7 +78,7 @@ def _text(metadata: Path) -> bytes:
     with zipfile.ZipFile(metadata) as archive:
         members = [name for name in archive.namelist() if name.endswith(".json") and not name.startswith("__MACOSX")]
         if not members and any(name.lower().endswith(".csv") for name in archive.namelist()):
-            raise UserError(f"'{metadata.name}' holds tables (CSV), as Camtrap DP packages do; {_ADVICE}.")
+            raise UserError(f"'{metadata.name}' holds tables (CSV), as Camtrap DP packages do; {ADVICE}.")
         if len(members) != 1:
             raise UserError(f"'{metadata.name}' holds {len(members)} .json files; it must hold exactly one.")
         check_packing(archive.getinfo(members[0]))
@@ -137,26 +94,10 @@ def _trimmed(record: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in record.items() if key in _ANNOTATION}
     kept = {key: value for key, value in record.items() if key in _OTHER}
     if "file_name" in record:
-        moment = next((record[key] for key in _TIMES if record.get(key)), None)
-        seconds = seconds_of(moment)
+        seconds = taken(record)
         return kept if seconds is None else kept | {_SECONDS: seconds}
     # What tells other formats apart has to stay.
-    return kept | {key: True for key in record if key in _TELLING}
-
-
-def seconds_of(moment: Any) -> int | None:
-    """A time as cameras and data sets write it (`2010-07-20 06:14:06`, `2010:07:20 06:14:06`, ISO 8601), in seconds;
-    None if it is none."""
-    if not isinstance(moment, str):
-        return None
-    text = re.sub(r"^(\d{4})[:/](\d{1,2})[:/](\d{1,2})", r"\1-\2-\3", moment.strip())
-    for form in ("", *_FORMS):
-        try:
-            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
-            return int((found.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds())
-        except (ValueError, OverflowError):
-            continue
-    return None
+    return kept | {key: True for key in record if key in TELLING}
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -276,58 +217,6 @@ def index_photos(
 
 def _notes_of_places(nowhere: int, wanted: frozenset[str] | None) -> list[str]:
     return [f"{nowhere:,} images name no location and are left out."] if nowhere and wanted is None else []
-
-
-class Moment(NamedTuple):
-    """One image of a location: its id, its sequence and its time in seconds, as far as the metadata says."""
-
-    identity: str
-    sequence: str | None
-    seconds: int | None
-
-
-def bursts_of(place: str, moments: Sequence[Moment]) -> tuple[list[str], str]:
-    """The burst that each image of a location belongs to, so that none stands on both sides of the split; and a
-    sentence if that is a guess.
-
-    A burst is a sequence of the metadata. Where there are none, or one for all images, pictures less than `GAP` seconds
-    apart are one; where that is one for all again, those of a day.
-    """
-    known = {moment.sequence for moment in moments if moment.sequence is not None}
-    alone = len(known) == 1 and len(moments) > 1 and all(moment.sequence is not None for moment in moments)
-    loose = [moment for moment in moments if alone or moment.sequence is None]
-    by_time = _by_time(place, loose)
-    if alone and len(set(by_time.values())) < 2:
-        return [str(moment.sequence) for moment in moments], (
-            f"Location '{place}': all {len(moments):,} images are one sequence, so all are on one side of the split."
-        )
-    bursts = [
-        str(moment.sequence)
-        if moment.sequence is not None and not alone
-        else by_time.get(moment.identity, moment.identity)
-        for moment in moments
-    ]
-    guessed = sum(moment.identity not in by_time for moment in loose)
-    if not guessed:
-        return bursts, ""
-    return bursts, (
-        f"Location '{place}': {guessed:,} of {len(moments):,} images have neither a sequence nor a usable time, so "
-        "pictures of one burst may stand on both sides of the split."
-    )
-
-
-def _by_time(place: str, moments: Sequence[Moment]) -> dict[str, str]:
-    """A burst for each image that has a time; none at all if times tell nothing apart."""
-    timed = sorted((moment.seconds, moment.identity) for moment in moments if moment.seconds is not None)
-    bursts: dict[str, str] = {}
-    before, burst = -GAP, ""
-    for seconds, identity in timed:
-        if seconds - before >= GAP:
-            burst = f"{place}#{seconds}"
-        bursts[identity], before = burst, seconds
-    if len(set(bursts.values())) < 2:
-        bursts = {identity: f"{place}#day {seconds // 86_400}" for seconds, identity in timed}
-    return bursts if len(set(bursts.values())) > 1 or len(timed) == 1 else {}
 
 
 def chosen_locations(found: Mapping[str, Mapping[str, Photo]], locations: Sequence[str] | None) -> list[str]:

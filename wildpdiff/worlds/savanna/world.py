@@ -183,12 +183,6 @@ class SavannaWorld:
             frames.append(render(plate, draw_shot(location, None, rng).by_day())[0])
         return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).contiguous()
 
-    def picture(self, location: Location, species: str | None, seed: int, *, height: int, width: int) -> np.ndarray:
-        """One photograph to look at, uint8 `[H, W, 3]`, of any size."""
-        label = len(SPECIES) - 1 if species is None else SPECIES.index(species)
-        rng = rng_of("picture", self.config.seed, location.name, species, seed)
-        return _photo(self.plate(location, height, width), label, rng)
-
     def plate(self, location: Location, height: int, width: int | None = None) -> Plate:
         """The location's painted scene, kept for the next call."""
         return _plate(location, height, width or height)

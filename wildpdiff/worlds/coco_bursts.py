@@ -1,0 +1,86 @@
+"""Which pictures of a camera belong together, by sequence or by time, so that none stands on both sides of a split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+GAP = 60
+"""Seconds without a picture after which a new burst begins, where the metadata has no sequences."""
+
+_TIMES = ("datetime", "date_captured", "DateTimeOriginal", "date_time", "timestamp")
+_FORMS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d %H%M%S")
+
+
+def taken(record: Mapping[str, Any]) -> int | None:
+    """When an image of the metadata was taken, in seconds; None if it does not say."""
+    return seconds_of(next((record[key] for key in _TIMES if record.get(key)), None))
+
+
+def seconds_of(moment: Any) -> int | None:
+    """A time as cameras and data sets write it (`2010-07-20 06:14:06`, `2010:07:20 06:14:06`, ISO 8601), in seconds;
+    None if it is none."""
+    if not isinstance(moment, str):
+        return None
+    text = re.sub(r"^(\d{4})[:/](\d{1,2})[:/](\d{1,2})", r"\1-\2-\3", moment.strip())
+    for form in ("", *_FORMS):
+        try:
+            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            return int((found.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds())
+        except (ValueError, OverflowError):
+            continue
+    return None
+
+
+class Moment(NamedTuple):
+    """One image of a location: its id, its sequence and its time in seconds, as far as the metadata says."""
+
+    identity: str
+    sequence: str | None
+    seconds: int | None
+
+
+def bursts_of(place: str, moments: Sequence[Moment]) -> tuple[list[str], str]:
+    """The burst that each image of a location belongs to, so that none stands on both sides of the split; and a
+    sentence if that is a guess.
+
+    A burst is a sequence of the metadata. Where there are none, or one for all images, pictures less than `GAP` seconds
+    apart are one; where that is one for all again, those of a day.
+    """
+    known = {moment.sequence for moment in moments if moment.sequence is not None}
+    alone = len(known) == 1 and len(moments) > 1 and all(moment.sequence is not None for moment in moments)
+    loose = [moment for moment in moments if alone or moment.sequence is None]
+    by_time = _by_time(place, loose)
+    if alone and len(set(by_time.values())) < 2:
+        return [str(moment.sequence) for moment in moments], (
+            f"Location '{place}': all {len(moments):,} images are one sequence, so all are on one side of the split."
+        )
+    bursts = [
+        str(moment.sequence)
+        if moment.sequence is not None and not alone
+        else by_time.get(moment.identity, moment.identity)
+        for moment in moments
+    ]
+    guessed = sum(moment.identity not in by_time for moment in loose)
+    if not guessed:
+        return bursts, ""
+    return bursts, (
+        f"Location '{place}': {guessed:,} of {len(moments):,} images have neither a sequence nor a usable time, so "
+        "pictures of one burst may stand on both sides of the split."
+    )
+
+
+def _by_time(place: str, moments: Sequence[Moment]) -> dict[str, str]:
+    """A burst for each image that has a time; none at all if times tell nothing apart."""
+    timed = sorted((moment.seconds, moment.identity) for moment in moments if moment.seconds is not None)
+    bursts: dict[str, str] = {}
+    before, burst = -GAP, ""
+    for seconds, identity in timed:
+        if seconds - before >= GAP:
+            burst = f"{place}#{seconds}"
+        bursts[identity], before = burst, seconds
+    if len(set(bursts.values())) < 2:
+        bursts = {identity: f"{place}#day {seconds // 86_400}" for seconds, identity in timed}
+    return bursts if len(set(bursts.values())) > 1 or len(timed) == 1 else {}
