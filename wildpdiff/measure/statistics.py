@@ -15,6 +15,8 @@ from torch import Tensor
 from ..evaluate import wilson
 
 Z = 1.96
+#: Student's two-sided 95% quantile by degrees of freedom; `Z` beyond.
+STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 #: An estimate as JSON: `mean`, `std` over adapters, `low`, `high` (95%), `se`, adapters `n`, `images`.
 Estimate = dict[str, Any]
 
@@ -72,6 +74,21 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
     error = float(means.std())
     mean, real = float(tensor.mean()), len(values) > 1 and (low > 0 or high < 0)
     return {"mean": mean, "low": low, "high": high, "se": error, "n": len(values), "real": real}
+
+
+def over_seeds(values: Sequence[float]) -> Estimate:
+    """The mean of one value a seed, of which there are few, with Student's 95% interval over seeds.
+
+    Raises:
+        ValueError: if there are fewer than two: one seed has no spread.
+    """
+    if len(values) < 2:
+        raise ValueError("an interval over seeds needs at least two seeds")
+    tensor, count = torch.tensor(values, dtype=torch.float64), len(values)
+    mean, error = float(tensor.mean()), float(_over(tensor)) ** 0.5
+    reach = STUDENT.get(count - 1, Z) * error
+    low, high = mean - reach, mean + reach
+    return {"mean": mean, "low": low, "high": high, "se": error, "n": count, "real": low > 0 or high < 0}
 
 
 def points(value: Mapping[str, Any], *, signed: bool = False) -> str:

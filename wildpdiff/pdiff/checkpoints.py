@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -50,6 +50,21 @@ class Checkpoints:
     def held_out(self) -> Tensor:
         """The rows that it never sees."""
         return self.rows[~self.shown]
+
+    def thinned(self, known: int | None) -> Checkpoints:
+        """The same with at most so many known ones, evenly spaced; the held-out ones stay. None: all of them.
+
+        Raises:
+            UserError: if there would be fewer than 2.
+        """
+        places = self.shown.nonzero()[:, 0]
+        if known is None or known >= len(places):
+            return self
+        if known < 2:
+            raise UserError(f"A generator needs at least 2 checkpoints to learn from, not {known}.")
+        kept = ~self.shown
+        kept[places[torch.linspace(0, len(places) - 1, known).round().long()]] = True
+        return replace(self, rows=self.rows[kept], run=self.run[kept], shown=self.shown[kept])
 
     def save(self, path: Path, shared: Shared) -> None:
         """Write the rows with the names of the network and layout that they belong to."""
@@ -185,8 +200,6 @@ def gentle_rate(shared: Shared, pictures: Pictures, recipe: RowsRecipe, *, seed:
     A short run is tried with each, from the greatest on; the last step comes with the one found. The rate of the paper
     (3e-2) ruins small networks.
     """
-    from dataclasses import replace
-
     start = shared.subset.initial(shared.network, torch.Generator().manual_seed(seed))
     rows, images = 4, pictures.selection
     trial = replace(recipe, runs=1, rows=rows, interval=max(1, recipe.steps // 2 // rows), settle=0)

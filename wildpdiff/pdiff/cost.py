@@ -74,13 +74,13 @@ def cost(system: System) -> Cost:
         steps = (step for stage, step in train_generator(small, few, None, None, few_recipe) if stage == "denoiser")
         found["generator"] = recipe.denoiser_steps * _pace(steps)
     if not (out / RESULTS).exists():
-        images, made = system.measured_pictures, known + 2 * (count - known) + 5 * recipe.samples + 140
+        images, made = system.measured_pictures, known + 2 * (count - known) + recipe.samples + 4 * recipe.baselines + 60
         pixels, labels = images.test.pixels[:SOME_PICTURES], images.test.labels[:SOME_PICTURES]
         some = torch.zeros(SOME_ROWS, shared.layout.dim)
         shared.way(shared.inputs(pixels))
         each = timed(lambda: shared.correct(some, pixels, labels)) / SOME_ROWS / len(labels)
         found["measuring"] = made * (len(images.selection) + len(images.test)) * each
-    return Cost(found, (count + 5 * recipe.samples) * shared.layout.dim * 4 / 2**20)
+    return Cost(found, (count + recipe.samples + 4 * recipe.baselines) * shared.layout.dim * 4 / 2**20)
 
 
 def _pace(steps: Iterable[object]) -> float:

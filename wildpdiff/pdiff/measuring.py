@@ -35,7 +35,7 @@ def measure(system: System) -> Iterator[tuple[str, Step]]:
     earlier = load_json(kept) if kept.exists() else 0.0
     folder, groups, found = system.out / MEASURED, system.groups, {}
     recipe, pictures, done = system.order.recipe, system.measured_pictures, 0
-    plan = {name: groups.rows(name, recipe.samples, seed=system.order.seed) for name in GROUPS if name != "alike"}
+    plan = {name: groups.rows(name, recipe.baselines, seed=system.order.seed) for name in GROUPS if name != "alike"}
     total = sum(len(rows) for rows in plan.values())
     for name, rows in plan.items():
         path = folder / f"{name}.safetensors"
@@ -97,7 +97,7 @@ def _alike(system: System, groups: Groups, found: dict[str, Measured], pictures:
     from .system import MEASURED
 
     path, seed = system.out / MEASURED / "alike.safetensors", system.order.seed + 1
-    count = system.order.recipe.samples
+    count = system.order.recipe.baselines
     if path.exists():
         scale = float(load_tensors(path)[0]["scale"])
     else:

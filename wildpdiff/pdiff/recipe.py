@@ -10,6 +10,7 @@ from ..errors import UserError
 from ..training.loop import cosine
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
+WAYS = ("ours", "paper")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,12 @@ class Recipe:
         components: numbers of a latent.
         width: of the denoiser.
         denoiser_steps: of its training.
-        samples: generated rows, and rows of each baseline.
+        samples: generated rows.
+        baselines: rows of each baseline that is drawn (noise, a Gaussian, averages of a few).
+        known: rows that the generator learns from, evenly spaced, if there are more; None: all that are not held out.
+        way: ours, or the paper's: an autoencoder and a UNet.
+        input_noise: on rows while the paper's autoencoder trains, in standard deviations of each layer.
+        latent_noise: on its latents.
         selection: pictures of the selection part that are measured.
         test: pictures of the test part that are measured.
     """
@@ -97,8 +103,17 @@ class Recipe:
     width: int = 256
     denoiser_steps: int = 5000
     samples: int = 200
+    baselines: int = 50
+    known: int | None = None
+    way: str = WAYS[0]
+    input_noise: float = 0.001
+    latent_noise: float = 0.1
     selection: int = 1000
     test: int = 3000
+
+    def __post_init__(self) -> None:
+        if self.way not in WAYS:
+            raise UserError(f"A generator is trained in one of these ways: {', '.join(WAYS)}; not '{self.way}'.")
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON value."""

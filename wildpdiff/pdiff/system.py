@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator, GeneratorConfig
-from ..generator.recipe import GeneratorRecipe
+from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..generator.train import train_generator
 from ..training.loop import Step
 from .base import train_base
@@ -74,7 +75,7 @@ class System:
 
     def _check_folder(self) -> None:
         path = self.out / ABOUT
-        if path.exists() and but_root(load_json(path).get("order", {})) != but_root(self.order.to_json()):
+        if path.exists() and but_root(_ordered(path)) != but_root(self.order.to_json()):
             raise UserError(f"'{self.out.name}' holds another p-diff system; name another --out, or the same options.")
         if not path.exists() and self.out.exists() and any(self.out.iterdir()):
             raise UserError(f"'{self.out.name}' is not empty and holds no p-diff system; name another --out.")
@@ -103,7 +104,7 @@ class System:
         Raises:
             UserError: if they are not.
         """
-        return Checkpoints.load(self.out / ROWS, self.shared)
+        return Checkpoints.load(self.out / ROWS, self.shared).thinned(self.order.recipe.known)
 
     @cached_property
     def generator(self) -> AdapterGenerator:
@@ -124,8 +125,8 @@ class System:
         """All rows that are compared."""
         return Groups.of(self.checkpoints, self.generator, self.samples)
 
-    def run(self) -> Progress:
-        """Every stage that is not there yet; the report is another module's (`chapter`)."""
+    def begin(self) -> None:
+        """Claim the folder: from here on it is this system's."""
         if not (self.out / ABOUT).exists():
             about = {
                 "format": FORMAT,
@@ -133,6 +134,10 @@ class System:
                 "layout": self.subset.layout(self.network).to_json(),
             }
             save_json(self.out / ABOUT, about)
+
+    def run(self) -> Progress:
+        """Every stage that is not there yet; the report is another module's (`chapter`)."""
+        self.begin()
         yield from self._stage("base", self.out / BASE, self._base)
         yield from self._stage("rows", self.out / ROWS, self._rows)
         yield from self._stage("generator", self.out / GENERATOR / "config.json", self._generator)
@@ -227,9 +232,20 @@ def untrained(shared: Shared, known: int, recipe: Recipe, seed: int) -> AdapterG
         components=max(1, min(recipe.components, known - 1)),
         width=recipe.width,
     )
+    if recipe.way == "paper":
+        config = config.plain(autoencoder=True)
+        noise = {"input_noise": recipe.input_noise, "latent_noise": recipe.latent_noise}
+        config = replace(config, codec=replace(config.codec, **noise))
     return AdapterGenerator.untrained(config, seed=seed)
 
 
 def generator_recipe(recipe: Recipe, seed: int) -> GeneratorRecipe:
     """How the generator of a p-diff system is trained."""
+    if recipe.way == "paper":
+        return replace(PLAIN, denoiser_steps=recipe.denoiser_steps, seed=seed)
     return GeneratorRecipe(denoiser_steps=recipe.denoiser_steps, seed=seed)
+
+
+def _ordered(path: Path) -> dict[str, Any]:
+    """The order in a system's folder; what an earlier version did not know is as it was then."""
+    return Order.from_json(load_json(path).get("order", {})).to_json()

@@ -1,0 +1,165 @@
+"""Which systems each of p-diff's tables and figures needs, whole and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..order import Order
+from ..recipe import OURS, PAPER, QUICK, Recipe
+from .cells import Cell
+
+#: Seeds of a whole and of a quick study.
+SEEDS, FEW = 5, 2
+#: Pictures that a whole study measures on.
+SELECTION, TEST = 500, 2000
+#: Small networks, the fastest first; and of the slow ones fewer seeds.
+WHOLE = {"mlp-mini": 5, "resnet-mini": 5, "convnet-mini": 5, "convnext-mini": 5, "vit-mini": 2}
+#: The network of the ablations: the fastest of the small ones, whole. The paper's are of two norms of ResNet-18.
+ABLATED = "mlp-mini"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a study is.
+
+    Attributes:
+        seeds: of its systems.
+        data: the set of pictures.
+        recipe: of a system.
+    """
+
+    seeds: tuple[int, ...]
+    data: str
+    recipe: Recipe
+
+    @classmethod
+    def of(cls, *, quick: bool, seed: int, seeds: int = SEEDS) -> Plan:
+        """CIFAR-10 with `seeds` seeds, or digits with two and short trainings."""
+        if quick:
+            return cls(tuple(range(seed, seed + FEW)), "digits", QUICK)
+        return cls(tuple(range(seed, seed + seeds)), "cifar10", replace(OURS, selection=SELECTION, test=TEST))
+
+    def order(self, network: str, parameters: str, seed: int, **changes: Any) -> Order:
+        """An order of this size with parts of its recipe changed."""
+        return Order(network, parameters, self.data, recipe=replace(self.recipe, **changes), seed=seed)
+
+    def rows(self, **changes: Any) -> dict[str, Any]:
+        """The change of a recipe that changes how its checkpoints are fine-tuned."""
+        return {"rows": replace(self.recipe.rows, **changes)}
+
+    def each(
+        self, variants: dict[str, dict[str, Any]], *, network: str = ABLATED, parameters: str = "all",
+        looks: Sequence[str] = (),
+    ) -> Iterator[Cell]:  # fmt: skip
+        """A cell for each variant of the recipe and each seed."""
+        for seed in self.seeds:
+            for name, changes in variants.items():
+                yield Cell(name, self.order(network, parameters, seed, **changes), tuple(looks))
+
+
+def partial(plan: Plan) -> list[Cell]:
+    """Table 1: the last two normalisation layers of larger networks.
+
+    One base a network, as its training costs most: seeds differ in checkpoints, generator and samples.
+    """
+    networks = ("resnet10t",) if plan.data == "digits" else PARTIAL
+    steps = replace(plan.recipe.base, steps=min(plan.recipe.base.steps, BASE_STEPS))
+    return [
+        Cell(network, plan.order(network, "norms:2", seed, base=steps)) for network in networks for seed in plan.seeds
+    ]
+
+
+#: Networks of table 1 that two cores bear, in timm's names; the others by `wildpdiff pdiff` on a GPU.
+PARTIAL = ("resnet18", "vit_tiny_patch16_224", "convnext_tiny")
+#: Steps of their bases.
+BASE_STEPS = 1000
+
+
+def whole(plan: Plan) -> list[Cell]:
+    """Table 2: small networks, every parameter."""
+    networks = ("mlp-mini", "resnet-mini") if plan.data == "digits" else tuple(WHOLE)
+    return [
+        Cell(network, plan.order(network, "all", seed))
+        for network in networks
+        for seed in plan.seeds[: WHOLE[network]]
+    ]
+
+
+def papers(plan: Plan) -> list[Cell]:
+    """Table 2 once more, with checkpoints as the paper has them: a rate of 3e-2 that falls, every step saved."""
+    rows = {"rows": PAPER.rows} if plan.data != "digits" else plan.rows(rate=PAPER.rows.rate, falling=True)
+    return list(plan.each({ABLATED: rows}))
+
+
+def noise(plan: Plan) -> list[Cell]:
+    """Tables 3a, 3b, 3c, 4 and 8, figure 5a: noise while the paper's autoencoder trains, and that alone."""
+    default = {"input_noise": 0.001, "latent_noise": 0.1}
+    variants = {
+        "neither": {"input_noise": 0.0, "latent_noise": 0.0},
+        "rows only": default | {"latent_noise": 0.0},
+        "latents only": default | {"input_noise": 0.0},
+        "rows × 5": default | {"input_noise": 0.005},
+        "rows × 2000": default | {"input_noise": 2.0},
+        "latents × 0.1": default | {"latent_noise": 0.01},
+        "latents × 10": default | {"latent_noise": 1.0},
+        "both × 0.1": {"input_noise": 0.0001, "latent_noise": 0.01},
+        "both × 10": {"input_noise": 0.01, "latent_noise": 1.0},
+    }  # fmt: skip
+    way = {"way": "paper", "denoiser_steps": min(plan.recipe.denoiser_steps, 3000)}
+    cells = list(plan.each({"both": way | default}, looks=["codec"]))
+    return cells + list(plan.each({name: way | changes for name, changes in variants.items()}))
+
+
+def optimisers(plan: Plan) -> list[Cell]:
+    """Table 3d: how the checkpoints are fine-tuned."""
+    return list(plan.each({name: plan.rows(optimizer=name) for name in ("adamw", "adam", "sgd")}))
+
+
+def counts(plan: Plan) -> list[Cell]:
+    """Table 3e and figure 5c: how many checkpoints the generator learns from, of the same 480 (400 not held out)."""
+    if plan.data == "digits":
+        return list(plan.each({str(count): {"known": count} for count in (5, 15, 45)}))
+    rows = plan.rows(rows=80)
+    return list(plan.each({str(count): rows | {"known": count} for count in (10, 50, 200, 300, 400)}))
+
+
+def places(plan: Plan) -> list[Cell]:
+    """Table 3f: which parameters a row stands for."""
+    choices = {"norms": "norms", "first layer": "linear1", "second layer": "linear2", "last layer": "last", "all": "all"}
+    return [
+        Cell(name, plan.order(ABLATED, parameters, seed)) for seed in plan.seeds for name, parameters in choices.items()
+    ]
+
+
+def undertrained(plan: Plan) -> list[Cell]:
+    """Figure 3: bases trained for 1 and 3 epochs, and to the end."""
+    epoch = 133 if plan.data != "digits" else 20
+    ends = {"1 epoch": epoch, "3 epochs": 3 * epoch, "to the end": plan.recipe.base.steps}
+    variants = {name: {"base": replace(plan.recipe.base, steps=steps)} for name, steps in ends.items()}
+    return list(plan.each(variants, looks=["noise"]))
+
+
+def rates(plan: Plan) -> list[Cell]:
+    """Figure 4: checkpoints of different rates of fine-tuning."""
+    return list(plan.each({f"{rate:g}": plan.rows(rate=rate) for rate in (3e-5, 3e-4, 3e-3)}, looks=["noise"]))
+
+
+def sampling(plan: Plan) -> list[Cell]:
+    """Table 9 and figure 5b: sampling steps, and the way of a few noises."""
+    return list(plan.each({ABLATED: {}}, looks=["steps", "path"]))
+
+
+PLANS: dict[str, Callable[[Plan], list[Cell]]] = {
+    "pdiff-table1": partial,
+    "pdiff-table2": whole,
+    "pdiff-recipe": papers,
+    "pdiff-noise": noise,
+    "pdiff-table3d": optimisers,
+    "pdiff-table3e": counts,
+    "pdiff-table3f": places,
+    "pdiff-figure3": undertrained,
+    "pdiff-figure4": rates,
+    "pdiff-sampling": sampling,
+}
