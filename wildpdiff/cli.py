@@ -185,7 +185,7 @@ def reproduce(
     chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
     folder = run or (out / "run" if retrain else None)
     count = samples or (8 if quick else 100)
-    lab = Lab(opened, trained_by(opened), folder, samples=count, seed=seed, workers=workers)
+    lab = Lab(opened, trained_by(opened), folder, samples=count, seed=seed, workers=workers, quick=quick)
     how = {"quick": quick, "retrain": retrain, "store": store}
     for _ in _shown(measure(chosen, lab, out, command=_typed(), **how)):
         pass

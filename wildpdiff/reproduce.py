@@ -20,6 +20,7 @@ from .experiments.report import Chapter, html, plain
 from .files import load_json, save_json, write_whole
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
+from .pdiff.study import studies
 from .training.loop import Step
 from .worlds.base import World
 
@@ -40,12 +41,13 @@ MODULES: tuple[ModuleType, ...] = (
     table5,
     table7,
     ablations,
+    studies,
 )
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment for module in MODULES for experiment in module.EXPERIMENTS
 }
-#: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once.
-SAME = {"figure8": "figure3"}
+#: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once. p-diff's: see `studies`.
+SAME = {"figure8": "figure3"} | studies.SAME
 _PACKAGES = ("torch", "timm", "peft")
 
 

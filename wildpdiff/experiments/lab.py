@@ -38,6 +38,7 @@ class Lab:
         seed: of the first generated adapter; the next ones count up.
         workers: processes that may train at once.
         left_out: sentences on what could not be used.
+        quick: whether studies of p-diff are to be small.
     """
 
     bundle: Bundle
@@ -47,6 +48,7 @@ class Lab:
     seed: int = 0
     workers: int = 2
     left_out: list[str] = field(default_factory=list)
+    quick: bool = False
 
     @property
     def work(self) -> Path:

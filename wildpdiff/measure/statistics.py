@@ -76,8 +76,14 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
     return {"mean": mean, "low": low, "high": high, "se": error, "n": len(values), "real": real}
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean of one value a seed, of which there are few, with Student's 95% interval over seeds.
+def over_seeds(values: Sequence[float], errors: Sequence[float] = ()) -> Estimate:
+    """The mean of one value a seed, of which there are few, with a 95% interval.
+
+    Args:
+        values: one a seed.
+        errors: the standard error of each, of the pictures and networks that it was measured with. Seeds share their
+            pictures, so these errors do not average out: Student's interval over seeds is widened by their root mean
+            square. None: Student's interval alone.
 
     Raises:
         ValueError: if there are fewer than two: one seed has no spread.
@@ -85,9 +91,10 @@ def over_seeds(values: Sequence[float]) -> Estimate:
     if len(values) < 2:
         raise ValueError("an interval over seeds needs at least two seeds")
     tensor, count = torch.tensor(values, dtype=torch.float64), len(values)
-    mean, error = float(tensor.mean()), float(_over(tensor)) ** 0.5
-    reach = STUDENT.get(count - 1, Z) * error
-    low, high = mean - reach, mean + reach
+    mean, between = float(tensor.mean()), float(_over(tensor))
+    within = sum(error**2 for error in errors) / len(errors) if errors else 0.0
+    reach = (STUDENT.get(count - 1, Z) ** 2 * between + Z**2 * within) ** 0.5
+    low, high, error = mean - reach, mean + reach, (between + within) ** 0.5
     return {"mean": mean, "low": low, "high": high, "se": error, "n": count, "real": low > 0 or high < 0}
 
 

@@ -74,7 +74,10 @@ def cost(system: System) -> Cost:
         steps = (step for stage, step in train_generator(small, few, None, None, few_recipe) if stage == "denoiser")
         found["generator"] = recipe.denoiser_steps * _pace(steps)
     if not (out / RESULTS).exists():
-        images, made = system.measured_pictures, known + 2 * (count - known) + recipe.samples + 4 * recipe.baselines + 60
+        images, made = (
+            system.measured_pictures,
+            known + 2 * (count - known) + recipe.samples + 4 * recipe.baselines + 60,
+        )
         pixels, labels = images.test.pixels[:SOME_PICTURES], images.test.labels[:SOME_PICTURES]
         some = torch.zeros(SOME_ROWS, shared.layout.dim)
         shared.way(shared.inputs(pixels))

@@ -18,6 +18,7 @@ from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator, GeneratorConfig
 from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..generator.train import train_generator
+from ..generator.vae import VAEConfig
 from ..training.loop import Step
 from .base import train_base
 from .checkpoints import Checkpoints, gentle_rate, grow, usable
@@ -234,8 +235,8 @@ def untrained(shared: Shared, known: int, recipe: Recipe, seed: int) -> AdapterG
     )
     if recipe.way == "paper":
         config = config.plain(autoencoder=True)
-        noise = {"input_noise": recipe.input_noise, "latent_noise": recipe.latent_noise}
-        config = replace(config, codec=replace(config.codec, **noise))
+        vae = VAEConfig(shared.layout.dim, input_noise=recipe.input_noise, latent_noise=recipe.latent_noise)
+        config = replace(config, codec=vae)
     return AdapterGenerator.untrained(config, seed=seed)
 
 

@@ -21,6 +21,8 @@ from .looks import LOOKS
 
 #: Points of a group that a figure shows.
 SHOWN = 40
+#: Groups that a figure shows.
+DRAWN = ("originals", "noise", "alike", "generated")
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _copy(source: Path, target: Path) -> None:
     write_whole(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
-def brief(cell: Cell, work: Path, *, points: bool) -> Data:
+def brief(cell: Cell, work: Path) -> Data:
     """What is kept of a grown cell: its numbers and looks, and of its networks' points at most `SHOWN` a group.
 
     Raises:
@@ -131,26 +133,46 @@ def brief(cell: Cell, work: Path, *, points: bool) -> Data:
     if not finished(cell, work):
         raise UserError(f"'{folder.name}' is not measured yet; run the same command again.")
     results = load_json(folder / RESULTS)
-    groups = {name: {key: value for key, value in group.items() if key != "points"}
-              for name, group in results["groups"].items()}  # fmt: skip
-    found = {key: results[key] for key in ("differences", "best_difference", "novelty", "fidelity", "seconds", "rows")}
-    found |= {"groups": groups, "numbers": results["network"]["numbers"], "seed": cell.order.seed}
-    found |= {"looks": {name: load_json(folder / look_file(name)) for name in cell.looks}}
-    if points:
-        found["points"] = {name: _points(group["points"]) for name, group in results["groups"].items()}
-    rounded: Data = json.loads(json.dumps(found), parse_float=_short)
-    return rounded
+    novelty, fidelity = results["novelty"].get("alike"), results["fidelity"]
+    return {
+        "seed": cell.order.seed,
+        "numbers": {"network": results["network"]["numbers"], **results["rows"]},
+        "seconds": results["seconds"],
+        "groups": {name: _group(group) for name, group in results["groups"].items()},
+        "minus_originals": _against(results, "originals"),
+        "minus_base": _against(results, "base"),
+        "best_difference": results["best_difference"],
+        "alike": novelty and {"accuracy": novelty["accuracy"], "iou": novelty["iou"]},
+        "copies": fidelity and fidelity["nearest"],
+        "looks": {name: load_json(folder / look_file(name)) for name in cell.looks},
+        "points": {name: _points(group["points"]) for name, group in results["groups"].items() if name in DRAWN},
+    }  # fmt: skip
+
+
+def _against(results: Data, other: str) -> Data:
+    """The differences of every group from another, by the group's name."""
+    return {name: own[other] for name, own in results["differences"].items() if other in own}
+
+
+def _group(group: Data) -> Data:
+    """Accuracy, its deviation over networks, the best in both ways, spread, distance and likeness of a group."""
+    best = group["best"] or {}
+    return {
+        "test": group["test"],
+        "std": group["test"]["std"],
+        "best": best and best["by_selection"]["test"],
+        "best_by_test": best and best["by_test"]["test"],
+        "spread": group["spread"],
+        "nearest": group["nearest"],
+        "iou": group["iou"],
+    }
 
 
 def _points(points: Data) -> list[list[float]]:
     """(likeness, test accuracy) of some networks of a group, evenly spaced."""
     pairs = list(zip(points["iou"], points["test"], strict=True))
     every = max(1, -(-len(pairs) // SHOWN))
-    return [list(pair) for pair in pairs[::every]]
-
-
-def _short(text: str) -> float:
-    return float(f"{float(text):.5g}")
+    return [[round(value, 4) for value in pair] for pair in pairs[::every]]
 
 
 def _digest(value: object) -> str:

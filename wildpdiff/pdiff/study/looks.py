@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...evaluate import most_alike
-from ...files import load_tensors
 from ...fidelity import mean_distance, ratio
+from ...files import load_tensors
 from ...generator.vae import VAECodec
 from ...measure.statistics import difference, estimate, over_units
 from ..groups import STEPS

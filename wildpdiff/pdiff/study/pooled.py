@@ -1,0 +1,37 @@
+"""Several seeds' findings as one: means over seeds, with intervals over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...measure.statistics import over_seeds
+from ..results import Data
+
+
+def pooled(briefs: Sequence[Data]) -> Data:
+    """The same system of several seeds (see `cells.brief`) as one tree of the same shape.
+
+    Numbers become means over seeds (see `over_seeds`); of one seed, what it says itself. What one seed lacks is
+    left out (None), and lists are the first seed's.
+    """
+    own = {key: value for key, value in briefs[0].items() if key in ("numbers", "points")}
+    rest = [{key: value for key, value in brief.items() if key not in own and key != "seed"} for brief in briefs]
+    return {"seeds": [brief["seed"] for brief in briefs], **own, **_joined(rest)}
+
+
+def _joined(trees: Sequence[Any]) -> Any:
+    first = trees[0]
+    if any(tree is None for tree in trees) or isinstance(first, list | str):
+        return None if None in trees else first
+    if isinstance(first, dict) and "mean" not in first:
+        return {key: _joined([tree[key] for tree in trees]) for key in first if all(key in tree for tree in trees)}
+    if len(trees) > 1:
+        told = isinstance(first, dict)
+        values = [float(tree["mean"] if told else tree) for tree in trees]
+        found = over_seeds(values, [tree["se"] for tree in trees] if told else ())
+    elif isinstance(first, dict):
+        found = {key: first[key] for key in ("mean", "low", "high", "se")} | {"n": 1, "real": first.get("real", False)}
+    else:
+        found = {"mean": first, "low": first, "high": first, "se": 0.0, "n": 1, "real": False}
+    return {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in found.items()}
