@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wildpdiff.measure.statistics import difference, estimate, mean_of, over_units, points
+from wildpdiff.measure.statistics import difference, estimate, mean_of, over_seeds, over_units, points
 
 
 def drawn(adapters: int, images: int, rng: torch.Generator, *, skill: float, ease: float, level: float = 1.5) -> Tensor:
@@ -120,3 +120,21 @@ def test_one_unit_shows_nothing_and_none_is_refused() -> None:
 def test_points_are_percent_with_a_true_minus() -> None:
     assert points({"mean": 0.955, "low": 0.948, "high": 0.961}) == "95.5 (94.8 to 96.1)"
     assert points({"mean": -0.01, "low": -0.025, "high": 0.005}, signed=True) == "\u22121.0 (\u22122.5 to +0.5)"
+
+
+def test_an_interval_over_few_seeds_covers_the_truth_about_19_times_in_20() -> None:
+    rng = torch.Generator().manual_seed(5)
+    draws = torch.randn(2000, 5, generator=rng)
+    found = [over_seeds(values) for values in draws.tolist()]
+    assert 0.93 <= sum(one["low"] <= 0 <= one["high"] for one in found) / len(found) <= 0.97
+
+
+def test_pictures_that_all_seeds_share_widen_the_interval_however_alike_the_seeds_are() -> None:
+    found = over_seeds([0.01, 0.01, 0.01], [0.02, 0.02, 0.02])
+    assert found["se"] == pytest.approx(0.02) and not found["real"]
+    assert over_seeds([0.01, 0.011, 0.0105])["real"]
+
+
+def test_one_seed_has_no_interval_over_seeds() -> None:
+    with pytest.raises(ValueError, match="two seeds"):
+        over_seeds([0.1])
