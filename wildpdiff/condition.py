@@ -1,20 +1,26 @@
-"""What a place looks like, as numbers: CLIP embeddings of its background pictures. The only door to open_clip."""
+"""What a place looks like, as numbers: CLIP embeddings of its background pictures. The only door to open_clip.
+
+open_clip is imported when it is first needed: with what it brings along it takes as long as the rest of the page.
+"""
+
+from __future__ import annotations
 
 import difflib
 import shutil
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import open_clip
 import torch
 import torch.nn.functional as F  # noqa: N812
-from open_clip import CLIP, ClipLoss, SimpleTokenizer
 from torch import Tensor, nn
 
 from .errors import UserError
 from .files import load_json, save_json, save_tensors, sha256
+
+if TYPE_CHECKING:
+    from open_clip import CLIP, ClipLoss, SimpleTokenizer
 
 __all__ = ["CLIP", "ClipCondition", "ClipLoss", "Condition", "Preprocess", "SimpleTokenizer", "create_clip"]
 
@@ -22,6 +28,15 @@ LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
 BATCH = 64
 """Pictures or captions that go through the network at once."""
+
+
+def __getattr__(name: str) -> Any:
+    """open_clip's own classes, through its only door."""
+    if name not in ("CLIP", "ClipLoss", "SimpleTokenizer"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import open_clip
+
+    return getattr(open_clip, name)
 
 
 class Condition(Protocol):
@@ -56,6 +71,8 @@ class Preprocess:
         Raises:
             UserError: if it wants a form of input that is not offered here.
         """
+        import open_clip
+
         config = open_clip.get_model_preprocess_cfg(network)
         sides, mode = config["size"], config.get("resize_mode", "shortest")
         height, width = (sides, sides) if isinstance(sides, int) else tuple(sides)
@@ -111,6 +128,8 @@ class ClipCondition:
         Raises:
             UserError: if the model is unknown, or its weights are missing, damaged or of another architecture.
         """
+        import open_clip
+
         source = _source(model, pretrained)
         try:
             network: Any = open_clip.create_model(
@@ -166,6 +185,8 @@ class ClipCondition:
 
     @cached_property
     def _tokenizer(self) -> Any:
+        import open_clip
+
         try:
             return open_clip.get_tokenizer(self._model)
         except Exception as error:  # as in load
@@ -184,6 +205,8 @@ def keep_clip(name: str, folder: Path) -> None:
     Raises:
         UserError: as `ClipCondition.load`, or if the folder cannot be written.
     """
+    import open_clip
+
     model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
     condition = ClipCondition.load(model, pretrained or None)
     if model.startswith(LOCAL):
@@ -200,7 +223,9 @@ def keep_clip(name: str, folder: Path) -> None:
 
 def create_clip(model_config: dict[str, Any], preprocess: Preprocess) -> CLIP:
     """A CLIP of open_clip with fresh random weights that knows its own preprocessing."""
-    network = CLIP(**model_config)
+    import open_clip
+
+    network = open_clip.CLIP(**model_config)
     open_clip.set_model_preprocess_cfg(network, asdict(preprocess))
     return network
 
@@ -241,6 +266,8 @@ def _folder(model: str, folder: Path) -> _Source:
 
 
 def _architecture(model: str, pretrained: str | None) -> _Source:
+    import open_clip
+
     known = open_clip.list_models()
     if model not in known:
         near = difflib.get_close_matches(model, known, n=3, cutoff=0.3) or ["ViT-B-32"]
@@ -261,6 +288,8 @@ def _architecture(model: str, pretrained: str | None) -> _Source:
 
 def _tagged(model: str, tag: str) -> _Source:
     """Published weights, fetched now if they are not on this machine yet."""
+    import open_clip
+
     published = open_clip.get_pretrained_cfg(model, tag)
     try:
         open_clip.download_pretrained(published)

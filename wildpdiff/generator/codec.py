@@ -77,9 +77,8 @@ class LinearCodec(nn.Module):
         self.scale.fill_(1.0)
         self.scale[:count] = largest / STEPS
         self._spread = None
-        basis = self._directions()
-        gram = basis.mT.double() @ basis.double()
-        self.solve.copy_(torch.linalg.pinv(gram, hermitian=True).float())
+        basis = self._directions().double()
+        self.solve.copy_(torch.linalg.pinv(basis.mT @ basis, hermitian=True).float())
         self.unit.copy_((spread.square().sum() / len(rows) / self.config.components).sqrt().clamp(min=1e-6))
 
     def encode(self, rows: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """The wildlife classifier: a network as a function of (pixels, adapter), by default EfficientNet-B0. The only door to
-timm."""
+timm, which is imported when a network is first made: it takes as long as the rest of the page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -172,6 +171,8 @@ def timm_network(
     Raises:
         UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
     """
+    import timm
+
     if not timm.is_model(architecture):
         raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
     known = timm.get_pretrained_cfg(architecture)

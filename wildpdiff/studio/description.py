@@ -6,13 +6,16 @@ import re
 import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from ..condition import CLIP, SimpleTokenizer
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from ..condition import CLIP, SimpleTokenizer
 
 #: Characters of a description, at most.
 LONGEST = 200
@@ -81,6 +84,8 @@ def tile(text: str, side: int = 256) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _tokenizer(context_length: int) -> SimpleTokenizer:
+    from ..condition import SimpleTokenizer
+
     return SimpleTokenizer(context_length=context_length)
 
 

@@ -1,17 +1,22 @@
 """A small CLIP of our own, for worlds whose pictures no published CLIP knows: built, trained, judged and saved."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..condition import CLIP, CONFIG_FILE, WEIGHTS_FILE, ClipLoss, Preprocess, SimpleTokenizer, create_clip
+from ..condition import CONFIG_FILE, WEIGHTS_FILE, Preprocess, create_clip
 from ..files import save_json, save_tensors
 from ..worlds.base import Pairs
 from .loop import Checkpoint, Step, cosine, rng_at
+
+if TYPE_CHECKING:
+    from ..condition import CLIP
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def train_clip(
     Raises:
         UserError: if the checkpoint is damaged or belongs to another model.
     """
+    from ..condition import ClipLoss, SimpleTokenizer
+
     optimizer = _optimizer(model, recipe)
     saved = Checkpoint(checkpoint, model, optimizer) if checkpoint else None
     tokenize, preprocess, loss = SimpleTokenizer(context_length=model.context_length), Preprocess.of(model), ClipLoss()
@@ -110,6 +117,8 @@ def retrieval(model: CLIP, pixels: Tensor, captions: list[str]) -> float:
         pixels: pictures, uint8 `[B, 3, H, W]`.
         captions: the caption of each; equal captions count as one.
     """
+    from ..condition import SimpleTokenizer
+
     different = sorted(set(captions))
     tokens = SimpleTokenizer(context_length=model.context_length)(different)
     pictures = Preprocess.of(model)(pixels.to(model.logit_scale.device))

@@ -86,7 +86,12 @@ class Location:
     @property
     def habitat(self) -> np.ndarray:
         """The four factors that drive the species, each centred on 0 with a spread of about 1: `[4]`."""
-        return np.array([self.trees - 0.4, self.bush - 0.4, self.wet - 0.4, self.rock - 0.2]) / 0.28
+        return factors(self.trees, self.bush, self.wet, self.rock)
+
+
+def factors(trees: float, bush: float, wet: float, rock: float) -> np.ndarray:
+    """What drives the species, each centred on 0 with a spread of about 1: `[4]`."""
+    return np.array([trees - 0.4, bush - 0.4, wet - 0.4, rock - 0.2]) / 0.28
 
 
 def rng_of(*key: object) -> np.random.Generator:
@@ -97,7 +102,7 @@ def rng_of(*key: object) -> np.random.Generator:
 
 def draw_location(name: str, *, seed: int, shift: float) -> Location:
     """Draw a location's numbers; `shift` sets how far cameras and light differ between locations (0: not at all)."""
-    rng = rng_of("location", seed, name)
+    rng = _rng_of_location(name, seed)
 
     def near(key: str, centre: float, spread: float) -> float:
         low, high = BOUNDS[key]
@@ -128,9 +133,18 @@ def draw_location(name: str, *, seed: int, shift: float) -> Location:
     return Location(name=name, **habitat, **drawn, strip=strip, seed=int(rng.integers(2**31)))
 
 
+def draw_habitat(name: str, *, seed: int) -> dict[str, float]:
+    """The habitat of the location that `draw_location` draws, without the rest of it."""
+    return _draw_habitat(_rng_of_location(name, seed))
+
+
 def with_habitat(location: Location, *, trees: float, bush: float, wet: float, rock: float) -> Location:
     """The same camera in another habitat."""
     return replace(location, trees=trees, bush=bush, wet=wet, rock=rock)
+
+
+def _rng_of_location(name: str, seed: int) -> np.random.Generator:
+    return rng_of("location", seed, name)
 
 
 def _draw_habitat(rng: np.random.Generator) -> dict[str, float]:

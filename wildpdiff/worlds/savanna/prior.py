@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .animals import SPECIES
-from .location import Location, rng_of
+from .location import Location, draw_habitat, factors, rng_of
 
 #: Affinity of each species to trees, bush, wet and rock, in log units per unit of `Location.habitat`.
 AFFINITY: dict[str, tuple[float, float, float, float]] = {
@@ -63,21 +63,19 @@ def explained_share(locations: list[Location], *, seed: int) -> float:
 
 def fitted_habitat(name: str, *, seed: int, draws: int = 300) -> dict[str, float]:
     """The habitat that a real site's animals speak for: the likeliest of `draws` candidates under `AFFINITY`."""
-    from .location import draw_location
-
     counted = real_sites()["sites"][name]
-    candidates = [draw_location(f"{name}/{index}", seed=seed, shift=1.0) for index in range(draws)]
+    candidates = [draw_habitat(f"{name}/{index}", seed=seed) for index in range(draws)]
     totals = real_sites()["totals"]
     known = [species for species in SPECIES if species in totals]
     counts = np.array([counted.get(species, 0) for species in known])
     effort = np.array([totals[species] for species in known])
 
-    def likelihood(location: Location) -> float:
-        weights = effort * np.exp([np.dot(AFFINITY[species], location.habitat) for species in known])
+    def likelihood(habitat: dict[str, float]) -> float:
+        driven = factors(**habitat)
+        weights = effort * np.exp([np.dot(AFFINITY[species], driven) for species in known])
         return float((counts * np.log(weights / weights.sum())).sum() / max(1, counts.sum()) ** 0.5)
 
-    best = max(candidates, key=likelihood)
-    return {"trees": best.trees, "bush": best.bush, "wet": best.wet, "rock": best.rock}
+    return max(candidates, key=likelihood)
 
 
 @cache
