@@ -17,8 +17,10 @@ from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
 from .files import load_json, load_tensors, remedy, save_json, sha256, told
-from .generator import AdapterGenerator
-from .network.backbone import Backbone
+from .generator import AdapterGenerator, GeneratorConfig
+from .generator.config import CONFIG
+from .network.adapter import AdapterLayout
+from .network.backbone import Backbone, Described
 from .picture import unpacked
 from .variant import OURS, PAPER, Variant, names, variants_from_json
 from .weightspace import Map
@@ -29,7 +31,7 @@ from .zoo import CodedZoo
 FORMAT = 5
 #: How the middle between two locations can be written; which of them a bundle has, its variants say.
 WAYS = (OURS, PAPER)
-MANIFEST = "bundle.json"
+MANIFEST, BACKBONE = "bundle.json", "backbone.safetensors"
 #: What the files of some parts are called.
 PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition", "photographs": "world"}
 
@@ -153,10 +155,30 @@ class Bundle:
         """Where images come from."""
         return open_world(self.manifest["world"], self.folder)
 
-    @cached_property
+    @property
     def backbone(self) -> Backbone:
-        """The classifier that all adapters share."""
-        return Backbone.load(self.folder / "backbone.safetensors").to(self.device)
+        """The classifier that all adapters share.
+
+        Raises:
+            UserError: if it is damaged, or a generator that was opened before belongs to another one.
+        """
+        backbone = self._backbone
+        self._agree()
+        return backbone
+
+    @cached_property
+    def _backbone(self) -> Backbone:
+        return Backbone.load(self.folder / BACKBONE).to(self.device)
+
+    @cached_property
+    def described(self) -> Described:
+        """The classifier by what its file says, without loading it."""
+        return Described.of(self.folder / BACKBONE)
+
+    @cached_property
+    def layout(self) -> AdapterLayout:
+        """What a row stands for, as the generator of `regime` has it; the classifier need not be loaded for it."""
+        return GeneratorConfig.from_json(load_json(self.folder / self.variant(self.regime).generator / CONFIG)).layout
 
     @cached_property
     def condition(self) -> ClipCondition:
@@ -166,7 +188,7 @@ class Bundle:
         return condition
 
     def generator(self, regime: str, *, way: str = OURS) -> AdapterGenerator:
-        """The generator of a regime, checked to fit the classifier.
+        """The generator of a regime, checked to fit the classifier as soon as that is loaded.
 
         Args:
             regime: one of `regimes`.
@@ -200,8 +222,25 @@ class Bundle:
 
     def _loaded(self, folder: str) -> AdapterGenerator:
         generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
-        generator.check(layout=self.backbone.layout, backbone_fingerprint=self.backbone.fingerprint)
+        self._unchecked.append(generator)
+        self._agree()
         return generator
+
+    @cached_property
+    def _unchecked(self) -> list[AdapterGenerator]:
+        """Generators that were opened before the classifier."""
+        return []
+
+    def _agree(self) -> None:
+        """Check opened generators against the classifier, once both are there: whichever comes second finds the other.
+
+        So numbers that are stored are shown before the classifier is loaded, and no adapter meets another one.
+        """
+        backbone = self.__dict__.get("_backbone")
+        while backbone is not None and self._unchecked:
+            generator = self._unchecked[0]
+            generator.check(layout=backbone.layout, backbone_fingerprint=backbone.fingerprint)
+            self._unchecked.remove(generator)
 
     def zoo(self, regime: str) -> CodedZoo:
         """All fine-tuned rows of every seen location in a regime, as latents of its generator."""

@@ -6,7 +6,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,54 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..files import load_tensors, save_tensors
+from ..files import header, load_tensors, save_tensors
 from .lora import LoRA
 from .subset import Subset, subset_from_json
 
 ARCHITECTURE = "efficientnet_b0"
 #: Of `ARCHITECTURE` the ungrouped convolutions of the stem and of stages 0 to 4 (the paper's first six layers).
 ADAPTED = LoRA(r"conv_stem|blocks\.[0-4]\..*(conv_pw|conv_pwl|conv_reduce|conv_expand)", rank=4, alpha=4)
+#: Buffers of batch norms.
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a classifier's file says of it, to be read without loading timm or the weights.
+
+    Attributes:
+        species: names of the K classes.
+        architecture: what timm calls the network.
+        subset: what a row stands for.
+        numbers: the network's weights and biases, without the statistics of batch norms.
+    """
+
+    species: tuple[str, ...]
+    architecture: str
+    subset: Subset
+    numbers: int
+
+    @classmethod
+    def of(cls, path: Path) -> Described:
+        """Read the head of a file that `Backbone.save` wrote; what it does not name has the defaults.
+
+        Raises:
+            UserError: if it is missing or damaged, or names no species.
+        """
+        shapes, metadata = header(path)
+        try:
+            species = tuple(json.loads(metadata["species"]))
+        except (KeyError, ValueError):
+            raise UserError(f"'{path.name}' does not say its species; fetch or make it anew.") from None
+        subset = subset_from_json(json.loads(metadata["subset"])) if "subset" in metadata else ADAPTED
+        weights = [shape for name, shape in shapes.items() if not name.endswith(STATISTICS)]
+        return cls(species, metadata.get("architecture", ARCHITECTURE), subset, sum(map(math.prod, weights)))
+
+    @property
+    def lora(self) -> LoRA:
+        """As `Backbone.lora`."""
+        return _lora(self.subset)
 
 
 class Backbone(nn.Module):
@@ -84,21 +126,18 @@ class Backbone(nn.Module):
         Raises:
             UserError: if the file is missing, damaged or of another architecture.
         """
-        tensors, metadata = load_tensors(path)
-        try:
-            species = tuple(json.loads(metadata["species"]))
-        except (KeyError, ValueError):
-            raise UserError(f"'{path.name}' does not say its species; fetch or make it anew.") from None
-        architecture = metadata.get("architecture", ARCHITECTURE)
-        subset = subset_from_json(json.loads(metadata["subset"])) if "subset" in metadata else ADAPTED
+        tensors, _ = load_tensors(path)
+        about = Described.of(path)
         if make is None:
-            backbone = cls.build(species, architecture=architecture, subset=subset)
+            backbone = cls.build(about.species, architecture=about.architecture, subset=about.subset)
         else:
-            backbone = cls(make(), species, architecture=architecture, subset=subset)
+            backbone = cls(make(), about.species, architecture=about.architecture, subset=about.subset)
         try:
             backbone.network.load_state_dict({name: _full(value) for name, value in tensors.items()})
         except RuntimeError as error:
-            raise UserError(f"'{path.name}' does not hold an {architecture} of {len(species)} classes.") from error
+            raise UserError(
+                f"'{path.name}' does not hold an {about.architecture} of {len(about.species)} classes."
+            ) from error
         return backbone.eval()
 
     def save(self, path: Path) -> None:
@@ -122,9 +161,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: if rows stand for other parameters.
         """
-        if not isinstance(self.subset, LoRA):
-            raise UserError("This needs LoRA adapters, but the rows of this classifier stand for other parameters.")
-        return self.subset
+        return _lora(self.subset)
 
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
@@ -197,6 +234,12 @@ def prepared(pixels: Tensor) -> Tensor:
     mean = torch.tensor(_MEAN, device=pixels.device).mul(255)[:, None, None]
     std = torch.tensor(_STD, device=pixels.device).mul(255)[:, None, None]
     return (pixels.float() - mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+def _lora(subset: Subset) -> LoRA:
+    if not isinstance(subset, LoRA):
+        raise UserError("This needs LoRA adapters, but the rows of this classifier stand for other parameters.")
+    return subset
 
 
 def _half(value: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class Terrain:
         Raises:
             UserError: if the bundle's zoo or map of it is damaged.
         """
-        seen, layout, means = studio.bundle.seen, studio.bundle.backbone.layout, studio.means(regime)
+        seen, layout, means = studio.bundle.seen, studio.bundle.layout, studio.means(regime)
         zoo = studio.bundle.zoo(regime)
         parts = [zoo.rows(name, at_most=KEPT) for name in seen]
         rows, index = torch.cat(parts), torch.arange(len(seen)).repeat_interleave(torch.tensor([*map(len, parts)]))

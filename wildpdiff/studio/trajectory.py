@@ -104,7 +104,7 @@ class Statistics:
         edges = bins(rows)
         inner = torch.bucketize(rows, edges[1:-1], right=True)
         counts = torch.stack([each.bincount(minlength=BINS) for each in inner])
-        products = Factors.of(studio.bundle.backbone.layout, rows).squares[1]
+        products = Factors.of(studio.bundle.layout, rows).squares[1]
         return cls(
             rows.norm(dim=1),
             apart / apart[0].clamp(min=1e-12),

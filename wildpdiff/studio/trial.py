@@ -101,7 +101,7 @@ def scores(studio: Studio, arms: Sequence[Arm], batches: Iterable[Images]) -> It
 
 def plain_row(studio: Studio) -> Tensor:
     """The row `[D]` that changes nothing: the pretrained classifier."""
-    return torch.zeros(studio.bundle.backbone.layout.dim)
+    return torch.zeros(studio.bundle.layout.dim)
 
 
 def nearest(studio: Studio, embedding: Tensor) -> list[tuple[str, float]]:

@@ -68,7 +68,7 @@ def said(film: Film) -> str:
 
 def regions(studio: Studio) -> list[list[Any]]:
     """The parts of the network in the order of the row, each with the share of its numbers that it takes."""
-    layout, parts = studio.bundle.backbone.layout, dict[str, int]()
+    layout, parts = studio.bundle.layout, dict[str, int]()
     pairs = factors(layout, torch.empty(layout.dim, device="meta")).values()
     for stage, (down, up) in zip(stages(layout), pairs, strict=True):
         parts[stage] = parts.get(stage, 0) + down.numel() + up.numel()
@@ -140,7 +140,7 @@ def _rounded(values: Tensor, places: int) -> list[Any]:
 
 
 def _figures(studio: Studio, setting: Setting, way: Way, known: Statistics) -> dict[str, Figure]:
-    layout = studio.bundle.backbone.layout
+    layout = studio.bundle.layout
     return {
         "spread": spread(known.edges.tolist(), known.counts.tolist()),
         "layers": strengths(layer_names(layout), stages(layout), known.layers.tolist()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..network.backbone import Backbone
+from ..bundle import Bundle
+from ..network.lora import adapted
 
 
 def spoken(name: str) -> str:
@@ -12,10 +13,11 @@ def spoken(name: str) -> str:
     )
 
 
-def adapter_in_words(backbone: Backbone) -> str:
-    """What an adapter of a classifier is."""
-    layers = len(backbone.subset.names(backbone.network))
+def adapter_in_words(bundle: Bundle) -> str:
+    """What an adapter of a bundle's classifier is."""
+    layout = bundle.layout
+    layers = len(adapted(layout) or layout.names)
     return (
-        f"An adapter is a row of {backbone.layout.dim:,} numbers that changes the weights of {layers} layers of the "
-        f"classifier, timm's {backbone.architecture}"
+        f"An adapter is a row of {layout.dim:,} numbers that changes the weights of {layers} layers of the "
+        f"classifier, timm's {bundle.described.architecture}"
     )

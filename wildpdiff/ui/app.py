@@ -59,7 +59,7 @@ def build(studio: Studio) -> gr.Blocks:
             for name, label, part in (tab for tab in TABS if tab[0] in shown):
                 with gr.Tab(label, elem_id=f"tab-{name}", id=name):
                     part(page).build()
-        about, adapter = html.escape(f"{world.about} {world.caution}"), adapter_in_words(studio.bundle.backbone)
+        about, adapter = html.escape(f"{world.about} {world.caution}"), adapter_in_words(studio.bundle)
         gr.HTML(ABOUT.format(world=about, adapter=adapter))
         frame.drawn, frame.trail = play.atlas.frame, play.atlas.trail
         frame.connect(play.download)
@@ -105,12 +105,13 @@ def serve(
     studio = Studio.open(bundle, device)
     if on_zero():
         studio.writer = gpu_writer(studio.bundle)
-    warm(studio)
     page = build(studio)
     port = free_port(host or "127.0.0.1", port) if port else None
     page.queue(max_size=64, default_concurrency_limit=8).launch(
-        server_name=host, server_port=port, mcp_server=mcp, **launch_options()
+        server_name=host, server_port=port, mcp_server=mcp, prevent_thread_lock=True, **launch_options()
     )
+    warm(studio)  # behind the open page: what is stored is shown before any network is loaded
+    page.block_thread()
 
 
 def past_proxies(host: str | None) -> None:

@@ -51,7 +51,7 @@ class Atlas:
     def build(self) -> None:
         """Lay out the cards and connect their choices; call inside the tab."""
         bundle = self.page.studio.bundle
-        self.places, self._count = Places(self.page.studio), len(layer_names(bundle.backbone.layout))
+        self.places, self._count = Places(self.page.studio), len(layer_names(bundle.layout))
         self.first = Setting(bundle.seen[0], bundle.seen[min(1, len(bundle.seen) - 1)], regime=bundle.regime)
         self.trail = gr.State(Journey(self.first))
         self._blank = self._figures(Journey(self.first))
@@ -104,7 +104,7 @@ class Atlas:
     def _lay_map(self) -> None:
         first = {"a": self.first.a, "b": self.first.b, "m": self.first.regime}
         title("Where the weights land", MAP_HINT)
-        dim = self.page.studio.bundle.backbone.layout.dim
+        dim = self.page.studio.bundle.layout.dim
         self.view = panel(
             "views",
             elem_id="view",
@@ -116,7 +116,7 @@ class Atlas:
         self.map = Chart(self._blank["map"], elem_id="map")
 
     def _lay_heat(self) -> None:
-        layout = self.page.studio.bundle.backbone.layout
+        layout = self.page.studio.bundle.layout
         named = [list(pair) for pair in zip(stages(layout), layer_names(layout), strict=True)]
         title("How alike the weights are", "Cosine similarity of the locations' mean rows and of the one just written.")
         self.choices = panel("alike", elem_id="alike", events=("choose",), layers=named, notes=NOTES, problem="")

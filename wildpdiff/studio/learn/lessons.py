@@ -7,7 +7,6 @@ from typing import Any
 
 from ...bundle import Bundle
 from ...evaluate import wilson
-from ...network.backbone import Backbone
 from ...network.lora import adapted
 from ...web import drawing, template
 from . import guesses
@@ -86,7 +85,7 @@ def cards(bundle: Bundle) -> tuple[Card, ...]:
     """The six lessons of a bundle, with numbers from its stored results."""
     places, stored = Places.of(bundle), Stored.of(bundle)
     others = (make(places, stored) for make in (_diffusion, _blending, _regimes, _numbers))
-    return _lora(places, stored, bundle.backbone), _points(places, stored, bundle.backbone), *others
+    return _lora(places, stored, bundle), _points(places, stored, bundle), *others
 
 
 def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, Any]:
@@ -94,9 +93,8 @@ def _asked(stored: Stored, name: str, question: Question | None) -> dict[str, An
     return {"question": question, "missing": "" if question else stored.absent(name)}
 
 
-def _lora(places: Places, stored: Stored, backbone: Backbone) -> Card:
-    whole = sum(weight.numel() for weight in backbone.network.parameters())
-    layout, rank = backbone.layout, backbone.lora.rank
+def _lora(places: Places, stored: Stored, bundle: Bundle) -> Card:
+    whole, layout, rank = bundle.described.numbers, bundle.layout, bundle.described.lora.rank
     text = (
         f"The classifier is a network of about {whole / 1e6:.0f} million numbers, trained once on photographs from "
         "many other locations and then frozen. To fit it to one more location, an adapter is fine-tuned there: a small "
@@ -114,9 +112,9 @@ def _lora(places: Places, stored: Stored, backbone: Backbone) -> Card:
     return Card("lora", "What a LoRA adapter is", text, drawing("lora"), tries, **asked)
 
 
-def _points(places: Places, stored: Stored, backbone: Backbone) -> Card:
+def _points(places: Places, stored: Stored, bundle: Bundle) -> Card:
     text = (
-        f"A row of {backbone.layout.dim:,} numbers is a point in a space of as many directions. One fine-tuning run "
+        f"A row of {bundle.layout.dim:,} numbers is a point in a space of as many directions. One fine-tuning run "
         "leaves a thread of rows, close together; a second run at the same location, begun at the same point, ends "
         "somewhere else. So the adapters of a location are a cloud of threads.",
         "How the clouds lie to one another depends on where fine-tuning began. Low similarity (L): each location from "
