@@ -230,6 +230,12 @@ def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
 OTHER = AdapterLayout(("conv_stem.lora_A", "conv_stem.lora_B"), ((4, 3, 3, 3), (32, 4, 1, 1)))
 
 
+def both_met(bundle: Bundle) -> None:
+    """Load the classifier, then a generator."""
+    bundle.backbone  # noqa: B018 - loads it
+    bundle.generator("H")
+
+
 def test_a_generator_of_another_layout_is_refused(copied: Path) -> None:
     shutil.rmtree(copied / "generator-H")
     known = load_json(copied / MANIFEST)
@@ -238,7 +244,7 @@ def test_a_generator_of_another_layout_is_refused(copied: Path) -> None:
     AdapterGenerator.untrained(config).save_pretrained(copied / "generator-H")
     resealed(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).generator("H")
+        both_met(Bundle.open(copied))
     assert "layout" in one_sentence(error, copied)
 
 
@@ -261,8 +267,38 @@ def test_a_generator_of_another_classifier_is_refused(copied: Path) -> None:
     save_json(copied / "generator-H" / "config.json", config)
     resealed(copied)
     with pytest.raises(UserError) as error:
-        Bundle.open(copied).generator("H")
+        both_met(Bundle.open(copied))
     one_sentence(error, copied)
+
+
+def test_a_classifier_that_comes_second_is_checked_against_the_generator_as_well(copied: Path) -> None:
+    """What is stored is shown before the classifier is loaded; each time it is asked for, the mistake is told."""
+    config = load_json(copied / "generator-H" / "config.json") | {"backbone_fingerprint": "0" * 12}
+    (copied / "generator-H" / "config.json").unlink()
+    save_json(copied / "generator-H" / "config.json", config)
+    resealed(copied)
+    bundle = Bundle.open(copied)
+    assert bundle.generator("H").layout == bundle.layout
+    for _ in range(2):
+        with pytest.raises(UserError) as error:
+            bundle.backbone  # noqa: B018 - loads it
+        one_sentence(error, copied)
+
+
+def test_a_classifier_is_described_without_being_loaded(copied: Path) -> None:
+    bundle = Bundle.open(copied)
+    told, layout = bundle.described, bundle.layout
+    assert "_backbone" not in bundle.__dict__
+    backbone = bundle.backbone
+    assert (told.species, told.architecture, told.lora) == (backbone.species, backbone.architecture, backbone.lora)
+    assert told.numbers == sum(weight.numel() for weight in backbone.network.parameters())
+    assert layout == backbone.layout
+
+
+def test_a_classifier_that_an_answer_loads_first_can_be_written_to_later(copied: Path) -> None:
+    with torch.inference_mode():
+        network = Bundle.open(copied).backbone.network
+    assert not any(weight.is_inference() for weight in network.state_dict().values())
 
 
 @pytest.mark.parametrize("name", ["zoo-H.safetensors", "generator-H/paper.safetensors"])

@@ -45,11 +45,13 @@ def known(savanna: Bundle) -> dict[str, Card]:
 
 @pytest.fixture(scope="module")
 def bare(savanna: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle without any stored result, of three places and one regime; only its classifier is read."""
+    """A bundle without any stored result, of three places and one regime: classifier and layout alone are read."""
     manifest = savanna.manifest | {"seen": ["R10", "U11", "Q08"], "unseen": []}
     manifest["variants"] = [own for own in manifest["variants"] if own["regime"] == "M"]
     bundle = Bundle(tmp_path_factory.mktemp("bare"), manifest, savanna.device)
     shutil.copy(savanna.folder / "backbone.safetensors", bundle.folder)
+    (bundle.folder / "generator-M").mkdir()
+    shutil.copy(savanna.folder / "generator-M" / "config.json", bundle.folder / "generator-M")
     return bundle
 
 

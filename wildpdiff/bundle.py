@@ -168,7 +168,8 @@ class Bundle:
 
     @cached_property
     def _backbone(self) -> Backbone:
-        return Backbone.load(self.folder / BACKBONE).to(self.device)
+        with torch.inference_mode(False):  # whoever asks first: tensors of inference alone could never be loaded into
+            return Backbone.load(self.folder / BACKBONE).to(self.device)
 
     @cached_property
     def described(self) -> Described:
@@ -221,7 +222,8 @@ class Bundle:
         return {}
 
     def _loaded(self, folder: str) -> AdapterGenerator:
-        generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
+        with torch.inference_mode(False):
+            generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
         self._unchecked.append(generator)
         self._agree()
         return generator

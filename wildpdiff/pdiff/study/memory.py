@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
+import multiprocessing
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import torch
@@ -54,11 +55,13 @@ def slope(found: Data) -> float:
 
 
 def _in_process(size: int) -> Data:
-    done = subprocess.run([sys.executable, "-m", __name__, str(size)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"Training on rows of {size:,} numbers did not come to its end; it needs more memory.")
-    answer: Data = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        try:
+            return fresh.submit(train, size).result()
+        except (BrokenProcessPool, MemoryError) as error:
+            raise UserError(
+                f"Training on rows of {size:,} numbers did not come to its end; it needs more memory."
+            ) from error
 
 
 def train(size: int) -> Data:
@@ -116,7 +119,3 @@ def findings(data: Data) -> list[str]:
         f"{int(size):,} numbers a row train in {cell['after'] / 1024:.1f} GB ({cell['device']}); each further number "
         f"costs {number(data['slope'], '.0f')} bytes, of which {4 * ROWS} are the {ROWS} rows themselves."
     ]
-
-
-if __name__ == "__main__":
-    print(json.dumps(train(int(sys.argv[1]))))  # noqa: T201 - read by the process that asked
