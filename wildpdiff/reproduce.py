@@ -215,9 +215,17 @@ def stored_result(bundle: Bundle, experiment: Experiment) -> Result:
 
 
 def keep(bundle: Bundle, result: Result) -> None:
-    """Store a result in a bundle's folder, and seal the folder again."""
-    save_json(bundle.folder / RESULTS / f"{result.name}.json", result.to_json(), close=True)
+    """Store a result in a bundle's folder, numbers to seven significant digits, and seal the folder again."""
+    save_json(bundle.folder / RESULTS / f"{result.name}.json", _short(result.to_json()), close=True)
     seal(bundle.folder, bundle.manifest)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def commit() -> str:

@@ -20,7 +20,7 @@ from ..system import BASE, RESULTS, ROWS, System
 from .looks import LOOKS
 
 #: Points of a group that a figure shows.
-SHOWN = 40
+SHOWN = 20
 #: Groups that a figure shows.
 DRAWN = ("originals", "noise", "alike", "generated")
 
@@ -123,8 +123,8 @@ def _copy(source: Path, target: Path) -> None:
     write_whole(target, lambda temporary: shutil.copyfile(source, temporary))
 
 
-def brief(cell: Cell, work: Path) -> Data:
-    """What is kept of a grown cell: its numbers and looks, and of its networks' points at most `SHOWN` a group.
+def brief(cell: Cell, work: Path, *, points: bool) -> Data:
+    """What is kept of a grown cell: its numbers and looks, and with `points` those of at most `SHOWN` networks a group.
 
     Raises:
         UserError: if it is not grown.
@@ -145,7 +145,9 @@ def brief(cell: Cell, work: Path) -> Data:
         "alike": novelty and {"accuracy": novelty["accuracy"], "iou": novelty["iou"]},
         "copies": fidelity and fidelity["nearest"],
         "looks": {name: load_json(folder / look_file(name)) for name in cell.looks},
-        "points": {name: _points(group["points"]) for name, group in results["groups"].items() if name in DRAWN},
+        "points": {
+            name: _points(group["points"]) for name, group in results["groups"].items() if points and name in DRAWN
+        },
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ SAMPLING = (1, 2, 5, 10, 20, 50, 100, 1000)
 FOLLOWED = 5
 #: Networks of a look.
 LOOKED = 40
+#: Points of a look that a figure shows.
+DRAWN = 10
 
 
 def noise(system: System) -> Data:
@@ -96,7 +98,7 @@ def _alike(system: System, rows: Tensor) -> Data:
     originals = load_tensors(system.out / MEASURED / "originals.safetensors")[0]["test"]
     alike = most_alike(right, originals, same=False)
     shares = right.float().mean(dim=1)
-    points = [list(pair) for pair in zip(alike.tolist(), shares.tolist(), strict=True)]
+    points = [list(pair) for pair in zip(alike.tolist(), shares.tolist(), strict=True)][:: LOOKED // DRAWN]
     return {"test": estimate(right), "iou": over_units(alike.tolist()), "points": points}
 
 

@@ -31,7 +31,7 @@ def _joined(trees: Sequence[Any]) -> Any:
         values = [float(tree["mean"] if told else tree) for tree in trees]
         found = over_seeds(values, [tree["se"] for tree in trees] if told else ())
     elif isinstance(first, dict):
-        found = {key: first[key] for key in ("mean", "low", "high", "se")} | {"n": 1, "real": first.get("real", False)}
+        found = {"real": False} | first
     else:
-        found = {"mean": first, "low": first, "high": first, "se": 0.0, "n": 1, "real": False}
-    return {key: float(f"{value:.5g}") if isinstance(value, float) else value for key, value in found.items()}
+        found = {"mean": first, "low": first, "high": first, "real": False}
+    return {key: found[key] for key in ("mean", "low", "high", "real")}

@@ -50,7 +50,7 @@ class Study:
             yield step, {}
         by_name: dict[str, list[Data]] = {}
         for cell in cells:
-            by_name.setdefault(cell.name, []).append(brief(cell, lab.work))
+            by_name.setdefault(cell.name, []).append(brief(cell, lab.work, points=self.likeness))
         setting = {
             "first": self.first, "data": plan.data, "published": self.published, "note": self.note,
             "quick": lab.quick, "test": plan.recipe.test, "likeness": self.likeness, "counts": self.counts,
