@@ -184,8 +184,8 @@ def keep_clip(name: str, folder: Path) -> None:
     Raises:
         UserError: as `ClipCondition.load`, or if the folder cannot be written.
     """
-    model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
-    condition = ClipCondition.load(model, pretrained or None)
+    model, pretrained = _taken_apart(name)
+    condition = ClipCondition.load(model, pretrained)
     if model.startswith(LOCAL):
         shutil.copytree(model.removeprefix(LOCAL), folder, dirs_exist_ok=True)
         return
@@ -196,6 +196,21 @@ def keep_clip(name: str, folder: Path) -> None:
     save_tensors(folder / WEIGHTS_FILE, network.state_dict())
     about = {"name": condition.name.rpartition("/")[0] or model, "model_cfg": config, "preprocess_cfg": preprocess}
     save_json(folder / CONFIG_FILE, about)
+
+
+def check_clip(name: str) -> None:
+    """Refuse what `keep_clip` could not copy; its weights may be fetched for that, but no network is made.
+
+    Raises:
+        UserError: as `ClipCondition.load`.
+    """
+    _source(*_taken_apart(name))
+
+
+def _taken_apart(name: str) -> tuple[str, str | None]:
+    """`MODEL/WEIGHTS` as a model's name and that of its weights; a folder and the hub's names have their own."""
+    model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
+    return model, pretrained or None
 
 
 def create_clip(model_config: dict[str, Any], preprocess: Preprocess) -> CLIP:

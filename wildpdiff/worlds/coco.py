@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError, readable
+from ..files import is_file, is_folder
 from ..labelled import SUFFIXES
 from ..picture import read_frame
 from .base import EMPTY, Images, Split, location_of
@@ -107,7 +108,7 @@ class CocoWorld:
                 the folder is missing; if an option is out of range; if no image shows a listed species.
         """
         _check_options(size, eval_share, max_images)
-        if not images.is_dir():
+        if not is_folder(images):
             raise UserError(
                 f"The images' folder '{images.name}' is missing; name the folder that file names start from."
             )
@@ -242,12 +243,12 @@ class _Folder:
         if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
             raise UserError("The file lies outside the images' folder.")
         for path in (self.path / name, self.path / inside):
-            if _is_file(path):
+            if is_file(path):
                 return path
         path = self.path
         for part in inside.parts:
             path = path / self._in(path).get(_folded(part), part)
-        if not _is_file(path):
+        if not is_file(path):
             raise UserError(f"There is no file '{inside.name}'.")
         return path
 
@@ -273,13 +274,6 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that the file system does not allow
-        return False
-
-
 def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
     """A set from what `CocoWorld.open` wants to know, by the same names; paths may start from `folder`.
 
@@ -290,7 +284,9 @@ def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
     try:
         metadata, images = folder / options.pop("metadata"), folder / options.pop("images")
         return CocoWorld.open(metadata, images, **options)
-    except (KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"The world's spec does not fit a set of COCO Camera Traps ({error}).") from None
 
 
