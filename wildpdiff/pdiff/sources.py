@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def _image_folder(folder: Path) -> Any:
     try:
         return ImageFolder(str(folder), loader=_upright)
     except (OSError, RuntimeError) as error:
-        reason = "a class has no picture" if "valid file" in str(error) else "there is none, or one cannot be read"
+        empty = re.search(r"for the classes (.+?)\. ", str(error))
+        reason = f"there is no picture in {empty[1]}" if empty else "there is none, or one cannot be read"
         raise UserError(f"'{folder.name}' needs one folder of pictures for each class ({reason}).") from error
 
 
