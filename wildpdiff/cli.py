@@ -66,7 +66,7 @@ def _run() -> int:
             they can do.
     """
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(standalone_mode=False, prog_name="wildpdiff") or 0)
     except Exception as error:
         told = getattr(error, "format_message", None)
         if told is None or isinstance(error, UserError):
