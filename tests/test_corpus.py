@@ -33,7 +33,9 @@ from wildpdiff import cli
 from wildpdiff.build import stages
 from wildpdiff.build.recipes import SMOKE, recipe_of
 from wildpdiff.bundle import Bundle
+from wildpdiff.condition import check_clip
 from wildpdiff.errors import UserError
+from wildpdiff.export import Request, write_adapters
 from wildpdiff.files import sha256
 from wildpdiff.generator import generator as generators
 from wildpdiff.labelled import open_archive
@@ -174,10 +176,17 @@ def picture_cases(house: House) -> Cases:
     def api(folder: Path, data: bytes) -> object:
         return house.api.unseen("data:image/png;base64," + base64.urlsafe_b64encode(data).decode())
 
-    doors = {"library": read, "data set": shrunk, "page": page, "API": api}
+    def command(folder: Path, data: bytes) -> object:
+        (folder / "a.png").write_bytes(data)
+        request = Request(None, None, 0.5, Path("a.png"), 1, 0, 1)
+        return write_adapters(house.studio.bundle, request, Path("out"))
+
+    # How often each is tried: the first always, the others by turns.
+    doors = {"library": (read, 1, 0), "data set": (shrunk, 3, 0), "page": (page, 3, 1), "API": (api, 3, 2)}
+    doors["command line"] = (command, 20, 7)
     for place, (name, data) in enumerate(pictures()):
-        for door, bring in doors.items():
-            if door == "library" or place % 3 == list(doors).index(door) - 1:
+        for door, (bring, every, first) in doors.items():
+            if place % every == first:
                 yield Case(f"picture, {door}", name, lambda folder, bring=bring, data=data: bring(folder, data))
 
 
@@ -253,6 +262,8 @@ def metadata_cases(house: House) -> Cases:
                 except UserError as error:
                     assert "has no" in str(error) or "can be read" in str(error), error
         told = [*world.notes, world.about]
+        assert (world.skipped > 0) == any("cannot be read" in note for note in told)
+        assert (world.left_out > 0) == any("left out" in note and "cannot be read" not in note for note in told)
         assert all(note.isprintable() and note.endswith(".") for note in told), told
         return [world.locations, world.left_out, world.skipped]
 
@@ -306,6 +317,54 @@ def page_cases(house: House) -> Cases:
     for part, (good, count) in (MESSAGES | {"knobs": (knobs, 30), "invented": (knobs, 10)}).items():
         for name, own in states(good, part, count):
             yield Case(f"page, {part}", name, lambda folder, part=part, own=own: hear[part](own))
+
+
+def place_cases(house: House) -> Cases:
+    """Folders, links and odd names where files are expected, and files where folders are."""
+    backbone = house.studio.bundle.backbone
+    readers: dict[str, Callable[[Path], object]] = {
+        "picture": lambda path: read_picture(path).pixels,
+        "photograph": lambda path: read_frame(path, 32).pixels,
+        "adapter": lambda path: load_peft(backbone, path),
+        "adapter's configuration": lambda path: load_peft(backbone, within(path, CONFIG)),
+        "adapter's weights": lambda path: load_peft(backbone, within(path, WEIGHTS)),
+        "metadata": lambda path: CocoWorld.open(path, Path(), species=["zebra"]),
+        "photographs": lambda path: CocoWorld.open(path, path, species=["zebra"]),
+        "bundle": lambda path: Bundle.open(path).seen,
+        "manifest": lambda path: Bundle.open(within(path, "bundle.json")).seen,
+        "recipe": lambda path: recipe_of(str(named(path, "mine.json"))).to_json(),
+        "network": lambda path: network_of(f"{named(path, 'own.py')}:make", 10, 16) and None,
+        "set": lambda path: pictures_of(str(path), 16).about(),
+        "patient": lambda path: examine(path),
+        "zoo": lambda path: System(Order("mlp-mini", "all", size=16, zoo=path), Path("out")) and None,
+        "checkpoint": lambda path: System(Order("mlp-mini", "all", size=16, checkpoint=path), Path("out")) and None,
+        "CLIP": lambda path: check_clip(f"local-dir:{path}"),
+    }
+    for reader, read in readers.items():
+        for kind in ("folder", "empty", "loop", "dangling", "below", "z" * 300, "\udce9", "\x00", "folder/..", ""):
+            yield Case(f"place, {reader}", kind[:20], lambda folder, read=read, kind=kind: read(placed(kind)))
+
+
+def placed(kind: str) -> Path:
+    """Something of a kind in the current folder."""
+    Path("folder").mkdir()
+    Path("empty").write_bytes(b"")
+    Path("loop").symlink_to("loop")
+    Path("dangling").symlink_to("absent")
+    return Path("empty/below") if kind == "below" else Path(kind)
+
+
+def within(path: Path, name: str) -> Path:
+    """A folder of the current one in which something has a name."""
+    Path("own").mkdir()
+    if "\x00" not in str(path):
+        Path("own", name).symlink_to(path.absolute())
+    return Path("own")
+
+
+def named(path: Path, name: str) -> Path:
+    """Something under a name in the current folder."""
+    return within(path, name) / name
 
 
 def recipe_cases(house: House) -> Cases:
@@ -647,6 +706,7 @@ DOORS: dict[str, Callable[..., Cases]] = {
     "metadata": metadata_cases,
     "questions": question_cases,
     "page": page_cases,
+    "places": place_cases,
     "recipes": recipe_cases,
     "bundles": bundle_cases,
     "commands": command_cases,

@@ -131,10 +131,14 @@ def train(
 
     chosen = recipe_of(recipe)
     world = open_world(chosen.world)
-    for note in world.notes if isinstance(world, Noting) else ():
+    said = world.notes if isinstance(world, Noting) else ()
+    for note in said:
         _say(note)
     for _ in _shown(build(chosen, out, device=device_of(device), workers=workers)):
         pass
+    for note in world.notes if isinstance(world, Noting) else ():
+        if note not in said:  # what was met while photographs were read
+            _say(note)
     for regime, note in spread_notes(out).items():
         _say(f"Regime {regime}: {note}.")
     _say(f"The bundle is ready: wildpdiff serve --bundle {out}")

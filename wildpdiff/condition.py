@@ -14,7 +14,7 @@ from open_clip import CLIP, ClipLoss, SimpleTokenizer
 from torch import Tensor, nn
 
 from .errors import UserError
-from .files import load_json, save_json, save_tensors, sha256
+from .files import is_file, load_json, save_json, save_tensors, sha256
 
 __all__ = ["CLIP", "ClipCondition", "ClipLoss", "Condition", "Preprocess", "SimpleTokenizer", "create_clip"]
 
@@ -243,7 +243,7 @@ def _source(model: str, pretrained: str | None) -> _Source:
 def _folder(model: str, folder: Path) -> _Source:
     config, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     for file in (config, weights):
-        if not file.is_file():
+        if not is_file(file):
             raise UserError(
                 f"The CLIP folder '{folder.name}' has no '{file.name}'; give a folder saved in open_clip's form."
             )
@@ -269,7 +269,7 @@ def _architecture(model: str, pretrained: str | None) -> _Source:
     if open_clip.get_pretrained_cfg(model, pretrained):
         return _tagged(model, pretrained)
     file = Path(pretrained)
-    if file.suffix != ".safetensors" or not file.is_file():
+    if file.suffix != ".safetensors" or not is_file(file):
         raise UserError(f"'{_shown(pretrained)}' is no weights of '{model}'; use {_choice(tags)}.")
     return _Source(model, pretrained, f"{model}/{sha256(file)[:12]}")
 

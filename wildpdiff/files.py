@@ -181,7 +181,7 @@ def remedy(path: Path) -> str:
     try:
         with path.open("rb") as file:
             pointer = is_pointer(file.read(len(_POINTER)))
-    except OSError:
+    except (OSError, ValueError):
         pointer = False
     return "it is only a pointer of Git LFS: run `git lfs pull`" if pointer else "fetch or make it anew"
 
