@@ -200,7 +200,11 @@ def test_a_manifest_that_is_no_object_is_one_sentence(copied: Path, content: byt
         *(("files", value) for value in ([], None, {"a": 1}, "x", {"joint.safetensors": None})),
         *(("seen", value) for value in ({}, None, [1], [], "R10")),
         *(("unseen", value) for value in (None, [None], 3)),
-        *(("figures", value) for value in ([], None)),
+        *(
+            ("figures", value)
+            for value in ([], None, {"H": 3}, {"H": {"locations": "x"}}, {"H": {"unseen": {"D03": 1}}})
+        ),
+        ("figures", {"H": {"locations": {"R10": {"generated": "good"}}}}),
         *(("world", value) for value in ([], None, "savanna")),
         *(("variants", value) for value in ({}, None, [1], [[]], 5)),
     ],
@@ -211,6 +215,14 @@ def test_a_part_of_another_kind_is_one_sentence_though_the_sum_is_right(copied: 
     with pytest.raises(UserError) as error:
         Bundle.open(copied)
     one_sentence(error, copied)
+
+
+def test_a_manifest_of_other_locations_than_the_embeddings_is_one_sentence(copied: Path) -> None:
+    manifest = load_json(copied / MANIFEST)
+    manifest["seen"].pop()
+    save_json(copied / MANIFEST, manifest | {"sum": bundle_module._sum(manifest)})
+    with pytest.raises(UserError, match="one finite embedding for each of the 14 locations"):
+        Bundle.open(copied).embedding("R10")
 
 
 def test_a_pointer_of_git_lfs_in_a_bundle_says_what_to_run(copied: Path) -> None:

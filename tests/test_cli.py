@@ -414,10 +414,18 @@ def test_other_mistakes_end_with_status_2_too(run: Run, tmp_path: Path, argument
     ended = run(
         *({"OUT": str(tmp_path / "out"), "FILE": str(tmp_path / "file.txt")}.get(word, word) for word in arguments)
     )
-    assert ended.status == 2
-    assert told in ended.err
-    assert "Traceback" not in ended.err
-    assert ended.out == ""
+    check_mistake(ended, told)
+
+
+def test_an_option_that_does_not_fit_says_where_the_options_are(run: Run) -> None:
+    for arguments in (
+        ("generate", "--out", "x", "--steps", "many"),
+        ("generate", "more", "--out", "x"),
+        ("reproduce", "-1"),
+    ):
+        check_mistake(run(*arguments), f"see `wildpdiff {arguments[0]} --help`.")
+    nothing = run()
+    assert nothing.status == 2 and "Commands" in nothing.out + nothing.err and "Traceback" not in nothing.err
 
 
 def test_a_training_begun_with_another_recipe_is_not_mixed(run: Run, tmp_path: Path) -> None:

@@ -665,3 +665,14 @@ def test_missing_metadata_or_folder_is_an_error(data: DataSet) -> None:
         CocoWorld.open(data.root / "other.json", data.folder, species=SPECIES)
     with pytest.raises(UserError, match="'nowhere' is missing"):
         CocoWorld.open(data.save(), data.root / "nowhere", species=SPECIES)
+
+
+def test_what_is_left_out_and_what_cannot_be_read_is_told_with_its_number(data: DataSet) -> None:
+    world = data.open()
+    ruled_out = [note for note in world.notes if "are left out: by the metadata" in note]
+    assert [note.partition(" ")[0] for note in ruled_out] == ([f"{world.left_out}"] if world.left_out else [])
+    location = world.locations[0]
+    first = world._listed(location, "train")[0]
+    (data.folder / first.file).write_bytes(b"no picture")
+    world.images(location, "train")
+    assert f"Files that cannot be read are left out, 1 so far; '{first.file}' is one." in world.notes

@@ -15,7 +15,17 @@ import torch
 from safetensors.torch import load_file
 
 from wildpdiff.errors import UserError
-from wildpdiff.files import header, load_json, load_tensors, save_json, save_tensors, sha256, write_whole
+from wildpdiff.files import (
+    header,
+    is_file,
+    is_folder,
+    load_json,
+    load_tensors,
+    save_json,
+    save_tensors,
+    sha256,
+    write_whole,
+)
 
 
 @contextmanager
@@ -192,3 +202,28 @@ except UserError as error:
 def test_bytes_of_file_names_that_are_no_text_are_escaped_in_json(tmp_path: Path) -> None:
     save_json(tmp_path / "x.json", {"name": "caf\udce9é.jpg"})
     assert load_json(tmp_path / "x.json") == {"name": "caf\udce9é.jpg"}
+
+
+def test_a_part_that_a_file_lacks_is_named_with_the_file(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "x.safetensors", {"a": torch.zeros(2)}, {"rate": "1"})
+    tensors, about = load_tensors(tmp_path / "x.safetensors")
+    assert (tensors.get("b"), "b" in tensors, about.get("b")) == (None, False, None)
+    for asked in (lambda: tensors["b"], lambda: about["b"]):
+        with pytest.raises(UserError) as told:
+            asked()
+        assert one_sentence(told, tmp_path) == "'x.safetensors' lacks its part 'b'; fetch or make it anew."
+
+
+@pytest.mark.parametrize("text", ["NaN", "[1, -Infinity]", '{"a": 1e999}', '{"a": ' + "7" * 5000 + "}"])
+def test_a_number_that_is_none_is_no_json(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(UserError, match=r"'x\.json' is damaged \(not JSON\)"):
+        load_json(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "loop", "absent", "file/below"])
+def test_a_name_that_the_system_refuses_is_neither_file_nor_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("")
+    assert not is_file(tmp_path / name) and not is_folder(tmp_path / name)
+    assert is_file(tmp_path / "file") and is_folder(tmp_path)

@@ -5,7 +5,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from PIL import Image
 
 from wildpdiff import labelled, zips
 from wildpdiff.errors import UserError
-from wildpdiff.labelled import MAX_ENTRIES, MAX_PHOTOS, label_of, open_archive
+from wildpdiff.labelled import MAX_ENTRIES, MAX_PHOTOS, SCIENTIFIC, label_of, label_of_place, open_archive
 from wildpdiff.picture import Seen, load_picture
 from wildpdiff.studio.labelled import BATCH, reading
 from wildpdiff.worlds.savanna.world import SPECIES
@@ -144,6 +144,22 @@ def test_unknown_folders_and_other_files_are_skipped_and_told() -> None:
 def test_of_nested_folders_the_nearest_that_names_a_class_counts(name: str, species: str) -> None:
     archive = open_archive(packed({name: photo()}), SPECIES)
     assert (archive.labels, archive.unknown, archive.others) == ((SPECIES.index(species),), (), 0)
+
+
+@pytest.mark.parametrize(
+    "folder", ["background/lion", "zebra/Red Foxes", "empty/2_leopards/night", "Blank/wild_dog/R10"]
+)
+def test_a_folder_of_another_animal_is_no_part_of_the_class_around_it(folder: str) -> None:
+    archive = open_archive(packed({f"{folder}/a.jpg": photo(), "zebra/b.jpg": photo()}), SPECIES)
+    assert archive.labels == (ZEBRA,)
+    assert archive.unknown == (folder.split("/")[1],)
+
+
+def test_no_class_of_the_savanna_is_taken_for_another_animal() -> None:
+    for place, name in enumerate(SPECIES):
+        scientific = [own for own in SCIENTIFIC if label_of(own, SPECIES) == place]
+        for written in (name, f"{name}s", f"1_{name} copy", *scientific):
+            assert label_of_place(PurePosixPath(f"empty/{written}/night"), SPECIES) == place
 
 
 def test_the_pictures_of_a_zip_are_decoded_up_to_a_number_of_pixels_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

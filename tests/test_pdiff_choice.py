@@ -86,6 +86,8 @@ def test_everything_by_mistake_is_refused_and_by_name_is_not(text: str) -> None:
         ("norms", "no normalisation layers"),
         ("last:9", "has 5 layers, not 9"),
         ("last:x", "no number"),
+        ("last:²", "no number"),
+        ("lora:99999999999999999", "1 to 1,024"),
         ("(", "no regular"),
     ],
 )

@@ -105,3 +105,22 @@ def test_a_network_that_is_not_there_or_does_not_fit_is_refused_in_one_sentence(
 def test_pictures_of_another_size_than_the_network_takes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not take pictures of 20 x 20"):
         network_of(own_file(tmp_path), 10, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import sys\nsys.exit(3)\n", "cannot be run (SystemExit: 3)"),
+        ("def make():\n    raise SystemExit\n", "could not make a network"),
+        (
+            "from torch import nn\n\ndef make():\n    made = nn.Sequential(nn.Flatten(), nn.Linear(768, 10))\n"
+            "    nn.init.constant_(made[1].bias, float('nan'))\n    return made\n",
+            "gives numbers that are not finite",
+        ),
+    ],
+)
+def test_a_file_of_ones_own_that_ends_or_gives_no_numbers_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.py").write_text(text)
+    with pytest.raises(UserError) as told:
+        network_of(f"{tmp_path / 'own.py'}:make", 10, 16)
+    assert said in str(told.value)

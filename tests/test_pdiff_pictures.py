@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pdiff_folder import write_pictures
@@ -84,7 +85,7 @@ def test_a_folder_with_train_and_test_keeps_its_own_test_part(tmp_path: Path) ->
     [
         ({"a": 5, "b": 1}, "'b' has 1 picture, but 3 parts need 3"),
         ({"a": 5}, "at least 2"),
-        ({"a": 5, "b": 0}, "'b'|b"),
+        ({"a": 5, "b": 0}, "no picture in b"),
     ],
 )
 def test_a_class_with_too_few_pictures_is_refused(counts: dict[str, int], said: str, tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_damaged_picture_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_set_is_answered_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="digits, cifar10, cifar100"):
         pictures_of("imagenet", 8)
-    with pytest.raises(UserError, match="at least 8 pixels"):
+    with pytest.raises(UserError, match="8 to 1024 pixels"):
         pictures_of("digits", 4)
 
 
@@ -184,3 +185,44 @@ def test_about_says_what_there_is() -> None:
     about = pictures_of("digits", 8).about()
     assert isinstance(pictures_of("digits", 8), Pictures)
     assert about["name"] == "digits" and about["size"] == 8 and about["train"] > about["test"] > about["selection"]  # type: ignore[operator]
+
+
+def test_a_folder_of_pictures_is_read_as_every_other_door_reads_it(tmp_path: Path) -> None:
+    turned, white = Image.Exif(), Image.new("RGB", (16, 16), "white")
+    turned[0x0112] = 6
+    half = Image.new("RGB", (16, 16), "black")
+    half.paste(white.crop((0, 0, 16, 8)), (0, 0))
+    deep = Image.fromarray(np.full((16, 16), 65_535 // 2, np.uint16))
+    for name, place in (("turned", 0), ("deep", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            image, how = ((half, {"exif": turned, "quality": 95}), (deep, {}))[place]
+            image.save(tmp_path / name / f"{number}.{('jpg', 'png')[place]}", **how)
+    found = pictures_of(str(tmp_path), 16)
+    pixels = {label: found.train.pixels[found.train.labels == label][0].float() for label in (0, 1)}
+    assert (found.classes, round(float(pixels[0].mean()))) == (("deep", "turned"), 127)
+    left, right = pixels[1][:, :, :7].mean(), pixels[1][:, :, 9:].mean()
+    assert float(left) < 10 and float(right) > 245, "white was above, and stands on the right once it is turned"
+
+
+def test_a_picture_that_cannot_be_read_is_named_by_its_class(tmp_path: Path) -> None:
+    write_pictures(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "b" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"^'b/1\.png' cannot be read"):
+        pictures_of(str(tmp_path), 16)
+
+
+def test_where_sets_are_put_is_told_without_naming_anybodys_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from torchvision import datasets
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(datasets, "CIFAR100", offline)
+    for root, told in ((None, "~/.cache/wildpdiff"), (tmp_path / "sets", "'sets'")):
+        with pytest.raises(UserError) as refused:
+            pictures_of("cifar100", 16, root=root)
+        assert told in str(refused.value) and str(Path.home()) not in str(refused.value)
+        assert str(tmp_path) not in str(refused.value)

@@ -1,5 +1,6 @@
 """Pictures from users: what is accepted comes out right, what is refused says why in one sentence."""
 
+import re
 import struct
 import traceback
 import warnings
@@ -236,7 +237,17 @@ def test_of_a_jpeg_that_is_cut_what_is_there_is_read_if_it_is_nine_tenths_of_the
         apart = [(cut.pixels.int() - picture_of(whole.crop(box), size=64).int()).abs().max() for box in rows]
         assert cut.note and min(apart) <= 2
         for share in (0.8, 0.5, 0.1):
-            assert "damaged" in refusal(data[: int(len(data) * share)])
+            told = re.search(
+                r"damaged: it ends after about (\d+)% of its rows", refusal(data[: int(len(data) * share)])
+            )
+            assert told and abs(int(told[1]) / 100 - share) < 0.06
+
+
+@pytest.mark.parametrize("missing", [3, 10, 20, 50, 200])
+def test_a_progressive_jpeg_whose_last_scan_has_not_begun_is_read(missing: int) -> None:
+    data = encoded(Image.new("RGB", (800, 600), RED), "JPEG", quality=90, progressive=True)
+    cut = read_picture(data[:-missing], size=64)
+    assert cut.note and (cut.pixels.int() - read_picture(data, size=64).pixels.int()).abs().max() <= 2
 
 
 def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_and_looks_the_same() -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 import wildpdiff
+from wildpdiff import labelled, picture
+from wildpdiff.pdiff import checkpoints, choice, sources
+from wildpdiff.studio import description, peft_zip, setting
+from wildpdiff.studio.api import lookups, requests
+from wildpdiff.sweep import spec
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -20,6 +25,7 @@ def test_there_is_one_version_and_the_changelog_begins_with_it() -> None:
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "wildpdiff.__version__"
     heads = re.findall(r"^## (\S+)", text("CHANGELOG.md"), flags=re.MULTILINE)
+    heads = heads[heads[0] == "Unreleased" :]
     assert heads[0] == wildpdiff.__version__ and len(set(heads)) == len(heads)
     assert re.search(rf"^version: {re.escape(wildpdiff.__version__)}$", text("CITATION.cff"), flags=re.MULTILINE)
 
@@ -52,6 +58,48 @@ def test_every_file_and_folder_that_contributing_names_exists() -> None:
     assert len(named) > 8
     for name in named:
         assert list(ROOT.glob(name.rstrip("/"))), name
+
+
+def doors() -> dict[str, list[str]]:
+    """The rows of the table "Doors": limits, checks and tests of each way in."""
+    part = text("CONTRIBUTING.md").partition("## Doors")[2].partition("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in part.splitlines() if line.startswith("|")
+    ]
+    return {row[0]: row[1:] for row in rows[2:]}
+
+
+def test_every_door_names_its_limits_and_the_modules_and_tests_that_hold_them() -> None:
+    assert len(doors()) > 12
+    for way, (limits, checks, tests) in doors().items():
+        assert limits, way
+        for cell, kind in ((checks, "wildpdiff/"), (tests, "tests/")):
+            named = re.findall(r"`([^`]+)`", cell)
+            assert named and all(name.startswith(kind) and (ROOT / name).is_file() for name in named), (way, cell)
+
+
+def test_the_limits_of_the_doors_are_those_of_the_code() -> None:
+    mega, (low, high) = 1_000_000, sources.SIDES
+    held = {
+        "a picture on the page": [f"{picture.MAX_BYTES // mega} MB", f"{picture.MAX_PIXELS // mega} megapixels",
+                                  f"{picture.MAX_JPEG_PIXELS // mega} of a plain", f"{picture.MIN_SIDE} pixels a side"],
+        "words": [f"{description.LONGEST} characters"],
+        "the page's state": [f"{setting.MAX_SAMPLES} adapters", f"{setting.MAX_STEPS} steps",
+                             f"{setting.IMAGES[-1]} photographs"],
+        "API": [f"{requests.LETTERS} letters", f"lists of {requests.ITEMS}", f"{lookups.SWEEP} adapters",
+                f"{lookups.SWEEP_STEPS:,} steps", f"{picture.MAX_BYTES // mega} MB"],
+        "a zip of an adapter": [f"{peft_zip.MAX_ZIP // mega} MB", f"{peft_zip.MAX_ENTRIES} entries"],
+        "a zip of labelled": [f"{labelled.MAX_ARCHIVE // mega} MB", f"{labelled.MAX_PHOTOS} photographs",
+                              f"{labelled.MAX_ENTRIES:,} entries", f"{labelled.MAX_UNPACKED // mega} MB",
+                              f"{labelled.MAX_DECODED // mega} megapixels"],
+        "command line": [f"{picture.MAX_FILE // mega} MB", f"{spec.MOST:,} adapters"],
+        "p-diff: networks": [f"{low} to {high:,} pixels", f"{choice.MOST:,} layers"],
+        "p-diff: checkpoints": [f"at least {checkpoints.FEWEST}"],
+    }  # fmt: skip
+    for beginning, limits in held.items():
+        (told,) = (row[0] for way, row in doors().items() if way.startswith(beginning))
+        for limit in limits:
+            assert limit in told, (beginning, limit)
 
 
 def test_the_bundle_has_a_card_that_says_what_license_and_limits_it_has() -> None:

@@ -12,6 +12,7 @@ from tiny_bundle import RECIPE
 from typer.testing import CliRunner
 
 from wildpdiff.build.recipes import RECIPES, SAVANNA, SMOKE, Recipe, recipe_of, trained_by
+from wildpdiff.build.stages import build
 from wildpdiff.bundle import Bundle
 from wildpdiff.cli import app
 from wildpdiff.errors import UserError
@@ -88,3 +89,42 @@ def test_a_regime_may_have_denoiser_steps_of_its_own_and_nothing_else() -> None:
     assert own.generator_of("M") == replace(own.generator, denoiser_steps=12)
     assert own.generator_of("L") == own.generator_of("H") == own.generator
     assert Recipe.from_json(json.loads(json.dumps(own.to_json())), "it") == own
+
+
+BEYOND: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "no rows": (lambda own: own["run"].update(rows=0), "'run.rows' must be a whole number from 1"),
+    "a negative seed": (lambda own: own.update(seed=-1), "'seed' must be a whole number from 0"),
+    "a negative rate": (lambda own: own["connect"].update(learning_rate=-1.0), "'connect.learning_rate' must be"),
+    "a share above 1": (lambda own: own["generator"].update(ema=1.5), "'generator.ema' must be a number from 0 to 1,"),
+    "endless steps": (lambda own: own["pretrain"].update(steps=10**12), "'pretrain.steps' must be a whole number"),
+    "nothing to learn from": (lambda own: own.update(held_out_runs=3), "'held_out_runs' must be fewer than 'runs'"),
+    "half a head": (lambda own: own["clip"].update(image_width=65), "image_width must be a multiple of 64"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BEYOND)
+def test_a_number_that_cannot_be_is_refused_by_name(mistake: str) -> None:
+    change, told = BEYOND[mistake]
+    document = copy.deepcopy(SMOKE.to_json())
+    change(document)
+    with pytest.raises(UserError) as caught:
+        Recipe.from_json(document, "It")
+    assert told in str(caught.value) and str(caught.value).endswith(".")
+
+
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
+    "one seen location": ({"seen": SMOKE.seen[:1]}, "two seen locations"),
+    "no unseen one": ({"unseen": ()}, "one unseen one"),
+    "a tiny world": ({"world": {"kind": "savanna", "config": {"size": 1}}}, "size must be a number from 16"),
+    "a world in words": ({"world": {"kind": "savanna", "config": {"eval_images": "many"}}}, "eval_images must be"),
+    "a CLIP that nobody knows": ({"condition": "ViT-Z/none"}, "open_clip knows no such model"),
+    "a CLIP that is not there": ({"condition": "local-dir:absent"}, "has no"),
+}
+
+
+@pytest.mark.parametrize("mistake", UNFIT)
+def test_what_does_not_fit_is_refused_before_anything_is_written(mistake: str, tmp_path: Path) -> None:
+    change, told = UNFIT[mistake]
+    with pytest.raises(UserError, match=told):
+        next(build(replace(SMOKE, **change), tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []

@@ -274,8 +274,13 @@ class Bundle:
     @cached_property
     def conditions(self) -> dict[str, Tensor]:
         """The mean embedding `[E]` of each named location."""
-        means = load_tensors(self.folder / "conditions.safetensors")[0]["mean"]
-        return dict(zip((*self.seen, *self.unseen), means, strict=True))
+        means, names = load_tensors(self.folder / "conditions.safetensors")[0]["mean"], (*self.seen, *self.unseen)
+        if len(means) != len(names) or not bool(means.isfinite().all()):
+            raise UserError(
+                f"'conditions.safetensors' does not have one finite embedding for each of the {len(names)} locations; "
+                "fetch the bundle again or make it anew."
+            )
+        return dict(zip(names, means, strict=True))
 
     @cached_property
     def pictures(self) -> dict[str, Tensor]:
@@ -363,8 +368,24 @@ def _check_parts(manifest: dict[str, Any]) -> None:
         texts = isinstance(part, list) or name == "files"
         if not isinstance(part, kind) or (texts and not all(isinstance(each, str) for each in _texts(part))):
             raise UserError(f"The bundle's '{MANIFEST}' is damaged (its '{name}'); fetch it again or make it anew.")
+    if not _are_figures(manifest["figures"]):
+        raise UserError(f"The bundle's '{MANIFEST}' is damaged (its 'figures'); fetch it again or make it anew.")
     if not manifest["seen"]:
         raise UserError(f"The bundle's '{MANIFEST}' names no seen location; fetch it again or make it anew.")
+
+
+def _are_figures(value: Any) -> bool:
+    """Whether a manifest's figures are objects as far as the app looks into them."""
+    if not isinstance(value, dict) or not all(isinstance(own, dict) for own in value.values()):
+        return False
+    kinds = [own.get(part, {}) for own in value.values() for part in ("locations", "unseen")]
+    if not all(isinstance(kind, dict) for kind in kinds):
+        return False
+    cells = [cell for kind in kinds for cell in kind.values()]
+    return all(
+        isinstance(cell, dict) and all(isinstance(cell.get(name), dict | None) for name in ("fine_tuned", "generated"))
+        for cell in cells
+    )
 
 
 def _texts(part: Any) -> Iterable[Any]:

@@ -41,7 +41,7 @@ def main() -> None:
     if cores() < (os.cpu_count() or 1):  # a container's share; the libraries see the whole machine
         os.environ.setdefault("OMP_NUM_THREADS", str(cores()))
     try:
-        app()
+        sys.exit(_run())
     except UserError as error:
         print(f"wildpdiff: {readable(str(error))}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
@@ -56,6 +56,26 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _run() -> int:
+    """Run what was typed; the exit status. Options that do not fit are a user's mistake, too.
+
+    Raises:
+        UserError: with what click says of them. Which click typer brings along differs, so its errors are known by what
+            they can do.
+    """
+    try:
+        return int(app(standalone_mode=False, prog_name="wildpdiff") or 0)
+    except Exception as error:
+        told = getattr(error, "format_message", None)
+        if told is None or isinstance(error, UserError):
+            raise
+        text, where = str(told()), getattr(getattr(error, "ctx", None), "command_path", "wildpdiff")
+        if "\n" in text:  # the help, as nothing was typed
+            _say(text)
+            return 2
+        raise UserError(f"{text.rstrip('.')}; see `{where} --help`.") from None
 
 
 @app.command()
@@ -111,10 +131,14 @@ def train(
 
     chosen = recipe_of(recipe)
     world = open_world(chosen.world)
-    for note in world.notes if isinstance(world, Noting) else ():
+    said = world.notes if isinstance(world, Noting) else ()
+    for note in said:
         _say(note)
     for _ in _shown(build(chosen, out, device=device_of(device), workers=workers)):
         pass
+    for note in world.notes if isinstance(world, Noting) else ():
+        if note not in said:  # what was met while photographs were read
+            _say(note)
     for regime, note in spread_notes(out).items():
         _say(f"Regime {regime}: {note}.")
     _say(f"The bundle is ready: wildpdiff serve --bundle {out}")

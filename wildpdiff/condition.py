@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from .errors import UserError
-from .files import load_json, save_json, save_tensors, sha256
+from .files import is_file, load_json, save_json, save_tensors, sha256
 
 if TYPE_CHECKING:
     from open_clip import CLIP, ClipLoss, SimpleTokenizer
@@ -207,8 +207,8 @@ def keep_clip(name: str, folder: Path) -> None:
     """
     import open_clip
 
-    model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
-    condition = ClipCondition.load(model, pretrained or None)
+    model, pretrained = _taken_apart(name)
+    condition = ClipCondition.load(model, pretrained)
     if model.startswith(LOCAL):
         shutil.copytree(model.removeprefix(LOCAL), folder, dirs_exist_ok=True)
         return
@@ -219,6 +219,21 @@ def keep_clip(name: str, folder: Path) -> None:
     save_tensors(folder / WEIGHTS_FILE, network.state_dict())
     about = {"name": condition.name.rpartition("/")[0] or model, "model_cfg": config, "preprocess_cfg": preprocess}
     save_json(folder / CONFIG_FILE, about)
+
+
+def check_clip(name: str) -> None:
+    """Refuse what `keep_clip` could not copy; its weights may be fetched for that, but no network is made.
+
+    Raises:
+        UserError: as `ClipCondition.load`.
+    """
+    _source(*_taken_apart(name))
+
+
+def _taken_apart(name: str) -> tuple[str, str | None]:
+    """`MODEL/WEIGHTS` as a model's name and that of its weights; a folder and the hub's names have their own."""
+    model, _, pretrained = (name, "", "") if name.startswith((LOCAL, HUB)) else name.partition("/")
+    return model, pretrained or None
 
 
 def create_clip(model_config: dict[str, Any], preprocess: Preprocess) -> CLIP:
@@ -253,7 +268,7 @@ def _source(model: str, pretrained: str | None) -> _Source:
 def _folder(model: str, folder: Path) -> _Source:
     config, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     for file in (config, weights):
-        if not file.is_file():
+        if not is_file(file):
             raise UserError(
                 f"The CLIP folder '{folder.name}' has no '{file.name}'; give a folder saved in open_clip's form."
             )
@@ -281,7 +296,7 @@ def _architecture(model: str, pretrained: str | None) -> _Source:
     if open_clip.get_pretrained_cfg(model, pretrained):
         return _tagged(model, pretrained)
     file = Path(pretrained)
-    if file.suffix != ".safetensors" or not file.is_file():
+    if file.suffix != ".safetensors" or not is_file(file):
         raise UserError(f"'{_shown(pretrained)}' is no weights of '{model}'; use {_choice(tags)}.")
     return _Source(model, pretrained, f"{model}/{sha256(file)[:12]}")
 

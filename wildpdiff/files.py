@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -17,6 +18,18 @@ from torch import Tensor
 from .errors import UserError
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
+Part = TypeVar("Part")
+
+
+class Named(dict[str, Part]):
+    """What a file holds, by name; asking for what it lacks is a sentence about that file."""
+
+    def __init__(self, parts: Mapping[str, Part], source: str) -> None:
+        super().__init__(parts)
+        self.source = source
+
+    def __missing__(self, name: str) -> Part:
+        raise UserError(f"'{self.source}' lacks its part '{name}'; fetch or make it anew.")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -68,14 +81,16 @@ def _sort_header(path: Path) -> None:
             file.write(text)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def load_tensors(path: Path) -> tuple[Named[Tensor], Named[str]]:
     """Read one safetensors file: its tensors by name, and its metadata.
 
     Raises:
-        UserError: if the file is missing, damaged, not to be read, or a pointer of Git LFS.
+        UserError: if the file is missing, damaged, not to be read, or a pointer of Git LFS; later, if a part is asked
+            for that it lacks.
     """
     with told(path, "a whole safetensors file"), _safely_open(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Named(tensors, path.name), Named(file.metadata() or {}, path.name)
 
 
 def header(path: Path) -> tuple[dict[str, list[int]], dict[str, str]]:
@@ -112,7 +127,18 @@ def load_json(path: Path) -> Any:
         UserError: as `load_tensors`.
     """
     with told(path, "JSON"):
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+
+
+def _no_number(text: str) -> Any:
+    """NaN and Infinity are no JSON, though Python reads them."""
+    raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def sha256(path: Path) -> str:
@@ -155,9 +181,25 @@ def remedy(path: Path) -> str:
     try:
         with path.open("rb") as file:
             pointer = is_pointer(file.read(len(_POINTER)))
-    except OSError:
+    except (OSError, ValueError):
         pointer = False
     return "it is only a pointer of Git LFS: run `git lfs pull`" if pointer else "fetch or make it anew"
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system does not even allow is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder, as `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def is_pointer(content: bytes) -> bool:

@@ -33,6 +33,8 @@ SCIENTIFIC: dict[str, str] = _NAMES["scientific"]
 SYNONYMS: dict[str, str] = _NAMES["everyday"] | SCIENTIFIC
 #: What people and programs call a class of pictures without an animal.
 EMPTY_NAMES = frozenset(_NAMES["empty"])
+#: Animals that are no class here, or seldom.
+OTHERS = frozenset(_NAMES["others"])
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def open_archive(data: bytes, species: Sequence[str]) -> Archive:
     labelled = [(info, label_of_place(folder, species)) for info, folder in placed]
     known = [(info, label) for info, label in labelled if label is not None]
     unknown = sorted(
-        {folder.name for info, folder in placed if folder.name and label_of_place(folder, species) is None}
+        {_unknown(folder) for info, folder in placed if folder.name and label_of_place(folder, species) is None}
     )
     _check_amount([info for info, _ in known], unknown, species[0])
     others = len(files) - len(pictures) + sum(not folder.name for _, folder in placed)
@@ -116,9 +118,25 @@ def is_empty(name: str) -> bool:
 
 
 def label_of_place(folder: PurePosixPath, species: Sequence[str]) -> int | None:
-    """The class that the nearest of nested folders names, as in `zebra/camera 1/night`; None if none does."""
-    labels = (label_of(name, species) for name in reversed(folder.parts))
-    return next((label for label in labels if label is not None), None)
+    """The class that the nearest of nested folders names, as in `zebra/camera 1/night`; None if none does, or if one
+    further in names another animal, as in `background/lion/night`."""
+    for name in reversed(folder.parts):
+        label = label_of(name, species)
+        if label is not None or is_other(name):
+            return label
+    return None
+
+
+def is_other(name: str) -> bool:
+    """Whether a folder's name is that of an animal, whatever stands before it: `lions`, `2_red fox`."""
+    last = _plain(name).split()[-2:]
+    words = {" ".join(last), *last[-1:]}
+    return bool({one for word in words for one in (word, word.removesuffix("s"), word.removesuffix("es"))} & OTHERS)
+
+
+def _unknown(folder: PurePosixPath) -> str:
+    """What to call a folder that names no class: the other animal that it names, or its own name."""
+    return next((name for name in reversed(folder.parts) if is_other(name)), folder.name)
 
 
 def label_of(folder: str, species: Sequence[str]) -> int | None:

@@ -212,31 +212,55 @@ def _content(path: Path) -> bytes:
 
 def _decoded(image: Image.Image, data: bytes, name: str, shaped: Callable[[Image.Image], Tensor]) -> Seen:
     """The pixels of an opened picture; of a JPEG that ends too early, of as many rows as there are."""
+    there = 0.0
     try:
         return Seen(shaped(image))
     except Exception:  # a hostile or damaged file makes Pillow raise nearly anything
         pass
     try:
-        rest = _as_far_as_it_goes(data, image.size) if image.format in ("JPEG", "MPO") else None
-        if rest is not None:
-            return Seen(shaped(rest), SHORT)
+        if image.format in ("JPEG", "MPO"):
+            data, there = _rows_there(data, progressive=bool(image.info.get("progressive")))
+        if there >= ROWS_NEEDED:
+            return Seen(shaped(_first_rows(data, there, image.size)), SHORT)
     except Exception:  # the same
-        pass
+        there = 0.0
+    if there > 0:
+        raise UserError(
+            f"{name} is damaged: it ends after about {int(100 * there)}% of its rows, and {ROWS_NEEDED:.0%} are "
+            "needed; save or download it again."
+        )
     raise UserError(f"{name} is damaged and cannot be read to its end; save or download it again.") from None
 
 
-def _as_far_as_it_goes(data: bytes, size: tuple[int, int]) -> Image.Image | None:
-    """The rows that a JPEG without its end still has, decoded for a size; None if too few are there.
+def _rows_there(data: bytes, *, progressive: bool) -> tuple[bytes, float]:
+    """What of a JPEG without its end can be decoded, and the share of its rows that are in there.
+
+    A progressive one comes in scans over all rows: if the last of them has not even begun, it is left out.
+    """
+    data = data.rstrip(b"\xff")
+    try:
+        return data, _share_of_rows(data)
+    except Exception:
+        if not progressive:
+            raise
+    data = data[: max(data.rfind(b"\xff\xda"), data.rfind(b"\xff\xc4"))]
+    return data, _share_of_rows(data)
+
+
+def _share_of_rows(data: bytes) -> float:
+    """The share of its rows that a JPEG without its end still has.
 
     The decoder makes up what is missing. It is found by ending the file in two ways, at once and after noise: the
     coarsest pictures (of one pixel for each block of 8 x 8) are alike as far as the file goes.
     """
-    data, noise = data.rstrip(b"\xff"), bytes(random.Random(0).choices(range(255), k=4096))
+    noise = bytes(random.Random(0).choices(range(255), k=4096))
     ended, garbled = (_coarsest(data + tail + b"\xff\xd9") for tail in (b"", noise))
     apart = (np.abs(ended - garbled).max(axis=(1, 2)) > 24).nonzero()[0]
-    there = int(apart[0]) / len(ended) if len(apart) else 1.0
-    if there < ROWS_NEEDED:
-        return None
+    return int(apart[0]) / len(ended) if len(apart) else 1.0
+
+
+def _first_rows(data: bytes, there: float, size: tuple[int, int]) -> Image.Image:
+    """The first share of a JPEG's rows, decoded for a size."""
     image = Image.open(BytesIO(data + b"\xff\xd9"), formats=FORMATS)
     _draft(image, *reversed(size))
     return image.crop((0, 0, image.width, max(1, int(there * image.height))))

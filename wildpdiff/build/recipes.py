@@ -19,6 +19,11 @@ from ..training.finetune import FinetuneRecipe
 from ..training.pretrain import PretrainRecipe
 from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, SavannaWorld
 
+#: Whole numbers of a recipe that may be 0, and numbers that are shares.
+_FROM_NONE = ("seed", "converge", "held_out_runs", "warmup", "vae_steps", "mean_steps")
+_SHARES = ("ema", "condition_dropout", "small_share", "brightness", "balance")
+_LARGEST = 1e6
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -93,11 +98,18 @@ class Recipe:
         if wrong:
             raise UserError(f"{source} is no whole recipe: it {' and '.join(wrong)}.")
         try:
-            return _adapter().validate_json(json.dumps(document), strict=True)  # type: ignore[no-any-return]
+            recipe: Recipe = _adapter().validate_json(json.dumps(document), strict=True)
         except ValueError as error:
             first = error.errors()[0]  # type: ignore[attr-defined]
             where = ".".join(map(str, first["loc"]))
             raise UserError(f"{source} is no recipe: '{where}': {first['msg'].lower()}.") from error
+        if beyond := next(_out_of_range(recipe.to_json()), ""):
+            raise UserError(f"{source} is no recipe: {beyond}.")
+        if recipe.held_out_runs >= recipe.runs:
+            raise UserError(
+                f"{source} is no recipe: 'held_out_runs' must be fewer than 'runs', or nothing is learned from."
+            )
+        return recipe
 
 
 SAVANNA = Recipe("savanna", denoiser_steps={"M": 22_500})
@@ -173,6 +185,21 @@ def _adapter() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Recipe)
+
+
+def _out_of_range(document: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """What of a recipe's numbers cannot be, in words; the world's own spec is the world's to check."""
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from () if name == "world" else _out_of_range(value, f"{before}{name}.")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            low = 0 if name in _FROM_NONE else 1
+            if not low <= value < 2**31:
+                yield f"'{before}{name}' must be a whole number from {low} to {2**31 - 1}, not {value}"
+        elif isinstance(value, float):
+            high = 1.0 if name in _SHARES else _LARGEST
+            if not 0 <= value <= high:
+                yield f"'{before}{name}' must be a number from 0 to {high:g}, not {value:g}"
 
 
 def _keys(recipe: Any, document: Any = None, before: str = "") -> Iterator[str]:

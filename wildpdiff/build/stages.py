@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..bundle import WAYS, Bundle, is_whole, seal
-from ..condition import CONFIG_FILE, ClipCondition, keep_clip
+from ..condition import CONFIG_FILE, ClipCondition, check_clip, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
@@ -51,8 +51,7 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
         UserError: if the recipe does not fit its world, `out` was begun with another recipe, or the disk is full.
     """
     out, work = Path(out), Path(out) / "work"
-    world = open_world(recipe.world)
-    _check(recipe, world)
+    world = checked(recipe)
     _same_recipe(recipe, work)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
@@ -105,7 +104,15 @@ def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
             begun = time.monotonic()
 
 
-def _check(recipe: Recipe, world: World) -> None:
+def checked(recipe: Recipe) -> World:
+    """The world of a recipe, which was seen to fit it; nothing is written yet.
+
+    Raises:
+        UserError: if there is no such world, location or CLIP, or there are too few.
+    """
+    world = open_world(recipe.world)
+    if len(recipe.seen) < 2 or not recipe.unseen or not recipe.pretraining:
+        raise UserError("A recipe needs at least two seen locations, one unseen one and one to pretrain on.")
     named = (*recipe.pretraining, *recipe.seen, *recipe.unseen)
     for name in named:
         location_of(name, world.locations)
@@ -118,6 +125,9 @@ def _check(recipe: Recipe, world: World) -> None:
             raise UserError(f"Location '{name}' has one background; at least two are needed.")
     if recipe.condition is None and not isinstance(world, Captioned):
         raise UserError(f"Worlds of kind '{world.kind}' have no captions; name a CLIP as the recipe's condition.")
+    if recipe.condition is not None:
+        check_clip(recipe.condition)
+    return world
 
 
 def _same_recipe(recipe: Recipe, work: Path) -> None:

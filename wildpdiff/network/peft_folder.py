@@ -96,7 +96,7 @@ def load_peft(backbone: Backbone, folder: Path) -> Tensor:
     folder = Path(folder)
     try:
         config = (folder / CONFIG).read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"'{folder.name}' is not a PEFT folder; it needs {CONFIG}.") from error
     pickled = sorted(path.name for path in folder.glob("adapter_model.*") if path.name != WEIGHTS)
     if pickled and not (folder / WEIGHTS).exists():

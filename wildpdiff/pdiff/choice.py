@@ -12,6 +12,8 @@ from ..errors import UserError
 from ..network.lora import LoRA
 from ..network.subset import Parameters, Subset
 
+#: Layers or ranks that can be asked for.
+MOST = 1_024
 GRAMMAR = "all, norms, norms:N (the last N), last, last:N (the last N layers), lora, lora:RANK, or a pattern"
 
 
@@ -93,6 +95,6 @@ def _exactly(names: Sequence[str]) -> str:
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"'{text}' is no number of layers or rank; choose {GRAMMAR}.")
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MOST:
+        raise UserError(f"'{text}' is no number of layers or rank (1 to {MOST:,}); choose {GRAMMAR}.")
     return int(text)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from ..files import is_file
 from ..network.backbone import timm_network
 from .mini import MINI
 
@@ -60,7 +61,7 @@ def _own(name: str) -> nn.Module:
         raise UserError(f"'{source}' has no function '{function}' that could make a network.")
     try:
         network = make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"'{name}' could not make a network ({_said(error)}); it is called without arguments."
         ) from error
@@ -75,20 +76,20 @@ def _module(source: str) -> ModuleType:
         sys.path.insert(0, here)
     try:
         return importlib.import_module(source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"Module '{source}' cannot be imported ({_said(error)}); run this where Python finds it, or name the file."
         ) from error
 
 
 def _file(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"There is no file '{path}' to take a network from.")
     spec = importlib.util.spec_from_file_location(f"_own_{path.stem}", path)
     try:
         module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         spec.loader.exec_module(module)  # type: ignore[union-attr]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"'{path.name}' cannot be run ({_said(error)}); it has to be a Python module.") from error
     return module
 
@@ -106,8 +107,12 @@ def _try(network: nn.Module, name: str, classes: int, size: int) -> None:
     if not isinstance(found, torch.Tensor) or found.shape != (2, classes):
         shape = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise UserError(f"'{name}' gives {shape} for 2 pictures, but these {classes} classes need [2, {classes}].")
+    if not bool(found.isfinite().all()):
+        raise UserError(
+            f"'{name}' gives numbers that are not finite for grey pictures; give a network with other weights."
+        )
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:120]}" if lines else type(error).__name__

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +50,20 @@ class Order:
         return asdict(self) | {"recipe": self.recipe.to_json()} | paths
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Order:
+    def from_json(cls, value: Any) -> Order:
         """What `to_json` wrote.
 
         Raises:
             UserError: if it is damaged.
         """
         try:
-            paths = {name: None if value[name] is None else Path(value[name]) for name in ("checkpoint", "zoo", "root")}
-            return cls(**{**value, "recipe": Recipe.from_json(value["recipe"]), **paths})
-        except (KeyError, TypeError) as error:
+            Recipe.from_json(value["recipe"])  # refuses what it does not know
+            if value.keys() != {one.name for one in fields(cls)}:
+                raise KeyError("a part is missing, or unknown")
+            return _adapter().validate_json(json.dumps(value), strict=True)  # type: ignore[no-any-return]
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"'{ABOUT}' is damaged or of another version; use another --out folder.") from error
 
     def public(self) -> dict[str, Any]:
@@ -69,6 +75,14 @@ class Order:
     @property
     def _paths(self) -> dict[str, Path | None]:
         return {"checkpoint": self.checkpoint, "zoo": self.zoo, "root": self.root}
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> Any:
+    """Reads orders; pydantic is imported only where that is asked for."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Order)
 
 
 def _last(text: str) -> str:

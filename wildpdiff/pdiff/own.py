@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import load_tensors
+from ..files import is_folder, load_tensors
 from .checkpoints import FEWEST, Checkpoints, are, shown
 from .shared import Shared, check_state, difference
 
@@ -53,7 +53,7 @@ def zoo_files(folder: Path) -> list[Path]:
     Raises:
         UserError: if there are fewer than 4.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"There is no folder '{folder}' of checkpoints.")
     files = sorted(folder.glob("*.safetensors"))
     if len(files) < FEWEST:

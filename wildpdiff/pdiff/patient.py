@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import load_json, load_tensors
+from ..files import is_folder, load_json, load_tensors
 from ..network.adapter import AdapterLayout
 from .checkpoints import shown
 from .order import ABOUT, Order
@@ -38,16 +38,17 @@ def patient_in(folder: Path, root: Path | None = None, device: str = "cpu") -> P
     Raises:
         UserError: if there are none, or they do not belong together.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"There is no folder '{folder}'.")
     return _of_system(folder, root, device) if (folder / ABOUT).exists() else _of_states(folder)
 
 
 def _of_system(folder: Path, root: Path | None, device: str) -> Patient:
-    about, (tensors, _) = load_json(folder / ABOUT), load_tensors(folder / ROWS)
-    layout, (base, _) = AdapterLayout.from_json(about["layout"]), load_tensors(folder / BASE)
+    about, (tensors, _), (base, _) = load_json(folder / ABOUT), load_tensors(folder / ROWS), load_tensors(folder / BASE)
+    about = about if isinstance(about, dict) else {}
+    layout, order = AdapterLayout.from_json(about.get("layout") or {}), Order.from_json(about.get("order"))
     plain = layout.pack(base) if all(name in base for name in layout.names) else torch.empty(0)
-    order, system, missing = Order.from_json(about["order"]), None, ""
+    system, missing = None, ""
     try:
         moved = {} if root is None else {"root": root}
         system = System(Order(**{**vars(order), **moved}), folder, device=device)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..errors import UserError
-from ..files import load_tensors
+from ..files import is_folder, load_tensors
+from ..picture import upright
 from ..worlds.base import Images
 from .pictures import Pictures, parted
 
@@ -23,6 +26,8 @@ SETS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "pets": ("OxfordIIITPet", {"split": "trainval"}, {"split": "test"}),
     "food101": ("Food101", {"split": "train"}, {"split": "test"}),
 }
+#: Pixels that a side may have.
+SIDES = (8, 1024)
 #: Pictures of a part that are kept; of larger parts every so manyth.
 MOST = 50_000
 _CIFAR = "cifar10.safetensors"
@@ -41,14 +46,14 @@ def pictures_of(name: str, size: int, *, root: Path | None = None) -> Pictures:
     Raises:
         UserError: if there is no such set, it cannot be fetched, or its pictures are too few.
     """
-    if size < 8:
-        raise UserError(f"Pictures need at least 8 pixels a side, not {size}.")
+    if not SIDES[0] <= size <= SIDES[1]:
+        raise UserError(f"Pictures need {SIDES[0]} to {SIDES[1]} pixels a side, not {size}.")
     if name == "digits":
         return digits(size)
     if name in SETS:
         return (_cifar_file(size, root) if name == "cifar10" else None) or _of_torchvision(name, size, root)
     folder = Path(name)
-    if folder.is_dir():
+    if is_folder(folder):
         return _of_folder(folder, size)
     raise UserError(f"There is no set or folder '{name}'; name a folder, or one of: digits, {', '.join(SETS)}.")
 
@@ -79,13 +84,13 @@ def _of_torchvision(name: str, size: int, root: Path | None) -> Pictures:
     from torchvision import datasets
 
     kind, train, test = SETS[name]
-    where = str(root or Path.home() / ".cache" / "wildpdiff")
+    folder = root or Path.home() / ".cache" / "wildpdiff"
     try:
-        parts = [getattr(datasets, kind)(where, download=True, **options) for options in (train, test)]
+        parts = [getattr(datasets, kind)(str(folder), download=True, **options) for options in (train, test)]
     except Exception as error:
         raise UserError(
-            f"The pictures of '{name}' are not in '{where}' and could not be fetched ({type(error).__name__}); go "
-            "online once, or name a folder of pictures by class."
+            f"The pictures of '{name}' are not in '{root.name if root else '~/.cache/wildpdiff'}' and could not be "
+            f"fetched ({type(error).__name__}); go online once, or name a folder of pictures by class."
         ) from error
     images = [_read(part, size) for part in parts]
     classes = [str(own) for own in getattr(parts[0], "classes", range(int(images[0].labels.max()) + 1))]
@@ -112,9 +117,17 @@ def _image_folder(folder: Path) -> Any:
     from torchvision.datasets import ImageFolder
 
     try:
-        return ImageFolder(str(folder))
-    except (FileNotFoundError, RuntimeError) as error:
-        raise UserError(f"'{folder.name}' needs one folder of pictures for each class ({str(error)[:120]}).") from error
+        return ImageFolder(str(folder), loader=_upright)
+    except (OSError, RuntimeError) as error:
+        empty = re.search(r"for the classes (.+?)\. ", str(error))
+        reason = f"there is no picture in {empty[1]}" if empty else "there is none, or one cannot be read"
+        raise UserError(f"'{folder.name}' needs one folder of pictures for each class ({reason}).") from error
+
+
+def _upright(path: str) -> Image.Image:
+    """A picture as every other door reads it: turned as its EXIF says, 16 bits scaled, in sRGB."""
+    with Image.open(path) as image:
+        return upright(image)
 
 
 def _read(found: Any, size: int) -> Images:
@@ -126,8 +139,10 @@ def _read(found: Any, size: int) -> Images:
         try:
             picture, label = found[place]
             picture = picture.convert("RGB")
-        except (OSError, ValueError) as error:
-            raise UserError(f"Picture {place} of the set cannot be read ({error}); remove it.") from error
+        except Exception as error:  # a damaged file makes Pillow raise nearly anything
+            samples = getattr(found, "samples", None)
+            name = f"'{'/'.join(Path(samples[place][0]).parts[-2:])}'" if samples else f"Picture {place} of the set"
+            raise UserError(f"{name} cannot be read (damaged, or no picture); remove it.") from error
         side = min(picture.size)
         pixels.append(pil_to_tensor(resize(center_crop(picture, [side, side]), [size, size], antialias=True)))
         labels.append(int(label))

@@ -5,7 +5,7 @@ A run that is cancelled from outside can leave its button dead in the browser; o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -39,5 +39,5 @@ class Newest:
 
 def stamp_of(wish: object) -> float:
     """When a wish was made, in its browser's milliseconds; 0 if it does not say."""
-    stamp = wish.get("stamp") if isinstance(wish, dict) else None
-    return float(stamp) if isinstance(stamp, int | float) else 0.0
+    stamp = wish.get("stamp") if isinstance(wish, Mapping) else None
+    return float(stamp) if isinstance(stamp, int | float) and abs(stamp) < 2**53 else 0.0

@@ -11,12 +11,16 @@ import torch
 from torch import Tensor
 
 from ..condition import CONFIG_FILE, WEIGHTS_FILE, Preprocess, create_clip
+from ..errors import UserError
 from ..files import save_json, save_tensors
 from ..worlds.base import Pairs
 from .loop import Checkpoint, Step, cosine, rng_at
 
 if TYPE_CHECKING:
     from ..condition import CLIP
+
+#: Numbers of an image's attention head, a text's attention heads, and the largest size.
+HEAD, HEADS, LARGEST = 64, 4, 8_192
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class ClipConfig:
     text_layers: int = 2
     context_length: int = 32
 
+    def __post_init__(self) -> None:
+        if not all(1 <= value <= LARGEST for value in vars(self).values()):
+            raise UserError(f"The sizes of a CLIP are whole numbers from 1 to {LARGEST:,}.")
+        if self.image_width % HEAD or self.text_width % HEADS or self.patch_size > self.image_size:
+            raise UserError(
+                f"A CLIP's image_width must be a multiple of {HEAD}, its text_width one of {HEADS}, and a patch fits "
+                "into the picture."
+            )
+
     @property
     def preprocess(self) -> Preprocess:
         """Pixels from -1 to 1."""
@@ -45,9 +58,9 @@ class ClipConfig:
             "patch_size": self.patch_size,
             "width": self.image_width,
         }
-        image |= {"layers": self.image_layers, "head_width": 64, "mlp_ratio": 2.0, "pool_type": "avg"}
+        image |= {"layers": self.image_layers, "head_width": HEAD, "mlp_ratio": 2.0, "pool_type": "avg"}
         text = {"context_length": self.context_length, "vocab_size": 49408, "width": self.text_width}
-        text |= {"heads": 4, "layers": self.text_layers}
+        text |= {"heads": HEADS, "layers": self.text_layers}
         return {"embed_dim": self.embedding, "vision_cfg": image, "text_cfg": text}
 
 

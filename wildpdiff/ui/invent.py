@@ -12,13 +12,13 @@ import gradio as gr
 from ..plots.invent import gap_dots, share_bars
 from ..studio.invent import FEW, MANY, QUICK, SHARP, Finding, commonest, findings, inventing_in, told, upload
 from ..studio.results import picture_uri
-from ..studio.sessions import Newest
+from ..studio.sessions import Newest, stamp_of
 from ..studio.setting import Setting
 from ..studio.trial import stopped
 from ..studio.words import spoken
 from ..worlds.base import Inventing
 from .chart import Chart, panel
-from .page import PRIVATE, RUNS, Page, sentence, session_of, title
+from .page import PRIVATE, RUNS, Page, sent, sentence, session_of, title
 
 SHOWN = 6
 ARMS = (
@@ -113,9 +113,10 @@ class Invent:
 
     def draw_surprise(self, event: gr.EventData) -> Any:
         """The numbers of a place drawn by the world, for the browser to take over."""
-        data = event._data if isinstance(event._data, dict) else {}
-        seed = int(data.get("seed") or 0) % 2**31
-        return gr.update(drawn=self.way.values_of(self.way.surprise(seed)))
+        data = sent(event)
+        seed = data.get("seed")
+        number = int(seed) % 2**31 if isinstance(seed, int | float) and abs(seed) < 2**53 else 0
+        return gr.update(drawn=self.way.values_of(self.way.surprise(number)))
 
     def run(
         self,
@@ -208,8 +209,7 @@ def _found(text: str, stage: str, stamp: int) -> dict[str, Any]:
 
 def _stamp(values: Any) -> int:
     """The browser's count of changes, so that it knows which of them an answer belongs to."""
-    stamp = values.get("stamp") if isinstance(values, dict) else 0
-    return int(stamp) if isinstance(stamp, int | float) else 0
+    return int(stamp_of(values))
 
 
 def _stop(busy: bool) -> Any:

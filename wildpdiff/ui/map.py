@@ -15,7 +15,7 @@ from ..studio.map import Journey, heat_figure, layer_figure, map_figure
 from ..studio.places import Places
 from ..studio.setting import Result, Setting
 from .chart import Chart, panel
-from .page import PRIVATE, Page, sentence, title
+from .page import PRIVATE, Page, sent, sentence, title
 
 #: Of each view its name, label and note, in which `{dim}` stands for the numbers of a row.
 VIEWS = (
@@ -84,7 +84,7 @@ class Atlas:
     def open(self, trail: Journey, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Figures for a setting that was opened by a link, before anything is written for it."""
         try:
-            setting = self.page.setting(event._data, request)
+            setting = self.page.setting(sent(event), request)
             self.places.terrain(setting.regime)
             trail.go(setting, names=self.page.studio.names(setting))
             return [*self._figures(trail).values(), trail]
@@ -95,7 +95,7 @@ class Atlas:
     def compare(self, trail: Journey, event: gr.EventData) -> list[Any]:
         """Compare by other numbers or in another layer: new figures, and a sentence if that failed."""
         try:
-            trail.kind, trail.layer = chosen(event._data, self._count)
+            trail.kind, trail.layer = chosen(sent(event), self._count)
             terrain = self.places.terrain(trail.setting.regime)
             return [heat_figure(terrain, trail), layer_figure(terrain, trail), gr.update(problem="")]
         except Exception as error:

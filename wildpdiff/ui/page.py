@@ -55,6 +55,11 @@ class Page:
         return setting
 
 
+def sent(event: gr.EventData) -> Mapping[str, Any]:
+    """What a browser sent with an event; nothing if that is no object."""
+    return event._data if isinstance(event._data, Mapping) else {}
+
+
 def session_of(request: gr.Request) -> str:
     """A visitor's session, for as long as the page is open."""
     return str(request.session_hash)

@@ -14,7 +14,7 @@ from ..studio.pdiff import Hall, Wish, opened, sampled
 from ..studio.sessions import Newest, stamp_of
 from ..web import markup
 from .chart import Chart, as_text, panel
-from .page import PRIVATE, RUNS, Page, sentence, session_of, title
+from .page import PRIVATE, RUNS, Page, sent, sentence, session_of, title
 
 LEAD = (
     "p-diff learns the distribution of one network's checkpoints and samples new networks. No picture is its "
@@ -75,8 +75,7 @@ class PDiff:
 
     def choose(self, event: gr.EventData) -> str:
         """What is stored of a system."""
-        data = event._data if isinstance(event._data, dict) else {}
-        return self._told(event, lambda: self._opened(str(data.get("system", ""))))
+        return self._told(event, lambda: self._opened(str(sent(event).get("system", ""))))
 
     def _opened(self, name: str) -> dict[str, Any]:
         """What is stored of a system, which is made ready meanwhile: pictures and network take a second or two."""

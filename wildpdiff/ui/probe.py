@@ -24,13 +24,13 @@ from ..studio.probe import (
     seconds_words,
     table_of,
 )
-from ..studio.sessions import Newest
+from ..studio.sessions import Newest, stamp_of
 from ..studio.snippet import command_of, folder_of, python_of
 from ..sweep import Cell, Gathered, Sweep, run
 from ..sweep.record import FORMATS
 from ..sweep.written import save
 from .chart import Chart, panel
-from .page import PRIVATE, Page, sentence, session_of, title
+from .page import PRIVATE, Page, sent, sentence, session_of, title
 
 #: One sweep at a time for all visitors, beside the two places that the page's own answers share.
 SWEEPS: dict[str, Any] = PRIVATE | {"show_progress": "hidden", "concurrency_id": "sweep", "concurrency_limit": 1}
@@ -135,13 +135,13 @@ class Probe:
 
     def price(self, event: gr.EventData) -> Any:
         """What the sweep in the form costs, or what is wrong with it."""
-        data = event._data if isinstance(event._data, dict) else {}
+        data = sent(event)
         try:
             sweep, studio = Sweep.of(data.get("sweep") or {}), self.page.studio
             words = price_words(sweep, sweep.cost(studio.bundle, drawn=True), studio.device)
-            return gr.update(price={"text": words, "ok": True, "stamp": data.get("stamp"), "command": sweep.command})
+            return gr.update(price={"text": words, "ok": True, "stamp": stamp_of(data), "command": sweep.command})
         except Exception as error:
-            return gr.update(price={"text": sentence(error), "ok": False, "stamp": data.get("stamp")})
+            return gr.update(price={"text": sentence(error), "ok": False, "stamp": stamp_of(data)})
 
     def halt(self, request: gr.Request) -> None:
         """End the session's run after the present adapter; what is there stays."""
@@ -153,7 +153,7 @@ class Probe:
         number = self.runs.begin(session)
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
         try:
-            data = event._data if isinstance(event._data, dict) else {}
+            data = sent(event)
             sweep = Sweep.of(data.get("sweep") or {})
             yield self._frame(sweep, Gathered(), "preparing", "Opening the generator and the photographs \u2026")
             yield from self._frames(sweep, session, number, folder)
@@ -214,7 +214,7 @@ class Probe:
 
     def unpin(self, pins: list[Run], event: gr.EventData) -> list[Any]:
         """Let a pinned run go."""
-        data = event._data if isinstance(event._data, dict) else {}
+        data = sent(event)
         return self._pinned([pin for place, pin in enumerate(pins) if place != data.get("place")])
 
     def _pinned(self, pins: list[Run]) -> list[Any]:
@@ -226,8 +226,8 @@ class Probe:
 
     def show_code(self, event: gr.EventData, request: gr.Request) -> dict[str, Any]:
         """The present state as code."""
-        data = event._data if isinstance(event._data, dict) else {}
-        stamp = {"stamp": data.get("stamp")}
+        data = sent(event)
+        stamp = {"stamp": stamp_of(data)}
         try:
             setting = self.page.setting(data.get("state") or {}, request)
             folder = folder_of(self.page.studio.bundle.folder)

@@ -18,7 +18,7 @@ from ..studio.pictures import Upload
 from ..studio.upload import NOISE, Strangers
 from ..web import markup
 from .chart import panel
-from .page import PRIVATE, RUNS, Page, sentence, session_of
+from .page import PRIVATE, RUNS, Page, sent, sentence, session_of
 
 Json = dict[str, Any]
 QUICK: dict[str, Any] = PRIVATE | {"show_progress": "hidden"}
@@ -76,7 +76,7 @@ class Stranger:
         """Read what the visitor brought, then write its adapter; a bad one changes nothing but a sentence."""
         try:
             session = session_of(request)
-            name = self.page.studio.pictures.add(session, self._brought(event._data))
+            name = self.page.studio.pictures.add(session, self._brought(sent(event)))
             yield [gr.update(value=self._looked(name), problem=None), session]
             yield from self._frames(name, event, request)
         except Exception as error:
@@ -85,17 +85,17 @@ class Stranger:
     def again(self, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
         """Write the adapter of what was brought, for the present setting."""
         try:
-            yield from self._frames(str(event._data.get("name")), event, request)
+            yield from self._frames(str(sent(event).get("name")), event, request)
         except Exception as error:
             yield [_problem(error), gr.skip()]
 
     def remove(self, event: gr.EventData, request: gr.Request) -> Any:
         """Forget it; the page has taken it out of the bar."""
-        self.page.studio.forget(session_of(request), str(event._data.get("name")))
+        self.page.studio.forget(session_of(request), str(sent(event).get("name")))
         return gr.update(value=None, problem=None)
 
     def _frames(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
-        setting = self.page.setting(_alone(name, event._data.get("state"), self.numbers.bundle.regime), request)
+        setting = self.page.setting(_alone(name, sent(event).get("state"), self.numbers.bundle.regime), request)
         looked = self._looked(name)
         for frame in self.numbers.adapted(setting, picture=self.kind == "picture"):
             yield [gr.update(value=looked | frame, problem=None), gr.skip()]

@@ -15,7 +15,7 @@ from ..studio.trajectory import path_frames
 from ..studio.watch import messages
 from ..web import markup
 from .chart import Chart, panel
-from .page import PRIVATE, RUNS, Page, sentence, session_of, title
+from .page import PRIVATE, RUNS, Page, sent, sentence, session_of, title
 
 LEAD = (
     "The place's picture says around which adapter to look; out of noise, step by step, becomes one of the many that "
@@ -87,7 +87,7 @@ class Watch:
         """Walk and measure the way of a setting, frame by frame, until it is done or the session wants no more."""
         stamp = stamp_of(event._data)
         try:
-            setting = self._asked(event._data, request)
+            setting = self._asked(sent(event), request)
             films = path_frames(self.page.studio, setting, lambda: not self.runs.over(session_of(request), stamp))
             for message in messages(self.page.studio, films):
                 yield message | {"stamp": stamp}

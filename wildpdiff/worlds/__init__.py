@@ -30,7 +30,7 @@ def open_world(spec: Mapping[str, Any], folder: Path = Path()) -> World:
 @lru_cache(maxsize=8)
 def _opened(spec: str, folder: Path) -> World:
     described = json.loads(spec)
-    kind = described.get("kind")
+    kind = str(described.get("kind"))
     modules = {name: import_module(f".{name}", __name__) for _, name, _ in iter_modules(__path__) if name == kind}
     if kind not in modules or not hasattr(modules[kind], "open_world"):
         raise UserError(f"Worlds of kind '{kind}' are not known; a kind is a module of 'wildpdiff/worlds'.")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError, readable
+from ..files import is_file, is_folder
 from ..labelled import SUFFIXES
 from ..picture import read_frame
 from .base import EMPTY, Images, Split, location_of
@@ -38,7 +39,8 @@ class CocoWorld:
         locations: camera sites with at least one usable image.
         left_out: images of these sites that the metadata rules out: two classes at once, no listed class, a human,
             no annotation, no location, marked as corrupt, or a file that is listed twice.
-        notes: sentences on images without a location, and on locations whose split may not keep bursts together.
+        notes: sentences on images that are left out, on locations whose split may not keep bursts together, and on
+            files that could not be read, or not to their end, among those that were met so far.
 
     Many sets, Snapshot Serengeti among them, label whole bursts: a frame may carry a species that has left the picture.
     """
@@ -65,7 +67,7 @@ class CocoWorld:
         self.size = size
         self.spec = spec
         self.left_out = left_out
-        self.notes = notes
+        self._notes = notes
         self._folder = _Folder(folder)
         self._photos = photos
         self._unreadable: set[str] = set()
@@ -107,7 +109,7 @@ class CocoWorld:
                 the folder is missing; if an option is out of range; if no image shows a listed species.
         """
         _check_options(size, eval_share, max_images)
-        if not images.is_dir():
+        if not is_folder(images):
             raise UserError(
                 f"The images' folder '{images.name}' is missing; name the folder that file names start from."
             )
@@ -122,7 +124,9 @@ class CocoWorld:
             raise UserError(f"'{metadata.name}' has no usable image of {', '.join(classes[:-1])}; list other species.")
         spec = {"metadata": str(metadata), "images": str(images), "species": list(species), "size": size, "seed": seed}
         spec |= {"eval_share": eval_share, "max_images": max_images, "locations": locations and list(locations)}
-        return cls(images, classes, photos, spec, size=size, left_out=index.left_out, notes=index.notes)
+        ruled_out = index.left_out - (index.nowhere if locations is None else 0)
+        notes = (*index.notes, *_notes_of_ruled_out(ruled_out))
+        return cls(images, classes, photos, spec, size=size, left_out=index.left_out, notes=notes)
 
     @property
     def about(self) -> str:
@@ -133,6 +137,17 @@ class CocoWorld:
     def to_json(self) -> dict[str, Any]:
         """The spec that it is opened again from."""
         return {"kind": self.kind, **self.spec}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said of how the set was read."""
+        found = list(self._notes)
+        if self._unreadable:
+            one = readable(min(self._unreadable))
+            found.append(f"Files that cannot be read are left out, {len(self._unreadable):,} so far; '{one}' is one.")
+        if self._short:
+            found.append(f"The end of {len(self._short):,} files is missing; what is there was read.")
+        return tuple(found)
 
     @property
     def skipped(self) -> int:
@@ -242,12 +257,12 @@ class _Folder:
         if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
             raise UserError("The file lies outside the images' folder.")
         for path in (self.path / name, self.path / inside):
-            if _is_file(path):
+            if is_file(path):
                 return path
         path = self.path
         for part in inside.parts:
             path = path / self._in(path).get(_folded(part), part)
-        if not _is_file(path):
+        if not is_file(path):
             raise UserError(f"There is no file '{inside.name}'.")
         return path
 
@@ -269,15 +284,13 @@ class _Folder:
         return self._names[folder]
 
 
+def _notes_of_ruled_out(count: int) -> tuple[str, ...]:
+    why = "by the metadata they show two classes, none of the listed ones or a person, or are corrupt or listed twice"
+    return (f"{count:,} images are left out: {why}.",) if count else ()
+
+
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that the file system does not allow
-        return False
 
 
 def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
@@ -290,7 +303,9 @@ def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
     try:
         metadata, images = folder / options.pop("metadata"), folder / options.pop("images")
         return CocoWorld.open(metadata, images, **options)
-    except (KeyError, TypeError) as error:
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"The world's spec does not fit a set of COCO Camera Traps ({error}).") from None
 
 

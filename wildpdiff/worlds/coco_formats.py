@@ -30,12 +30,12 @@ def named_format(document: Any) -> str | None:
 
 def other_format(metadata: Path) -> str | None:
     """A sentence on a file that is no JSON, if it is known what it is."""
-    if zipfile.is_zipfile(metadata):
-        return None
     try:
+        if zipfile.is_zipfile(metadata):
+            return None
         with metadata.open("rb") as file:
             start = file.read(4096)
-    except OSError:
+    except (OSError, ValueError):
         return None
     if is_pointer(start):
         return f"The metadata '{metadata.name}' is only a pointer of Git LFS; run `git lfs pull`."

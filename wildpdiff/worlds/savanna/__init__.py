@@ -17,5 +17,7 @@ def open_world(spec: dict[str, Any], folder: Path) -> SavannaWorld:
     """
     try:
         return SavannaWorld(SavannaConfig(**spec.get("config", {})))
-    except TypeError as error:
+    except UserError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
         raise UserError(f"The world's spec does not fit a drawn one ({error}).") from None

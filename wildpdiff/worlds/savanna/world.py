@@ -28,6 +28,13 @@ UNSEEN = ("D03", "D04", "E03", "E01", "F05")
 PRETRAINING = tuple(f"P{index:03d}" for index in range(100))
 
 
+#: What a savanna's numbers may be.
+RANGES = {
+    "size": (16, 2_048), "shift": (0, 10), "seed": (0, 2**31 - 1), "train_images": (1, 1_000_000),
+    "eval_images": (1, 1_000_000), "background_images": (1, 1_000),
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SavannaConfig:
     """What fixes every pixel of a savanna.
@@ -42,6 +49,13 @@ class SavannaConfig:
     train_images: int = 1200
     eval_images: int = 200
     background_images: int = 8
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in RANGES.items():
+            value: Any = getattr(self, name)
+            fits = isinstance(value, int | float if name == "shift" else int) and not isinstance(value, bool)
+            if not fits or not low <= value <= high:
+                raise UserError(f"A savanna's {name} must be a number from {low} to {high:,}, not {value!r}.")
 
 
 @dataclass(frozen=True)
