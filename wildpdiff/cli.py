@@ -65,6 +65,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; the next free one if it is taken.")] = 7860,
     mcp: Annotated[bool, typer.Option("--mcp", help="Also serve the API as tools for AI assistants.")] = False,
+    root_path: Annotated[
+        str, typer.Option(help="Where a proxy that strips it shows the page, such as /wild; see README.")
+    ] = "",
+    proxies: Annotated[
+        str, typer.Option(help="Addresses of proxies whose X-Forwarded-For is believed, such as 127.0.0.1.")
+    ] = "",
 ) -> None:
     """Open the app in the browser's reach: http://127.0.0.1:7860 unless told otherwise."""
     from .ui.app import serve as serve_app
@@ -73,7 +79,7 @@ def serve(
         from .ui.api import check_mcp
 
         check_mcp()
-    serve_app(bundle, device=device_of(device), host=host, port=port, mcp=mcp)
+    serve_app(bundle, device=device_of(device), host=host, port=port, mcp=mcp, root_path=root_path, proxies=proxies)
 
 
 @app.command()

@@ -1,0 +1,35 @@
+"""How a worker begins: it ends with its parent, however that ends, and leaves Ctrl-C to it.
+
+Nothing heavy is imported here: a process that has just been born gets here first.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+
+#: Of Linux's prctl: the signal that a process gets when its parent dies.
+PARENT_DEATH_SIGNAL = 1
+
+
+def begin() -> None:
+    """Prepare a worker: one thread of PyTorch's, and an end with its parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _die_with_parent() -> None:
+    """For other systems, and for a parent that died before it could be known."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
