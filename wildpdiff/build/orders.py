@@ -18,6 +18,7 @@ from ..training.loop import Step
 from ..training.together import faster_together
 from ..worlds import open_world
 from ..zoo import Zoo
+from .claim import claimed
 from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs

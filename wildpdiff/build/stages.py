@@ -6,7 +6,6 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -274,15 +273,15 @@ def _measured(bundle: Bundle, task: Task) -> dict[str, Any]:
     """
     recipe, regime = task.recipe, task.regime
     how: dict[str, Any] = {"regime": regime, "samples": recipe.samples, "seed": 0}
-    seen, unseen = (
-        [_kept(task, name, lambda name=name: last_of(evaluate_locations(bundle, (name,), **how))) for name in names]
-        for names in (recipe.seen, recipe.unseen)
-    )
-    figures = together(seen) | {"unseen": together(unseen)["locations"] if unseen else {}}
+
+    def at(name: str) -> dict[str, Any]:
+        return _kept(task, name, lambda: last_of(evaluate_locations(bundle, (name,), **how)))
+
+    unseen = [at(name) for name in recipe.unseen]
+    figures = together([at(name) for name in recipe.seen]) | {"unseen": together(unseen)["locations"] if unseen else {}}
     figures["fidelity"] = _kept(task, "fidelity", lambda: _fidelity(bundle, task))
     if regime == bundle.regime:
-        crossed = partial(crossed_conditions, bundle, regime=regime, seed=0)
-        figures["crossed"] = _kept(task, "crossed", lambda: last_of(crossed()))
+        figures["crossed"] = _kept(task, "crossed", lambda: last_of(crossed_conditions(bundle, regime=regime, seed=0)))
     return figures
 
 

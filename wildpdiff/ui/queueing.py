@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 import random
@@ -93,17 +94,30 @@ class FairQueue(Queue):
         """As Gradio's.
 
         Raises:
-            HTTPException: 400 for values that no listener takes, 429 for more jobs than a session or an address may
+            HTTPException: 400 for a listener that there is not, 429 for more jobs than a session or an address may
                 have; its `detail` is one sentence.
         """
         self.drop_unread()
-        wrong = misfit(self.blocks.fns.get(body.fn_index), body)
+        listener = self.blocks.fns.get(body.fn_index)
+        if listener is None:
+            raise HTTPException(400, f"There is no listener {body.fn_index}; open the page anew.")
+        wrong = misfit(listener, body)
         if wrong:
-            raise HTTPException(400, wrong)
+            return await self._answered(Event(body.session_hash, listener, request, username), wrong)
         refusal = self.refusal(str(body.session_hash or ""), address_of(request))
         if refusal:
             raise HTTPException(429, refusal)
         return await super().push(body, request, username)
+
+    async def _answered(self, job: Event, problem: str) -> tuple[bool, str, str]:
+        """Answer a job with a sentence, without working on it; whoever asked reads it like any other answer."""
+        session = job.session_hash
+        async with self.pending_message_lock:
+            if session not in self.pending_messages_per_session:
+                self.pending_messages_per_session[session] = asyncio.Queue()
+            self.pending_event_ids_session.setdefault(session, set()).add(job._id)
+        self.send_message(job, ProcessCompletedMessage(output={"error": problem}, success=False))
+        return True, job._id, "success"
 
     def refusal(self, session: str, address: str) -> str | None:
         """Why a session or an address gets no further job; None if it does."""
@@ -262,8 +276,6 @@ def asked_of(job: Event) -> Json:
 
 def misfit(listener: Any, body: Any) -> str | None:
     """What is wrong with the values of a request, before Gradio looks at them: one sentence, or None."""
-    if listener is None:
-        return f"There is no listener {body.fn_index}; open the page anew, or see its API for what there is."
     if _has_file(body.data) or _has_file(body.event_data):
         return "No value here may be a file; send texts, numbers and lists."
     open_to_all = listener.api_visibility == "public"
