@@ -18,7 +18,9 @@ class Stripping(BaseHTTPRequestHandler):
 
     def pass_on(self) -> None:
         size = int(self.headers.get("Content-Length") or 0)
-        if not self.path.startswith(f"{PREFIX}/"):
+        if self.path == "/favicon.ico":  # the browser's own wish, at the root of the host
+            self._whole(204, {}, b"")
+        elif not self.path.startswith(f"{PREFIX}/"):
             self.send_error(404)
         elif size > MOST:
             self._whole(413, {"Content-Type": "text/html"}, TOO_LARGE)

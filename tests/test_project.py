@@ -20,6 +20,7 @@ def test_there_is_one_version_and_the_changelog_begins_with_it() -> None:
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "wildpdiff.__version__"
     heads = re.findall(r"^## (\S+)", text("CHANGELOG.md"), flags=re.MULTILINE)
+    heads = heads[heads[0] == "Unreleased" :]
     assert heads[0] == wildpdiff.__version__ and len(set(heads)) == len(heads)
     assert re.search(rf"^version: {re.escape(wildpdiff.__version__)}$", text("CITATION.cff"), flags=re.MULTILINE)
 

@@ -69,12 +69,13 @@ def test_the_page_works_behind_the_proxy_and_says_what_is_too_large_for_it(addre
         page.wait_for_selector("#stranger-picture .stranger[data-ready]", timeout=WAIT)
         picture = {"name": "noise.png", "mimeType": "image/png", "buffer": noise()}
         page.set_input_files("#stranger-picture input[type=file]", picture)
-        said = "() => document.querySelector('#stranger-picture .stranger-problem').textContent"
-        page.wait_for_function(f"{said[6:]}.includes('takes nothing as large as this')", timeout=WAIT)
+        said = "document.querySelector('#stranger-picture .stranger-problem').textContent"
+        page.wait_for_function(f"{said}.includes('takes nothing as large as this')", timeout=WAIT)
         assert page.get_attribute("#stranger-picture .stranger", "data-busy") is None
         assert "broke" not in page.inner_text("body") and "Connection" not in page.inner_text("body")
+        page.get_by_role("tab", name="Your labelled photos").click()
         photographs = {"name": "own.zip", "mimeType": "application/zip", "buffer": packed()}
-        page.set_input_files("#own-zip input[type=file]", photographs)
+        page.set_input_files("#own-zip input[type=file]", photographs, timeout=WAIT)
         told = "document.querySelector('#own-zip .own-read').textContent"
         page.wait_for_function(f"{told}.includes('takes nothing as large as this')", timeout=WAIT)
 

@@ -53,9 +53,18 @@ def main() -> None:
         reason = error.strerror or "unknown reason"
         print(f"wildpdiff: {readable(name)} cannot be read or written ({reason}).", file=sys.stderr)  # noqa: T201
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        if not _interrupted(ended):
+            raise
         print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _interrupted(ended: BaseException | None) -> bool:
+    """Whether somebody pressed Ctrl-C; typer makes an exit of it, and says nothing."""
+    return isinstance(ended, KeyboardInterrupt) or (
+        ended is not None and (_interrupted(ended.__cause__) or _interrupted(ended.__context__))
+    )
 
 
 @app.command()

@@ -11,9 +11,24 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: Of Linux's prctl: the signal that a process gets when its parent dies.
 PARENT_DEATH_SIGNAL = 1
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C, not even while they are born; here it is heard afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def begin() -> None:

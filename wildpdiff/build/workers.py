@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from ..errors import UserError
-from .mortal import begin
+from .mortal import begin, unheard
 
 
 def each(
@@ -32,8 +32,9 @@ def each(
         return
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=begin)
-    waiting, done = {pool.submit(work, job) for job in jobs}, 0
+    with unheard():
+        pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=begin)
+        waiting, done = {pool.submit(work, job) for job in jobs}, 0
     try:
         while waiting:
             finished, waiting = wait(waiting, every, FIRST_COMPLETED)

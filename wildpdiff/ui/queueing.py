@@ -15,6 +15,7 @@ from typing import Any
 import gradio as gr
 from gradio.queueing import Event, EventQueue, Queue
 from gradio.server_messages import ProcessCompletedMessage
+from gradio.utils import error_payload
 from starlette.exceptions import HTTPException
 
 from .readers import Readers
@@ -116,7 +117,7 @@ class FairQueue(Queue):
             if session not in self.pending_messages_per_session:
                 self.pending_messages_per_session[session] = asyncio.Queue()
             self.pending_event_ids_session.setdefault(session, set()).add(job._id)
-        self.send_message(job, ProcessCompletedMessage(output={"error": problem}, success=False))
+        self.send_message(job, _failure(problem))
         return True, job._id, "success"
 
     def refusal(self, session: str, address: str) -> str | None:
@@ -149,7 +150,7 @@ class FairQueue(Queue):
                 if not self.readers.reads(job.session_hash):
                     queue.queue.remove(job)
                     self.event_ids_to_events.pop(job._id, None)
-                    self.send_message(job, ProcessCompletedMessage(output={"error": DROPPED}, success=False))
+                    self.send_message(job, _failure(DROPPED))
 
     def get_events(self) -> tuple[list[Event], bool, str] | None:
         """The next job to begin, if there is one; see the class for which it is."""
@@ -284,6 +285,11 @@ def misfit(listener: Any, body: Any) -> str | None:
         wanted = "1 value" if len(listener.inputs) == 1 else f"{len(listener.inputs)} values"
         return f"'{listener.api_name}' takes {wanted} in 'data' ({names}), not {len(body.data)}."
     return None
+
+
+def _failure(problem: str) -> ProcessCompletedMessage:
+    """A sentence as the answer to a job."""
+    return ProcessCompletedMessage(output=error_payload(gr.Error(problem, print_exception=False), False), success=False)
 
 
 def _has_file(value: Any, depth: int = 0) -> bool:
