@@ -117,6 +117,22 @@ def test_a_listener_of_the_page_told_a_file_answers_one_sentence(address: str) -
         assert "No value here may be a file" in stream.read().decode()
 
 
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ([FILE_SHAPED], "No value here may be a file"),
+        ([], "takes 1 value in 'data' (wish), not 0."),
+    ],
+)
+def test_a_listener_that_takes_no_turn_answers_one_sentence_too(address: str, data: list[Any], sentence: str) -> None:
+    body = {"fn_index": event(address, "note"), "session_hash": "files", "data": data}
+    status, told = post(address, "gradio_api/run/predict", body)
+    assert status == 400 and sentence in told["error"]
+    assert post(address, "gradio_api/run/predict", body | {"data": [{"stamp": 1}]})[0] == 200
+    status, told = post(address, "gradio_api/run/predict", body | {"fn_index": 9999})
+    assert status == 400 and told["error"] == "There is no listener 9999; open the page anew."
+
+
 @pytest.mark.parametrize("length", ["said", "unsaid"])
 def test_more_than_may_come_at_once_is_left_at_the_door(
     address: str, length: str, monkeypatch: pytest.MonkeyPatch

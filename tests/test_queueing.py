@@ -181,9 +181,9 @@ def test_what_is_long_follows_from_what_is_asked_for(asked: dict[str, Any], long
 )
 def test_values_that_do_not_fit_are_one_sentence(queue: FairQueue, data: list[Any], sentence: str) -> None:
     endpoint = next(fn for fn in queue.blocks.fns.values() if fn.api_name == "pair")
-    wrong = misfit(endpoint, SimpleNamespace(data=data, event_data=None))
+    wrong = misfit(endpoint, data)
     assert wrong is not None and re.fullmatch(sentence, wrong)
-    assert misfit(endpoint, SimpleNamespace(data=["R10", {"path": "x"}], event_data=None)) is None
+    assert misfit(endpoint, ["R10", {"path": "x"}]) is None
 
 
 async def _pushed(queue: FairQueue, index: int) -> None:

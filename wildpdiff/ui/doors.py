@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from starlette.responses import JSONResponse
 from ..labelled import MAX_ARCHIVE
 from ..picture import MAX_BYTES
 from .folder import room
+from .queueing import misfit
 from .readers import Attendance
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ CLOSED = re.compile(
     r"/gradio_api/(deep_link|process_recording|vibe-\w|run-history|runs|stream/|component_server|custom_component/|"
     r"proxy=|dev/)|/(login|logout|monitoring)(/|$)"
 )
+DIRECT = re.compile(r"/gradio_api/(run|api)/[^/]+/?$")
 UPLOAD = re.compile(r"/gradio_api/upload/?$")
 #: Bytes of a request at most: of a file with what surrounds it; and of JSON, which holds a picture in letters.
 FILE, JSON = MAX_ARCHIVE + 1_000_000, MAX_BYTES * 7 // 5 + 1_000_000
@@ -60,6 +63,28 @@ class Doors:
         else:
             await self._within(most, scope, receive, send)
 
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on a call of a listener that takes no turn, if its values fit; else answer with one sentence."""
+        if scope["method"] != "POST" or not DIRECT.search(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if message["type"] != "http.request" or not message.get("more_body"):
+                break
+        wrong = _wrong(scope, body)
+        if wrong:
+            await JSONResponse({"error": wrong, "detail": wrong}, 400)(scope, receive, send)
+            return
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self.app(scope, again, send)
+
     async def _within(self, most: int, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, but no more than so many bytes of it."""
         body = _Body(most, receive)
@@ -69,7 +94,7 @@ class Doors:
                 await send(_unbuffered(message))
 
         with suppress(_TooLargeError):
-            await self.app(scope, body.next, answer)
+            await self._checked(scope, body.next, answer)
         if body.over:
             await _too_large(most)(scope, receive, send)
 
@@ -98,6 +123,21 @@ class _Body:
         if self.over:
             raise _TooLargeError
         return message
+
+
+def _wrong(scope: Scope, body: bytes) -> str | None:
+    """What is wrong with a direct call of a listener; None if that is for Gradio to find out."""
+    try:
+        given = json.loads(body)
+    except ValueError:
+        return None
+    index, data = (given.get("fn_index"), given.get("data")) if isinstance(given, dict) else (None, None)
+    if not isinstance(index, int) or not isinstance(data, list) or "app" not in scope:
+        return None
+    listener = scope["app"].get_blocks().fns.get(index)
+    if listener is None:
+        return f"There is no listener {index}; open the page anew."
+    return misfit(listener, data, given.get("event_data"))
 
 
 def _too_large(most: int) -> JSONResponse:

@@ -102,7 +102,7 @@ class FairQueue(Queue):
         listener = self.blocks.fns.get(body.fn_index)
         if listener is None:
             raise HTTPException(400, f"There is no listener {body.fn_index}; open the page anew.")
-        wrong = misfit(listener, body)
+        wrong = misfit(listener, body.data, body.event_data)
         if wrong:
             return await self._answered(Event(body.session_hash, listener, request, username), wrong)
         refusal = self.refusal(str(body.session_hash or ""), address_of(request))
@@ -275,15 +275,21 @@ def asked_of(job: Event) -> Json:
     return named
 
 
-def misfit(listener: Any, body: Any) -> str | None:
-    """What is wrong with the values of a request, before Gradio looks at them: one sentence, or None."""
-    if _has_file(body.data) or _has_file(body.event_data):
+def misfit(listener: Any, data: list[Any], event: Any = None) -> str | None:
+    """What is wrong with the values of a request, before Gradio looks at them: one sentence, or None.
+
+    Args:
+        listener: Gradio's, that they are for.
+        data: the values.
+        event: what the page tells of the event.
+    """
+    if _has_file(data) or _has_file(event):
         return "No value here may be a file; send texts, numbers and lists."
     open_to_all = listener.api_visibility == "public"
-    if len(body.data) < len(listener.inputs) or (open_to_all and len(body.data) > len(listener.inputs)):
+    if len(data) < len(listener.inputs) or (open_to_all and len(data) > len(listener.inputs)):
         names = ", ".join(_names(listener.fn)[: len(listener.inputs)]) or "nothing"
         wanted = "1 value" if len(listener.inputs) == 1 else f"{len(listener.inputs)} values"
-        return f"'{listener.api_name}' takes {wanted} in 'data' ({names}), not {len(body.data)}."
+        return f"'{listener.api_name}' takes {wanted} in 'data' ({names}), not {len(data)}."
     return None
 
 
