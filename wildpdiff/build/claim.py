@@ -23,14 +23,16 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
         name: what to call it to others.
 
     Raises:
-        UserError: if another run is at work in it.
+        UserError: if another run is at work in it, or nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / RUNNING, timeout=0)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
         raise UserError(f"Another run is at work in '{name}'; wait for its end, or choose another --out.") from None
+    except OSError as error:
+        raise UserError(f"'{name}' could not be written ({error.strerror}).") from error
     try:
         yield
     finally:
