@@ -1,7 +1,7 @@
 """The app on a real server, for the tests that open it; and a browser to open it in."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from wildpdiff.studio import studio as studio_module
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.app import build, free_port, launch_options
+from wildpdiff.ui.queueing import QUEUE
 from wildpdiff.web.scripts import MODULES
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -19,15 +20,15 @@ WAIT = 60_000
 
 
 @contextmanager
-def serving(folder: Path, port: int) -> Iterator[str]:
-    """The address of the app on a bundle, with few photographs so that answers come soon."""
+def serving(folder: Path, port: int, **options: Any) -> Iterator[str]:
+    """The address of the app on a bundle, with few photographs so that answers come soon; `options` are of `launch`."""
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
         patch.setattr(studio_module, name, 8)
     page = build(Studio.open(folder))
     free = free_port("127.0.0.1", port)
-    page.queue(max_size=64, default_concurrency_limit=8).launch(
-        server_name="127.0.0.1", server_port=free, prevent_thread_lock=True, quiet=True, **launch_options()
+    page.queue(**QUEUE).launch(
+        server_name="127.0.0.1", server_port=free, prevent_thread_lock=True, quiet=True, **options, **launch_options()
     )
     try:
         yield f"http://127.0.0.1:{free}/"
@@ -47,12 +48,16 @@ def chromium() -> Iterator[Any]:
 
 
 @contextmanager
-def visiting(browser: Any, address: str, query: str = "?v=1&images=15", **options: Any) -> Iterator[Any]:
-    """A page that is ready; at its end no error was logged and no other server was asked."""
+def visiting(
+    browser: Any, address: str, query: str = "?v=1&images=15", *, faults_of: Sequence[int] = (), **options: Any
+) -> Iterator[Any]:
+    """A page that is ready; at its end no error was logged, but for refusals that are meant, and no other server was
+    asked."""
     context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}, "accept_downloads": True} | options))
     page, faults = context.new_page(), []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
+    meant = tuple(f"the server responded with a status of {status}" for status in faults_of)
     page.on("response", lambda answer: faults.append(_refused(answer)) if answer.status >= 400 else None)
     own = (address, "data:", "blob:", address.replace("http", "ws", 1))
     page.on("request", lambda request: None if request.url.startswith(own) else faults.append(request.url))
@@ -62,7 +67,8 @@ def visiting(browser: Any, address: str, query: str = "?v=1&images=15", **option
     page.wait_for_function(drawn, timeout=WAIT)
     yield page
     context.close()
-    assert not faults, faults
+    faults = [fault for fault in faults if not any(fault.startswith(str(status)) for status in faults_of)]
+    assert not [fault for fault in faults if not any(part in fault for part in meant)], faults
 
 
 def with_scripts(page: Any, address: str, html: str) -> None:

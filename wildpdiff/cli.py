@@ -18,6 +18,8 @@ from .cores import cores
 from .errors import UserError, readable
 
 DEFAULT_BUNDLE = bundled()
+#: Exit status of what Ctrl-C ended.
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -55,7 +57,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nwildpdiff: stopped; run the same command again to go on.", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _run() -> int:
@@ -64,9 +66,10 @@ def _run() -> int:
     Raises:
         UserError: with what click says of them. Which click typer brings along differs, so its errors are known by what
             they can do.
+        KeyboardInterrupt: at Ctrl-C.
     """
     try:
-        return int(app(standalone_mode=False, prog_name="wildpdiff") or 0)
+        status = int(app(standalone_mode=False, prog_name="wildpdiff") or 0)
     except Exception as error:
         told = getattr(error, "format_message", None)
         if told is None or isinstance(error, UserError):
@@ -76,6 +79,9 @@ def _run() -> int:
             _say(text)
             return 2
         raise UserError(f"{text.rstrip('.')}; see `{where} --help`.") from None
+    if status == INTERRUPTED:  # typer makes an exit of Ctrl-C, and says nothing
+        raise KeyboardInterrupt
+    return status
 
 
 @app.command()
@@ -85,6 +91,12 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; the next free one if it is taken.")] = 7860,
     mcp: Annotated[bool, typer.Option("--mcp", help="Also serve the API as tools for AI assistants.")] = False,
+    root_path: Annotated[
+        str, typer.Option(help="Where a proxy that strips it shows the page, such as /wild; see README.")
+    ] = "",
+    proxies: Annotated[
+        str, typer.Option(help="Addresses of proxies whose X-Forwarded-For is believed, such as 127.0.0.1.")
+    ] = "",
 ) -> None:
     """Open the app in the browser's reach: http://127.0.0.1:7860 unless told otherwise."""
     from .ui.app import serve as serve_app
@@ -93,7 +105,7 @@ def serve(
         from .ui.api import check_mcp
 
         check_mcp()
-    serve_app(bundle, device=device_of(device), host=host, port=port, mcp=mcp)
+    serve_app(bundle, device=device_of(device), host=host, port=port, mcp=mcp, root_path=root_path, proxies=proxies)
 
 
 @app.command()

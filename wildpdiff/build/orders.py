@@ -18,6 +18,7 @@ from ..training.loop import Step
 from ..training.together import faster_together
 from ..worlds import open_world
 from ..zoo import Zoo
+from .claim import claimed
 from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs
@@ -63,6 +64,13 @@ def grow_order(
     Raises:
         UserError: as `Order.jobs`, if the folder holds a zoo of another regime or layout, or a worker complains.
     """
+    with claimed(out, out.name):
+        yield from _grown(bundle, recipe, order, out, workers=workers, together=together)
+
+
+def _grown(
+    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int, together: bool
+) -> Iterator[tuple[str, Step]]:
     jobs, path = order.jobs(bundle, recipe, out), bundle.folder / "backbone.safetensors"
     yield from (
         ("start", step) for step in starts(recipe, path, out, bundle.device.type, regimes=[order.regime], joint=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..condition import CONFIG_FILE, ClipCondition, check_clip, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
-from ..measure.by_location import crossed_conditions, evaluate_locations
+from ..measure.by_location import crossed_conditions, evaluate_locations, together
 from ..measure.fidelity import fidelity_over
 from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
@@ -28,6 +29,7 @@ from ..weightspace import Map
 from ..worlds import open_world
 from ..worlds.base import Captioned, World, location_of
 from ..worlds.stored import store
+from .claim import claimed
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .photographs import photographs
 from .recipes import Recipe
@@ -48,10 +50,16 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
     A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo.
 
     Raises:
-        UserError: if the recipe does not fit its world, `out` was begun with another recipe, or the disk is full.
+        UserError: if the recipe does not fit its world, `out` was begun with another recipe or another
+            run is at work in it, or the disk is full.
     """
     out, work = Path(out), Path(out) / "work"
     world = checked(recipe)
+    with claimed(work, out.name):
+        yield from _stages(recipe, world, out, work, device, workers)
+
+
+def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, workers: int) -> Progress:
     _same_recipe(recipe, work)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
@@ -220,13 +228,19 @@ def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
 def _seal(recipe: Recipe, out: Path, work: Path, tasks: Sequence[Task]) -> Iterator[Step]:
     """Write the manifest, with what was measured and how long it all took."""
     if is_whole(out):
+        _forget_figures(tasks)
         return
     figures = {task.regime: load_json(_figures_file(task)) for task in tasks}
     notes = {name: load_json(path) for name in ("clip", "seconds") if (path := work / f"{name}.json").exists()}
     seal(out, _about(recipe, out) | {"figures": figures} | notes)
-    for task in tasks:
-        _figures_file(task).unlink()
+    _forget_figures(tasks)
     yield Step(1, 1, float("nan"))
+
+
+def _forget_figures(tasks: Sequence[Task]) -> None:
+    """Delete what was kept until the manifest had it."""
+    for task in tasks:
+        _figures_file(task).unlink(missing_ok=True)
 
 
 def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -250,7 +264,8 @@ def measure_regime(task: Task) -> None:
     """Measure the adapters of a regime, unless that was done."""
     if not _figures_file(task).exists():
         bundle = Bundle(task.out, _about(task.recipe, task.out), torch.device(task.device))
-        save_json(_figures_file(task), _measured(bundle, task.recipe, task.regime))
+        save_json(_figures_file(task), _measured(bundle, task))
+    shutil.rmtree(task.work / f"figures-{task.regime}", ignore_errors=True)
 
 
 def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -261,17 +276,42 @@ def _carried(recipe: Recipe, out: Path) -> dict[str, Any]:
     return store(world, out, (*recipe.seen, *recipe.unseen), recipe.pretraining)
 
 
-def _measured(bundle: Bundle, recipe: Recipe, regime: str) -> dict[str, Any]:
-    """The figures of one regime: seen and unseen locations; and other locations' conditions, of one regime."""
+def _measured(bundle: Bundle, task: Task) -> dict[str, Any]:
+    """The figures of one regime: seen and unseen locations; and other locations' conditions, of one regime.
+
+    What is measured is kept location by location, so that a killed build does not measure it again.
+    """
+    recipe, regime = task.recipe, task.regime
     how: dict[str, Any] = {"regime": regime, "samples": recipe.samples, "seed": 0}
-    *_, (_, figures) = evaluate_locations(bundle, recipe.seen, **how)
-    try:
-        fidelity = fidelity_over(bundle, regime, recipe.seen)
-    except UserError as error:
-        fidelity = {"problem": str(error)}
-    figures |= {"fidelity": fidelity, "unseen": {}}
-    for _, unseen in evaluate_locations(bundle, recipe.unseen, **how):
-        figures["unseen"] = unseen["locations"]
+
+    def at(name: str) -> dict[str, Any]:
+        return _kept(task, name, lambda: last_of(evaluate_locations(bundle, (name,), **how)))
+
+    unseen = [at(name) for name in recipe.unseen]
+    figures = together([at(name) for name in recipe.seen]) | {"unseen": together(unseen)["locations"] if unseen else {}}
+    figures["fidelity"] = _kept(task, "fidelity", lambda: _fidelity(bundle, task))
     if regime == bundle.regime:
-        *_, (_, figures["crossed"]) = crossed_conditions(bundle, regime=regime, seed=0)
+        figures["crossed"] = _kept(task, "crossed", lambda: last_of(crossed_conditions(bundle, regime=regime, seed=0)))
     return figures
+
+
+def _fidelity(bundle: Bundle, task: Task) -> dict[str, Any]:
+    try:
+        return fidelity_over(bundle, task.regime, task.recipe.seen)
+    except UserError as error:
+        return {"problem": str(error)}
+
+
+def _kept(task: Task, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A part of a regime's figures: read if it was measured, else measured and kept."""
+    path = task.work / f"figures-{task.regime}" / f"{name}.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        save_json(path, measure())
+    return dict(load_json(path))
+
+
+def last_of(steps: Iterator[tuple[Step, dict[str, Any]]]) -> dict[str, Any]:
+    """The report of the last step."""
+    *_, (_, report) = steps
+    return report

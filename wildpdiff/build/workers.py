@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-import torch
-
 from ..errors import UserError
+from .mortal import begin, unheard
 
 
 def each(
@@ -35,8 +32,9 @@ def each(
         return
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=_begin)
-    waiting, done = {pool.submit(work, job) for job in jobs}, 0
+    with unheard():
+        pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), mp_context=context, initializer=begin)
+        waiting, done = {pool.submit(work, job) for job in jobs}, 0
     try:
         while waiting:
             finished, waiting = wait(waiting, every, FIRST_COMPLETED)
@@ -54,16 +52,3 @@ def each(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    """Prepare a worker: one thread, and an end with its parent's."""
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -135,6 +135,12 @@ def _crossed(measured: Sequence[str], made: Sequence[str], columns: dict[str, li
     }
 
 
+def together(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One report of several that differ in their locations alone."""
+    locations = {name: row for report in reports for name, row in report["locations"].items()}
+    return reports[0] | {"locations": locations, "mean": _means(locations)}
+
+
 def _means(locations: dict[str, dict[str, Any]]) -> dict[str, float]:
     means = {}
     for column in COLUMNS:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..build.claim import claimed
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator, GeneratorConfig
@@ -137,14 +138,22 @@ class System:
             save_json(self.out / ABOUT, about)
 
     def run(self) -> Progress:
-        """Every stage that is not there yet; the report is another module's (`chapter`)."""
+        """Every stage that is not there yet; the report is another module's (`chapter`).
+
+        Raises:
+            UserError: if another run is at work in the folder.
+        """
         self.begin()
+        with claimed(self.work, self.out.name):
+            yield from self._stages()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def _stages(self) -> Progress:
         yield from self._stage("base", self.out / BASE, self._base)
         yield from self._stage("rows", self.out / ROWS, self._rows)
         yield from self._stage("generator", self.out / GENERATOR / "config.json", self._generator)
         yield from self._stage("samples", self.out / SAMPLES, self._samples)
         yield from self._stage("measure", self.out / RESULTS, self._measure)
-        shutil.rmtree(self.work, ignore_errors=True)
 
     def _stage(self, name: str, path: Path, make: Any) -> Progress:
         """A stage, unless its file is there; its seconds are counted over kills."""

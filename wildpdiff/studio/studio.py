@@ -114,14 +114,18 @@ class Studio:
         """
         return self.write_noting(setting)[0]
 
-    def write_noting(self, setting: Setting) -> tuple[Tensor, str]:
-        """As `write`, with a sentence on how it was done, or nothing."""
+    def write_noting(self, setting: Setting, wanted: Callable[[], bool] = lambda: True) -> tuple[Tensor, str]:
+        """As `write`, with a sentence on how it was done, or nothing.
+
+        Raises:
+            UserError: as `write`, or if `wanted`, asked at every step of the sampler, says no.
+        """
         kept = self._kept.get(_as_written(setting))
         if kept is not None:
             return kept
-        written = self._written(setting, lambda: True)
+        written = self._written(setting, wanted)
         if written is None:
-            raise RuntimeError("the sampler stopped although it was wanted")
+            raise UserError("Nobody waited for this answer, so it was not finished; ask again.")
         self._remember(setting, written)
         return written
 

@@ -18,6 +18,7 @@ from ..studio.api.endpoints import Answers
 from ..studio.api.lookups import Lookups
 from ..studio.studio import Studio
 from .page import MODEL, sentence
+from .queueing import left
 
 Asked = ParamSpec("Asked")
 Json = dict[str, Any]
@@ -120,6 +121,7 @@ class Api:
         seed: int = 0,
         steps: int = 50,
         samples: int = 1,
+        request: gr.Request | None = None,
     ) -> Json:
         """Write LoRA adapters of the wildlife classifier for a place between two locations: what each is like, and
         all of them as a zip of PEFT folders (`file`, kept for about an hour).
@@ -139,7 +141,7 @@ class Api:
             a=a, b=b, weight=weight, regime=regime, way=way, seed=seed, steps=steps, samples=samples
         )
         with tempfile.TemporaryDirectory(prefix="wildpdiff-") as folder:
-            found, packed = answers.generate(setting, Path(folder))
+            found, packed = answers.generate(setting, Path(folder), lambda: not left(request))
             # A copy in Gradio's own folder, which serves it and deletes it later (`delete_cache`).
             kept = save_file_to_cache(packed, cache_dir=get_upload_folder())
             file = gr.FileData(
@@ -159,6 +161,7 @@ class Api:
         steps: int = 50,
         location: str = "",
         images: int = 100,
+        request: gr.Request | None = None,
     ) -> Json:
         """Write one adapter and measure it now: how many photographs of a location it names correctly, with the 95%
         Wilson interval, beside the pretrained classifier on the same photographs.
@@ -175,7 +178,8 @@ class Api:
             images: how many photographs, 1 to 100; nothing was trained on them.
         """
         setting = self.answers.setting(a=a, b=b, weight=weight, regime=regime, way=way, seed=seed, steps=steps)
-        return self.answers.evaluate(setting, location or a, images)
+        where = a if location == "" else location
+        return self.answers.evaluate(setting, where, images, lambda: not left(request))
 
     @told
     def evaluate_file(self, adapter: str, location: str, images: int = 100) -> Json:
@@ -215,7 +219,7 @@ class Api:
         return self.lookups.map(regime, view, a, b)
 
     @told
-    def sweep(self, spec: dict) -> Json:
+    def sweep(self, spec: dict, request: gr.Request | None = None) -> Json:
         """Write and measure every combination of pairs, weights, seeds, regimes and ways; at most 64 adapters here.
 
         An example of `spec`, of which all but pairs and weights may be left out: {"pairs": [["A", "B"]],
@@ -225,7 +229,7 @@ class Api:
         Args:
             spec: an object of lists pairs, weights, regimes and ways, and whole numbers seeds, steps, images and seed.
         """
-        return self.answers.sweep(spec)
+        return self.answers.sweep(spec, lambda: not left(request))
 
     @told
     def unseen(self, image: str) -> Json:

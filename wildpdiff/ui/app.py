@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import html
 import os
-import socket
+import re
+import signal
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +22,17 @@ from ..studio.studio import Studio
 from ..studio.words import adapter_in_words
 from ..studio.zero import gpu_writer, on_zero
 from ..web.packed import routes
+from .address import LOOPBACK, bracketed, check_host, check_port, free_port, plain
 from .api import add_api
+from .doors import middleware
+from .folder import folder_of_its_own
 from .frame import Frame, wish_panel
 from .learn import Learn, Tour
 from .page import Page
 from .pdiff import PDiff
 from .play import Play
 from .probe import Probe
+from .queueing import QUEUE, Fair
 from .theme import css, head, theme
 from .unseen import Unseen
 from .watch import Watch
@@ -32,7 +40,6 @@ from .watch import Watch
 ABOUT = """<p class="about">{world} {adapter}; the
 generated ones never saw a gradient step. Bars are measured on photographs that nothing was trained on. A picture of
 your own is read in memory, never stored, and nothing but its pixels is looked at.</p>"""
-PORTS = 65_535
 #: The tabs after Play: name, label and part.
 TABS = (
     ("watch", "Watch it denoise", Watch),
@@ -45,7 +52,7 @@ TABS = (
 
 def build(studio: Studio) -> gr.Blocks:
     """The page."""
-    with gr.Blocks(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
+    with Fair(title="Wild-P-Diff", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as blocks:
         world = studio.bundle.world
         # A function: of a method Gradio would copy the whole studio, 400 ms a page.
         page = Page(studio, wish_panel(), gr.State("", delete_callback=lambda session: studio.forget(session)))
@@ -69,10 +76,11 @@ def build(studio: Studio) -> gr.Blocks:
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
+    app = {"routes": routes(), "middleware": middleware()}
     look = {"theme": theme(), "css": css(), "head": head()}
     safety = {"show_error": False, "strict_cors": True, "max_file_size": "50mb", "share": False}
     quiet = {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "state_session_capacity": 500}
-    return look | safety | quiet | {"footer_links": ["api", "gradio"], "app_kwargs": {"routes": routes()}}
+    return look | safety | quiet | {"footer_links": ["api", "gradio"], "app_kwargs": app}
 
 
 def warm(studio: Studio) -> None:
@@ -85,9 +93,16 @@ def warm(studio: Studio) -> None:
 
 
 def serve(
-    bundle: Path, device: str = "cpu", host: str | None = "127.0.0.1", port: int | None = None, *, mcp: bool = False
+    bundle: Path,
+    device: str = "cpu",
+    host: str | None = "127.0.0.1",
+    port: int | None = None,
+    *,
+    mcp: bool = False,
+    root_path: str = "",
+    proxies: str = "",
 ) -> None:
-    """Serve a bundle until interrupted.
+    """Serve a bundle until interrupted or told to end; the files of visitors go with it.
 
     Args:
         bundle: the folder to open.
@@ -95,57 +110,73 @@ def serve(
         host: address to listen on; None leaves it to Gradio (all addresses on a Space).
         port: where to listen, or the next free one; None leaves it to Gradio.
         mcp: whether to offer the endpoints as tools of the Model Context Protocol too.
+        root_path: where a proxy that strips it shows the page, such as /wild.
+        proxies: addresses of proxies, with commas, whose X-Forwarded-For is believed.
 
     Raises:
-        UserError: if the bundle cannot be opened, or the port is none.
+        UserError: if the bundle cannot be opened, nothing can listen there, or visitors' files cannot be kept.
     """
     if port is not None:
         check_port(port)
+    if host is not None:
+        check_host(host)
+    shown_at = root_of(root_path)
     past_proxies(host)
-    studio = Studio.open(bundle, device)
-    if on_zero():
-        studio.writer = gpu_writer(studio.bundle)
-    page = build(studio)
-    port = free_port(host or "127.0.0.1", port) if port else None
-    page.queue(max_size=64, default_concurrency_limit=8).launch(
-        server_name=host, server_port=port, mcp_server=mcp, prevent_thread_lock=True, **launch_options()
-    )
-    warm(studio)  # behind the open page: what is stored is shown before any network is loaded
-    page.block_thread()
+    # Uvicorn believes this very computer, so anybody on it, or behind a careless proxy on it, could claim any address.
+    os.environ["FORWARDED_ALLOW_IPS"] = proxies or os.environ.get("FORWARDED_ALLOW_IPS", "")
+    with ended_by_signal(), folder_of_its_own():
+        studio = Studio.open(bundle, device)
+        if on_zero():
+            studio.writer = gpu_writer(studio.bundle)
+        page = build(studio)
+        port = None if port is None else free_port(host or LOOPBACK, port)
+        name = None if host is None else bracketed(host)
+        where: dict[str, Any] = {"server_name": name, "server_port": port, "root_path": shown_at}
+        page.queue(**QUEUE).launch(mcp_server=mcp, prevent_thread_lock=True, **where, **launch_options())
+        warm(studio)  # behind the open page: what is stored is shown before any network is loaded
+        _until_stopped(page)
+
+
+def _until_stopped(page: gr.Blocks) -> None:
+    try:
+        while page.is_running:
+            time.sleep(0.2)
+    except KeyboardInterrupt:  # nothing is lost by it, so there is nothing to say
+        pass
+    finally:
+        page.close(verbose=False)
+
+
+def root_of(path: str) -> str | None:
+    """Where the page is shown, as Gradio takes it: `wild`, `/wild` and `/wild/` are one; None for the root.
+
+    Raises:
+        UserError: if it is no path.
+    """
+    whole = path.rstrip("/")
+    if not whole:
+        return None
+    if not re.fullmatch(r"(https?://)?[\w.~:/-]+", whole):
+        raise UserError(f"--root-path is a path such as /wild, not '{path}'.")
+    return whole if whole.startswith(("/", "http://", "https://")) else f"/{whole}"
+
+
+@contextmanager
+def ended_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the app as Ctrl-C does, so that what it kept for visitors is deleted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def past_proxies(host: str | None) -> None:
     """Let Gradio's look at its own page go past the proxies that the environment names."""
-    own = ["localhost", "127.0.0.1", "::1", *([host] if host else [])]
+    own = ["localhost", "127.0.0.1", "::1", *([plain(host)] if host else [])]
     for name in ("no_proxy", "NO_PROXY"):
         known = [part for part in os.environ.get(name, "").split(",") if part]
         os.environ[name] = ",".join([*known, *(part for part in own if part not in known)])
-
-
-def check_port(port: int) -> None:
-    """Refuse a number that is no port.
-
-    Raises:
-        UserError: saying which are.
-    """
-    if not 0 <= port <= PORTS:
-        raise UserError(f"A port is a number from 1 to {PORTS} (or 0 for any that is free), not {port}.")
-
-
-def free_port(host: str, wanted: int, *, tries: int = 100) -> int:
-    """The wanted port, or the next one that nobody listens on.
-
-    Raises:
-        UserError: if there is none.
-    """
-    check_port(wanted)
-    last = min(wanted + tries - 1, PORTS)
-    for port in range(wanted, last + 1):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise UserError(f"Ports {wanted} to {last} are all taken on {host}; give another --port.")

@@ -21,6 +21,7 @@ from ..studio.setting import Result, Setting
 from ..studio.studio import Studio
 from .chart import CARRIER, as_text, panel
 from .page import LOG, PRIVATE, RUNS, Page, sentence, session_of
+from .queueing import left, queue_of
 
 LEAD = (
     "Move the slider: a diffusion model writes a wildlife classifier's adapter from two background photos. No training."
@@ -34,7 +35,7 @@ PATIENCE = 0.5
 
 def wish_panel() -> gr.HTML:
     """The hidden component that carries the page's state to Python."""
-    return panel("wish", html=CARRIER, elem_id="wish", events=("note", "ask", "offer"), visible="hidden")
+    return panel("wish", html=CARRIER, elem_id="wish", events=("note", "ask", "offer", "wait"), visible="hidden")
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Frame:
         stored = table(studio.bundle, presets(studio.bundle))
         panel("frame", elem_id="frame", table=as_text(stored))
         self.answer = panel("answer", html=CARRIER, elem_id="answer", visible="hidden")
+        self.waiting = panel("waiting", html=CARRIER, elem_id="waiting", visible="hidden")
         self.figures = panel("figures", html=CARRIER, elem_id="figures", visible="hidden")
 
     def connect(self, download: gr.DownloadButton) -> None:
@@ -63,6 +65,7 @@ class Frame:
         wish, trail = self.page.wish, self.trail or gr.State([])
         quick: dict[str, Any] = PRIVATE | {"queue": False, "show_progress": "hidden", "trigger_mode": "multiple"}
         wish.note(self.note, [wish], None, **quick)
+        wish.wait(self.turn, None, [self.waiting], **quick)
         # Few outputs, of text: Gradio's page copies all that an event touches at every frame.
         outputs = [self.answer, self.figures, trail]
         wish.ask(self.run, [wish, trail], outputs, trigger_mode="always_last", **RUNS)
@@ -73,13 +76,20 @@ class Frame:
         """Remember a session's newest wish: answers to older ones end at once."""
         self.page.wishes.begin(session_of(request), stamp_of(wish))
 
+    def turn(self, event: gr.EventData, request: gr.Request) -> str:
+        """How long the live answer that a session asked for will wait, as far as the queue can tell."""
+        queue = queue_of(request)
+        found = queue.turn(session_of(request), "ask") if queue else None
+        told = {"running": found.running, "ahead": found.ahead, "seconds": round(found.seconds)} if found else {}
+        return as_text({"stamp": stamp_of(event._data), "known": found is not None} | told)
+
     def run(self, wish: dict[str, Any], trail: Any, request: gr.Request) -> Iterator[tuple[Any, Any, Any]]:
         """Write and measure an adapter, frame by frame, until it is done or the session wants another."""
         stamp, still = stamp_of(wish), (gr.skip(), gr.skip())
         self.note(wish, request)
 
         def overtaken() -> bool:
-            return self.page.wishes.over(session_of(request), stamp)
+            return self.page.wishes.over(session_of(request), stamp) or left(request)
 
         try:
             setting, seen = self.page.setting(wish, request), self.page.studio.bundle.seen

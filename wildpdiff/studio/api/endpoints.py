@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,13 @@ from .lookups import SWEEP, SWEEP_STEPS, Lookups, asked, rounded, share
 from .requests import chosen, from_base64, sweep_of, text, within
 
 Json = dict[str, Any]
+#: Whether an answer is still waited for; asked at every step of the sampler.
+Wanted = Callable[[], bool]
+
+
+def always() -> bool:
+    """For an answer that is wanted in any case."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -43,13 +51,13 @@ class Answers:
         """What there is to say of pictures that nobody trained on."""
         return Strangers(self.studio)
 
-    def generate(self, setting: Setting, folder: Path) -> tuple[Json, Path]:
+    def generate(self, setting: Setting, folder: Path, wanted: Wanted = always) -> tuple[Json, Path]:
         """Write adapters: what is known of each, and a zip of them in `folder`.
 
         Raises:
             UserError: as `Studio.write`, or if the disk is full.
         """
-        (rows, note), bundle = self.studio.write_noting(setting), self.studio.bundle
+        (rows, note), bundle = self.studio.write_noting(setting, wanted), self.studio.bundle
         terrain = self.lookups.places.terrain(setting.regime)
         alike, spots = cosine(rows, self.studio.means(setting.regime)).tolist(), terrain.spots(rows)
         adapters = [
@@ -67,14 +75,14 @@ class Answers:
         packed = pack(bundle.backbone, rows, self._card(setting), seed=setting.seed, folder=folder, name=name)
         return {"setting": asked(setting), "numbers": rows.shape[1], "adapters": adapters, "note": note}, packed
 
-    def evaluate(self, setting: Setting, location: object, images: object) -> Json:
+    def evaluate(self, setting: Setting, location: object, images: object, wanted: Wanted = always) -> Json:
         """Write one adapter and let it name photographs of a location.
 
         Raises:
             UserError: as `Studio.write`, or if the location is unknown or the number out of range.
         """
         where, count = self._looked_at(location, images)
-        rows, note = self.studio.write_noting(setting)
+        rows, note = self.studio.write_noting(setting, wanted)
         return {"setting": asked(setting), "note": note} | self._named(rows[0], where, count)
 
     def evaluate_file(self, adapter: object, location: object, images: object) -> Json:
@@ -87,20 +95,21 @@ class Answers:
         data = decoded(adapter, "adapter", MAX_ZIP, "a zipped PEFT folder")
         return self._named(unpack(data, self.studio.bundle.backbone), where, count)
 
-    def sweep(self, spec: object) -> Json:
+    def sweep(self, spec: object, wanted: Wanted = always) -> Json:
         """Write and measure all adapters of a small sweep.
 
         Raises:
             UserError: as `Sweep.of` and `Sweep.check`, or if it is too large for a shared server.
         """
-        bundle, wanted = self.studio.bundle, sweep_of(spec)
-        if wanted.size > SWEEP or wanted.size * wanted.steps > SWEEP_STEPS or wanted.images > IMAGES[-1]:
+        bundle, asked_for = self.studio.bundle, sweep_of(spec)
+        steps = asked_for.size * asked_for.steps
+        if asked_for.size > SWEEP or steps > SWEEP_STEPS or asked_for.images > IMAGES[-1]:
             raise UserError(
                 f"Here a sweep writes at most {SWEEP} adapters with {SWEEP_STEPS:,} sampler steps in all, on at most "
                 f"{IMAGES[-1]} photographs a location; larger ones run on your own computer: wildpdiff sweep."
             )
-        wanted.check(bundle)
-        records = [made.record.to_json() for made in run(bundle, wanted, photographs=self.studio.images)]
+        asked_for.check(bundle)
+        records = [made.record.to_json() for made in run(bundle, asked_for, wanted, self.studio.images)]
         return {"adapters": len(records), "records": records}
 
     def unseen(self, image: object) -> Json:

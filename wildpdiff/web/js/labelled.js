@@ -1,5 +1,6 @@
 // Tab Unseen: a zip of one's own labelled photographs, sent and scored.
 import { make } from './dom.js';
+import { too_large } from './refused.js';
 
 const zip = ({ element, props, trigger, watch }) => {
   const box = element.querySelector('.own-drop'), file = element.querySelector('input'), hint = element.querySelector('small');
@@ -8,6 +9,12 @@ const zip = ({ element, props, trigger, watch }) => {
   hint.textContent = `Folder names may be: ${props.species.join(', ')}; common other names are understood.`;
   const put = (line, text, stage) => { if (line.textContent !== text) line.textContent = text; line.dataset.stage = stage; };
   const fail = (text) => { bar.hidden = true; box.dataset.busy = 'no'; put(read, text, 'failed'); };
+  // The server's own sentence, or one for what a proxy before it did not let through.
+  const refusal = (request, chosen) => {
+    try { return JSON.parse(request.responseText).detail || 'The zip could not be sent; try again.'; } catch {
+      return request.status === 413 ? too_large(chosen.size) : 'The zip could not be sent; try again.';
+    }
+  };
   const send = (chosen) => {
     if (!chosen || box.dataset.busy === 'yes') return;
     if (chosen.size > props.most) { fail(`The zip is larger than ${most}; send fewer or smaller photographs.`); return; }
@@ -18,7 +25,7 @@ const zip = ({ element, props, trigger, watch }) => {
     request.upload.onprogress = (event) => { bar.value = event.loaded / event.total; };
     request.onerror = () => fail('The zip could not be sent; try again.');
     request.onload = () => {
-      if (request.status !== 200) { fail(request.status === 413 ? `The zip is larger than ${most}; send fewer or smaller photographs.` : 'The zip could not be sent; try again.'); return; }
+      if (request.status !== 200) { fail(refusal(request, chosen)); return; }
       bar.hidden = true;
       box.dataset.busy = 'no';
       put(read, 'The zip has arrived and is being read …', 'reading');

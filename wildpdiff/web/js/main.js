@@ -14,6 +14,7 @@ import * as pdiff from './pdiff.js';
 import * as play from './play.js';
 import { presets } from './presets.js';
 import * as probe from './probe.js';
+import * as refused from './refused.js';
 import { share } from './share.js';
 import { store } from './store.js';
 import * as tabs from './tabs.js';
@@ -21,7 +22,7 @@ import * as tour from './tour.js';
 import * as upload from './upload.js';
 import * as watch from './watch.js';
 
-const parts = [bridge, lesson, tabs, keys, tour, learn, chart, bar, play, map, changed, watch, upload, invent, labelled, probe, pdiff];
+const parts = [refused, bridge, lesson, tabs, keys, tour, learn, chart, bar, play, map, changed, watch, upload, invent, labelled, probe, pdiff];
 const panels = Object.assign({}, ...parts.map((part) => part.panels));
 for (const part of parts) if (part.start) part.start();
 

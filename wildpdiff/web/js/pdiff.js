@@ -2,6 +2,7 @@
 import { charts } from './chart.js';
 import { make, radios } from './dom.js';
 import { counted } from './format.js';
+import { on_refused } from './refused.js';
 
 const MOST = 8, LARGEST = 2 ** 31 - 1, WAY = 'way of the sample', MAP = 'pdiff-map';
 
@@ -139,6 +140,7 @@ const panel = ({ element: root, props, trigger, watch }) => {
     buttons();
   };
   watch('value', () => receive(props.value ? JSON.parse(props.value) : null));
+  on_refused(({ event_data: sent }, problem) => receive(sent && { stamp: sent.stamp, stage: 'failed', problem }));
   trigger('choices', { stamp: mark() });
 };
 

@@ -1,6 +1,7 @@
 // The tab Probe: the form of a sweep, its table, the pinned runs, and the code of the present state.
 import { make, toast } from './dom.js';
 import { counted, percent, regime } from './format.js';
+import { on_refused } from './refused.js';
 import { store } from './store.js';
 
 const QUARTERS = [0, 0.25, 0.5, 0.75, 1], TENTHS = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
@@ -110,6 +111,7 @@ const builder = ({ element, props, trigger, watch }) => {
     show({ state: 'waiting', text: 'Waiting for its turn: one sweep runs at a time.', done: 0, total: 0 });
     trigger('begin', { sweep: sweep() });
   });
+  on_refused(({ event_data: sent }, text) => { if (sent && sent.sweep && !('stamp' in sent)) show({ state: 'failed', text, done: 0, total: 0 }); });
   stop.addEventListener('click', () => {
     stop.disabled = true;
     said.textContent = 'Stopping after the present adapter …';

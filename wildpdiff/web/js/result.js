@@ -7,6 +7,14 @@ const head = (state) => [{ text: store.title(state), strong: true }, { text: `${
 // How far samples of a seen location lie apart, over how far fine-tuned rows do that the generator never saw.
 export const spread = (state, side) => (store.figures(state.m, state[side]).spread || {})[state.w] || null;
 
+// How long the live answer that was asked for will wait; nothing while it comes at once.
+export const waits = (turn) => {
+  if (!turn || !turn.known) return [];
+  if (turn.running) return [{ text: 'the live adapter is being written' }];
+  const others = turn.ahead ? `${turn.ahead} ${turn.ahead === 1 ? 'request' : 'requests'} before it, ` : '';
+  return [{ text: `the live answer waits: ${others}about ${turn.seconds} s` }];
+};
+
 const before = (state) => {
   const known = store.known(state), parts = head(state), own = store.is_own(state.a) || store.is_own(state.b);
   if (own) return { badge: 'waiting', kind: 'known', parts: [...parts, { text: 'nothing is known beforehand about a picture of your own' }] };
@@ -43,8 +51,8 @@ export const differs = (state, answer) => {
   });
 };
 
-export const sentence = (state, answer) => {
-  if (!answer) return before(state);
+export const sentence = (state, answer, turn = null) => {
+  if (!answer) { const known = before(state); return { ...known, parts: [...known.parts, ...waits(turn)] }; }
   if (answer.stage === 'failed') return { badge: 'not done', kind: 'problem', parts: [{ text: answer.problem }], final: true };
   if (answer.stage === 'stopped') return { badge: 'stopped', kind: 'problem', parts: [...after(state, answer), { text: 'what was measured so far stays' }], final: true };
   const done = answer.stage === 'done', parts = after(state, answer);
@@ -55,7 +63,7 @@ export const sentence = (state, answer) => {
 export const result = (root) => {
   const badge = root.querySelector('.result-badge'), text = root.querySelector('.result-text'), said = root.querySelector('.result-said');
   const show = () => {
-    const given = sentence(store.state, store.answer);
+    const given = sentence(store.state, store.answer, store.turn);
     badge.textContent = given.badge;
     badge.dataset.kind = given.kind;
     text.replaceChildren(...given.parts.map((part) => {
@@ -68,5 +76,6 @@ export const result = (root) => {
   };
   store.on('state', show);
   store.on('answer', show);
+  store.on('turn', show);
   store.ready(show);
 };

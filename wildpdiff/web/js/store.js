@@ -8,8 +8,8 @@ const whole = (value, low, high) => Math.min(high, Math.max(low, Math.round(Numb
 export const create_store = () => {
   const defaults = { a: '', b: '', t: 0, m: 'H', w: 'ours', seed: 0, n: 1, steps: 50, images: 100, tab: 'play', view: 'umap' };
   const choices = { m: ['L', 'M', 'H'], w: ['ours', 'paper'], steps: [10, 25, 50, 100], images: [15, 32, 64, 100] };
-  const listeners = { state: [], answer: [], hover: [], table: [], busy: [], rest: [], link: [] };
-  let state = { ...defaults }, table = null, answer = null, busy = false, hovered = null, admitted = (patch) => patch;
+  const listeners = { state: [], answer: [], turn: [], hover: [], table: [], busy: [], rest: [], link: [] };
+  let state = { ...defaults }, table = null, answer = null, turn = null, busy = false, hovered = null, admitted = (patch) => patch;
   // The visitor's own backgrounds by the id that the server gave them.
   const own = new Map();
 
@@ -35,11 +35,11 @@ export const create_store = () => {
     if (!changed.length) return;
     state = next;
     const asked = changed.some((key) => ASKED.includes(key));
-    if (asked) answer = null;
+    if (asked) { answer = null; turn = null; }
     emit('state', { ...state }, { asked, live: asked && live });
   };
   // Tell of the same state again, as when it is to be answered anew.
-  const repeat = () => { answer = null; emit('state', { ...state }, { asked: true, live: true }); };
+  const repeat = () => { answer = null; turn = null; emit('state', { ...state }, { asked: true, live: true }); };
 
   // What the page calls A or B, whether the two are one, and how the whole setting is called: A → B, 0.50.
   const named = (name) => (own.get(name) || { title: name }).title;
@@ -99,6 +99,8 @@ export const create_store = () => {
     get state() { return { ...state }; },
     get table() { return table; },
     get answer() { return answer; },
+    // How far the turn of the answer is that was asked for, if it takes long.
+    get turn() { return turn; },
     get busy() { return busy; },
     // The visitor's own backgrounds.
     get own() { return [...own.values()]; },
@@ -111,7 +113,8 @@ export const create_store = () => {
     // Call a function when the table is there.
     ready: (call) => { if (table) call(table); else on('table', call); },
     set_busy: (now) => { if (now !== busy) { busy = now; emit('busy', busy); } },
-    set_answer: (given) => { answer = given; emit('answer', answer); },
+    set_turn: (given) => { turn = given; emit('turn', turn); },
+    set_answer: (given) => { answer = given; turn = null; emit('answer', answer); },
   };
 };
 

@@ -2,6 +2,7 @@
 import { draw, make } from './dom.js';
 import { percent, regime, two } from './format.js';
 import { to_send } from './picture.js';
+import { on_refused } from './refused.js';
 import { store } from './store.js';
 
 const WIDEST = 1.1, TICKS = [0, 0.05, 0.2, 0.4, 0.6, 0.8, 1];
@@ -114,10 +115,12 @@ const upload = ({ element, props, trigger, watch }) => {
   const root = element.querySelector('.stranger'), find = (name) => root.querySelector(name);
   const words = props.kind === 'words', own = words ? 'your words' : 'your picture';
   const status = find('.stranger-status'), problem = find('.stranger-problem');
-  let move = null, width = 0, drawn = null;
+  let move = null, width = 0, drawn = null, sent_at = 0;
+  // What is sent, with the present state, and when: by that a refusal finds back.
+  const send = (event, given) => { sent_at = Math.max(Date.now(), sent_at + 1); trigger(event, { ...given, state: store.state, at: sent_at }); };
 
   const wait = (text) => { status.textContent = text; problem.textContent = ''; root.dataset.busy = 'yes'; };
-  const write = () => { wait('Writing its adapter …'); trigger('write', { name: props.value.place.name, state: store.state }); };
+  const write = () => { wait('Writing its adapter …'); send('write', { name: props.value.place.name }); };
 
   const gauge = () => (props.value && props.value.gauge) || props.gauge;
   const redraw = () => {
@@ -239,7 +242,7 @@ const upload = ({ element, props, trigger, watch }) => {
     if (!file) return;
     wait('Reading the picture …');
     const sent = await to_send(file, props.most), reader = new FileReader();
-    reader.onload = () => trigger('upload', { size: sent.size, data: String(reader.result).split(',')[1] || '', state: store.state });
+    reader.onload = () => send('upload', { size: sent.size, data: String(reader.result).split(',')[1] || '' });
     reader.onerror = () => { delete root.dataset.busy; status.textContent = ''; problem.textContent = 'The picture could not be read; choose it again.'; };
     reader.readAsDataURL(sent.size > props.most ? sent.slice(0, 0) : sent);
   };
@@ -262,7 +265,7 @@ const upload = ({ element, props, trigger, watch }) => {
 
   const listen_for_words = () => {
     const text = find('.stranger-text'), count = find('.stranger-count');
-    const read = () => { wait('Reading your words …'); trigger('describe', { text: text.value, state: store.state }); };
+    const read = () => { wait('Reading your words …'); send('describe', { text: text.value }); };
     const tell = () => {
       const long = text.value.trim().length;
       count.textContent = `${long} of ${props.most} characters`;
@@ -275,7 +278,7 @@ const upload = ({ element, props, trigger, watch }) => {
     return (given) => { text.value = given; tell(); read(); };
   };
 
-  const start = words ? listen_for_words() : (listen_for_pictures(), (given, name) => { wait('Reading the picture …'); trigger('example', { name, state: store.state }); });
+  const start = words ? listen_for_words() : (listen_for_pictures(), (given, name) => { wait('Reading the picture …'); send('example', { name }); });
   for (const [name, label, text] of props.examples) {
     const button = make('button', { type: 'button', className: 'quiet', title: text || `Try ${label}` }, label);
     button.addEventListener('click', () => start(text, name));
@@ -286,6 +289,12 @@ const upload = ({ element, props, trigger, watch }) => {
 
   watch('value', show);
   watch('problem', fail);
+  on_refused((given, text) => {
+    if (!root.dataset.busy || !given.event_data || given.event_data.at !== sent_at) return;
+    delete root.dataset.busy;
+    status.textContent = '';
+    problem.textContent = text;
+  });
   new ResizeObserver(() => { if (find('.stranger-scale').clientWidth !== width) redraw(); }).observe(find('.stranger-scale'));
   store.on('state', () => { findings(); report(); });
   store.on('table', () => { width = 0; show(); });

@@ -2,6 +2,7 @@
 import { charts } from './chart.js';
 import { make } from './dom.js';
 import { PLAIN_FORM, regime, wilson } from './format.js';
+import { on_refused } from './refused.js';
 import { store } from './store.js';
 
 const NOW = 'this step', SO_FAR = 'the way so far', HERE = 'generated', OTHERS = 'other seeds', CURSOR = 'cursor';
@@ -277,6 +278,7 @@ const film_panel = ({ element: root, props, trigger, watch }) => {
     else stage('sampling', `${named(message.state)}: step ${message.step} of ${message.state.steps} …`);
   };
   watch('value', () => receive(props.value));
+  on_refused(({ event_data: sent }, problem) => receive(sent && { stamp: sent.stamp, stage: 'failed', problem }));
 };
 
 export const panels = { film: film_panel };
