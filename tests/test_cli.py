@@ -90,6 +90,7 @@ def test_serve_is_for_this_computer_alone_unless_told_otherwise(monkeypatch: pyt
     assert [(how["host"], how["port"]) for how in asked] == [("127.0.0.1", 7860), ("0.0.0.0", 9)]
 
 
+@pytest.mark.slow
 def test_evaluate_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle: Path) -> None:
     report = document(
         run("evaluate", "--locations", "R10, R12", "--samples", 2, "--json", "--device", "cpu", "--bundle", tiny_bundle)
@@ -112,6 +113,7 @@ def test_evaluate_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle
     )
 
 
+@pytest.mark.slow
 def test_evaluate_counts_right(run: Run, tiny_bundle: Path) -> None:
     """The held-out fine-tuned rows of R10, counted without the library's own accuracy."""
     report = document(run("evaluate", "--locations", "R10", "--samples", 1, "--json", "--bundle", tiny_bundle))
@@ -141,6 +143,7 @@ def test_evaluate_tells_how_samples_are_spread_if_it_is_asked(
     assert "against held-out rows" in told and f"{cell['energy']:.3f}" in told
 
 
+@pytest.mark.slow
 def test_where_there_are_no_fine_tuned_rows_no_fidelity_is_claimed(run: Run, tiny_bundle: Path) -> None:
     ended = run("evaluate", "--locations", "D03", "--samples", 1, "--fidelity", "--bundle", tiny_bundle)
     assert (ended.status, ended.out) == (2, "")
@@ -152,6 +155,7 @@ def test_unseen_locations_have_no_fine_tuned_rows(run: Run, tiny_bundle: Path) -
     assert set(report["locations"]["D03"]) == {"images", "pretrained", "generated", "one_picture"}
 
 
+@pytest.mark.slow
 def test_a_table_for_people_stands_on_stdout_and_progress_beside_it(run: Run, tiny_bundle: Path) -> None:
     ended = run("evaluate", "--locations", "R10", "--samples", 1, "--bundle", tiny_bundle)
     assert ended.status == 0
@@ -261,6 +265,7 @@ def test_the_package_is_the_command() -> None:
     assert ended.returncode == 0 and b"wildpdiff [OPTIONS] COMMAND" in ended.stdout and b"evaluate" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_that_lacks_a_letter_gets_another_one(tiny_bundle: Path) -> None:
     arguments = ("evaluate", "--locations", "R10", "--samples", "1", "--bundle", str(tiny_bundle))
     ended = alone(*arguments, PYTHONIOENCODING="ascii")
@@ -304,6 +309,7 @@ def test_bench_prints_one_document_with_the_issues_keys(run: Run, tiny_bundle: P
 SWEEP = ("sweep", "--pairs", "R10:R12, R10:D03", "--weights", "0,0.5", "--seeds", 2, "--steps", 2, "--images", 3)
 
 
+@pytest.mark.slow
 def test_sweep_writes_a_csv_and_prints_one_document_with_the_same_records(
     run: Run, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -435,6 +441,7 @@ def test_a_training_begun_with_another_recipe_is_not_mixed(run: Run, tmp_path: P
     assert json.loads((tmp_path / "work" / "recipe.json").read_text()) == {"name": "other"}
 
 
+@pytest.mark.slow
 def test_the_sheet_is_written_where_asked(run: Run, tmp_path: Path) -> None:
     ended = run("world", "--by", "location", "--height", 32, "--columns", 1, "--out", tmp_path / "new" / "sheet.png")
     assert (ended.status, ended.out) == (0, "")

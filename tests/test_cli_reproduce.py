@@ -73,6 +73,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("reproduced") / "new"
 
 
+@pytest.mark.slow
 def test_a_table_is_printed_and_written_with_a_report_that_fetches_nothing(
     run: Run,  # noqa: F811
     tiny_bundle: Path,
@@ -107,6 +108,7 @@ def test_a_table_is_printed_and_written_with_a_report_that_fetches_nothing(
         assert str(folder) not in page + (out / "table5.json").read_text()
 
 
+@pytest.mark.slow
 def test_with_json_the_result_is_the_one_document_on_stdout(
     run: Run,  # noqa: F811
     tiny_bundle: Path,
@@ -118,6 +120,7 @@ def test_with_json_the_result_is_the_one_document_on_stdout(
     assert found["table5"] == json.loads((out / "table5.json").read_text())
 
 
+@pytest.mark.slow
 def test_generated_adapters_can_be_measured_from_the_command(
     run: Run,  # noqa: F811
     tiny_bundle: Path,
@@ -188,6 +191,7 @@ def test_an_out_folder_that_is_a_file_is_one_sentence(
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_results_of_another_bundle_are_not_overwritten(
     run: Run,  # noqa: F811
     tiny_bundle: Path,
@@ -201,6 +205,7 @@ def test_results_of_another_bundle_are_not_overwritten(
     assert json.loads((tmp_path / "table5.json").read_text()) == stored
 
 
+@pytest.mark.slow
 def test_a_zoo_is_grown_after_its_cost_is_told(
     run: Run,  # noqa: F811
     tiny_bundle: Path,

@@ -14,6 +14,8 @@ from wildpdiff.condition import ClipCondition
 from wildpdiff.errors import UserError
 from wildpdiff.training.clip_training import ClipConfig, ClipRecipe, build_clip, retrieval, save_clip, train_clip
 
+pytestmark = pytest.mark.slow  # trainings
+
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 220), "yellow": (220, 210, 50)}
 PATTERNS = ("plain", "stripes from left to right", "stripes from top to bottom")
 SMALL = ClipConfig(

@@ -15,6 +15,8 @@ from wildpdiff.network.folded import Folded
 from wildpdiff.training.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.worlds.base import Images
 
+pytestmark = pytest.mark.slow  # trainings
+
 RECIPE = ConnectRecipe(steps=4, batch_size=4, learning_rate=1e-2, most_lost=2.0)
 #: Just beyond the first checkpoint, which comes after a hundred steps.
 LONG = ConnectRecipe(steps=103, batch_size=2, learning_rate=3e-3, most_lost=2.0)

@@ -713,8 +713,11 @@ DOORS: dict[str, Callable[..., Cases]] = {
     "p-diff": pdiff_cases,
 }
 
+#: Doors of more than two seconds.
+LONG = ("bundles", "page", "p-diff", "commands", "adapters")
 
-@pytest.mark.parametrize("door", DOORS)
+
+@pytest.mark.parametrize("door", [pytest.param(door, marks=pytest.mark.slow if door in LONG else ()) for door in DOORS])
 def test_whatever_comes_in_is_accepted_or_refused_in_one_sentence(
     door: str, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ def test_a_pointer_of_git_lfs_is_told_from_damage(tmp_path: Path, load: Callable
     assert "run `git lfs pull`" in one_sentence(error, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", [load_tensors, header, load_json, sha256])
 def test_a_file_that_this_user_may_not_read_is_one_sentence(tmp_path: Path, load: Callable[[Path], object]) -> None:
     """In a process of its own, as nobody: root may read all."""

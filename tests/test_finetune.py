@@ -151,6 +151,7 @@ def test_a_mirrored_picture_is_mirrored_left_to_right_about_every_other_time(ima
 SMALL = PretrainRecipe(steps=5, batch_size=4, small_size=24, small_share=0.4, save_every=2)
 
 
+@pytest.mark.slow
 def test_a_killed_pretraining_ends_with_the_same_weights(images: Images, tmp_path: Path) -> None:
     whole = Backbone.build(tuple("abcdefghijklmnopqrs"), seed=1)
     untrained = whole.fingerprint

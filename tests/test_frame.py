@@ -144,6 +144,7 @@ def test_a_hostile_wish_is_noted_without_harm(studio: Studio) -> None:
     assert frame.page.wishes.newest == {"one": 0.0}
 
 
+@pytest.mark.slow
 def test_one_click_finds_a_zip_behind_the_button_and_nothing_is_left(studio: Studio, tmp_path: Any) -> None:
     offered = frame_of(studio).offer(WISH, REQUEST)
     button = next(offered)

@@ -155,6 +155,7 @@ def test_the_condition_of_a_named_location_is_the_one_in_the_bundle(studio: Stud
     assert trial.nearest(studio, made)[0][0] == "R10"
 
 
+@pytest.mark.slow
 def test_a_measurement_counts_what_evaluate_counts_and_is_the_same_again(studio: Studio, short: None) -> None:
     setting, place = Setting("R10", "R12", regime="M", way="paper", seed=3, steps=2), WAY.surprise(4)
     frames = list(findings(studio, place, setting, 7))
@@ -235,6 +236,7 @@ def test_the_figures_say_in_words_and_rows_what_they_draw() -> None:
     assert Gap("x", -1.0, -2.0, 0.5, False).text == "\u22121.0 (\u22122.0 to +0.5)"
 
 
+@pytest.mark.slow
 def test_own_photographs_are_scored_as_evaluate_scores_them(studio: Studio) -> None:
     shown = WORLD.photograph(WORLD.location("R12"), "test", 30, classes=[0, 1, 18] * 10)
     setting = Setting("R10", "R12", 0.5, steps=2, seed=1)

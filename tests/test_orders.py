@@ -104,6 +104,7 @@ def test_the_cost_is_that_of_all_locations_one_after_the_other_at_once_or_batche
     assert words.endswith(".") and "\n" not in words
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_is_done(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Steps are counted where they are made, and compared with the sentence before."""
     made: list[int] = []

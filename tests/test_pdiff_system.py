@@ -224,6 +224,7 @@ def test_bad_input_ends_with_one_sentence_and_nothing_is_written(
     assert "\n" not in str(ended.exception) and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_is_enough_for_a_system(tiny: None, tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "leaves", {"oak": 40, "elm": 40})
     words = ["--network", "convnext-mini", "--parameters", "last:2", "--data", pictures, "--quick"]

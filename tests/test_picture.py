@@ -264,6 +264,7 @@ def test_a_phone_photograph_of_more_than_5_megabytes_is_read() -> None:
     assert load_picture(data).shape == (3, 256, 256)
 
 
+@pytest.mark.slow
 def test_a_small_picture_is_read_as_ever_without_any_shrinking_while_decoding() -> None:
     for kind in ("JPEG", "PNG"):
         data = encoded(scene(2400, 1800), kind)

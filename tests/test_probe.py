@@ -316,6 +316,7 @@ def test_the_python_writes_the_very_rows_of_the_page_and_counts_as_it_does(
     assert printed.splitlines() == expected
 
 
+@pytest.mark.slow
 def test_the_python_of_a_picture_of_ones_own_reads_it_from_a_file(
     studio: Studio, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ COUNTS = st.integers(1, 500).flatmap(lambda count: st.tuples(st.integers(0, coun
 SHARES = st.lists(st.floats(0, 1), min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @given(LAYOUTS, LEADING)
 def test_packing_undoes_unpacking(layout: AdapterLayout, leading: list[int]) -> None:
     rows = torch.arange(math.prod(leading) * layout.dim, dtype=torch.float32).reshape(*leading, layout.dim)

@@ -10,6 +10,8 @@ from torch import Tensor
 from wildpdiff.errors import UserError
 from wildpdiff.generator.diffusion import KarrasSchedule, NoiseSchedule, Schedule, sample_ddim, trajectory
 
+pytestmark = pytest.mark.slow  # trainings
+
 KARRAS, LINEAR = KarrasSchedule(), NoiseSchedule()
 CENTRES = torch.tensor([[-0.9, -0.4, 0.2], [0.9, 0.4, -0.2]]).view(2, 1, 3)
 WIDTH = 0.3

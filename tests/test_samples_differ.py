@@ -14,6 +14,8 @@ from wildpdiff.generator.recipe import PLAIN, GeneratorRecipe
 from wildpdiff.generator.train import train_generator
 from wildpdiff.network.adapter import AdapterLayout
 
+pytestmark = pytest.mark.slow  # trainings
+
 LAYOUT = AdapterLayout(("a", "b"), ((4, 5), (20,)))
 BUNDLE = Path(__file__).parents[1] / "assets" / "savanna"
 RECIPE = GeneratorRecipe(denoiser_steps=1000, mean_steps=300, ema=0.99)

@@ -30,6 +30,7 @@ WORLD = SavannaWorld()
 EMPTY_LABEL = SPECIES.index("empty")
 
 
+@pytest.mark.slow
 def test_the_savanna_keeps_the_promises_of_a_world() -> None:
     few = SavannaWorld(replace(SMALL.config, train_images=3, eval_images=3))
     check_world(few, ("R10", "D03", "P007"))
@@ -334,6 +335,7 @@ def test_an_animal_changes_its_own_place_in_the_picture_and_nothing_else(name: s
         assert not changed[min(95, int(feet) + 16) : 90].any()
 
 
+@pytest.mark.slow
 def test_the_label_can_be_seen_in_nearly_every_photograph() -> None:
     hidden, total = 0, 0
     for place in ("P000", "P020", "P040"):
@@ -385,6 +387,7 @@ def test_words_follow_the_factors() -> None:
     assert caption(replace(bare, exposure=1.7)) != caption(replace(bare, exposure=0.5))
 
 
+@pytest.mark.slow
 def test_pairs_match_each_picture_with_its_own_words() -> None:
     places = [WORLD.location(f"P{index:03d}") for index in range(6)]
     pairs = Pairs(places, 32)

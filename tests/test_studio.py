@@ -76,6 +76,7 @@ def test_regime_and_way_choose_the_generator(studio: Studio, regime: str, way: s
     assert not torch.allclose(row, studio.write(replace(SETTING, weight=1.0)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_threads_get_what_one_gets_and_leave_the_network_unchanged(studio: Studio) -> None:
     settings = [replace(SETTING, weight=weight, b=b) for weight in (0.0, 1.0) for b in ("R12", "U11", "D03")]
     before = {name: value.clone() for name, value in studio.bundle.backbone.network.state_dict().items()}

@@ -91,6 +91,7 @@ def test_the_ways_and_regimes_give_other_adapters(bundle: Bundle) -> None:
     assert all(not torch.equal(a, b) for place, a in enumerate(rows) for b in rows[place + 1 :])
 
 
+@pytest.mark.slow
 def test_photographs_that_are_handed_in_are_used(bundle: Bundle) -> None:
     world, asked = bundle.world, list[tuple[str, int]]()
 

@@ -19,6 +19,8 @@ from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import alone, table1
 from wildpdiff.zoo import Zoo
 
+pytestmark = pytest.mark.slow  # trainings
+
 ROWS = 5
 RECIPE = replace(SMOKE, finetune=replace(SMOKE.finetune, rows=ROWS), long_rows=ROWS)
 

@@ -90,6 +90,7 @@ def test_more_layers_hold_those_of_fewer(backbone: Backbone) -> None:
     assert names(backbone, LORA) < names(backbone, "first6")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bn", "first5", "last1", "all"])
 def test_only_what_is_chosen_changes_and_statistics_never_do(backbone: Backbone, images: Images, kind: str) -> None:
     chosen = backbone.adapting(SUBSETS[kind])
@@ -103,6 +104,7 @@ def test_only_what_is_chosen_changes_and_statistics_never_do(backbone: Backbone,
         assert all(before[name].ndim == 1 and "bn" in name for name in changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bn", "last1", "all"])
 def test_a_row_goes_the_way_of_the_parameters_themselves(backbone: Backbone, images: Images, kind: str) -> None:
     """The same batches through a network that is trained as one usually does."""

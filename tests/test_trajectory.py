@@ -92,6 +92,7 @@ def test_the_noisy_latents_are_those_that_the_sampler_holds(studio: Studio, way:
     assert torch.equal(pairs[-1][0], pairs[-2][1]) and len(pairs) == 6
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_frames_and_another_gives_others(studio: Studio, films: list[Film]) -> None:
     again = list(path_frames(studio, SETTING, photographs=COUNT))[-1]
     last = films[-1]
@@ -211,6 +212,7 @@ def test_noise_falls_from_all_to_nothing(films: list[Film]) -> None:
     assert noise[0] > 0.999 and noise[-1] == 0 and list(noise) == sorted(noise, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_message_is_json_of_bounded_size_and_holds_what_the_earlier_ones_held(studio: Studio) -> None:
     long = replace(SETTING, steps=60)
     sent = list(messages(studio, path_frames(studio, long, photographs=COUNT)))

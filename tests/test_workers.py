@@ -58,11 +58,13 @@ def test_the_pool_does_every_job_in_a_process_of_one_thread(tmp_path: Path) -> N
     assert list(each(_mark, [], workers=2)) == []
 
 
+@pytest.mark.slow
 def test_it_says_again_how_far_it_is_while_a_job_lasts(tmp_path: Path) -> None:
     said = list(each(_mark, [tmp_path / "slow"], workers=1, every=0.2))
     assert said[-1] == 1 and said.count(0) >= 3 and set(said) == {0, 1}
 
 
+@pytest.mark.slow
 def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="This one is bad"):
         list(each(_mark, [tmp_path / "bad"], workers=1))
