@@ -15,11 +15,12 @@ NAMED = re.compile(r"NUMBERS\[['\"](\w+)['\"]\]")
 
 
 def texts(package: str) -> Iterator[str]:
-    """The source of the modules that read a paper's numbers."""
+    """The source of a paper's own modules, and of others that read its numbers."""
     for path in ROOT.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        inside = path.parent.name == package
-        if "NUMBERS" in text and (inside or f"from .{package} import" in text or f"from ..{package} import" in text):
+        inside = package in path.relative_to(ROOT).parts
+        imported = any(f"from {dots}{package} import" in text for dots in (".", "..", "..."))
+        if inside or ("NUMBERS" in text and imported):
             yield text
 
 

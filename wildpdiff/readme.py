@@ -10,9 +10,7 @@ from .experiments.lab import Data
 from .measure.statistics import points
 from .paper import NUMBERS, column_means, table2
 from .paper.figure7 import MEANING
-from .pdiff import NUMBERS as PDIFF_NUMBERS
-from .pdiff.groups import SHORT
-from .pdiff.study.told import COMPARED
+from .pdiff.study import rows as pdiff
 from .reproduce import EXPERIMENTS, RESULTS, Result, stored_result
 
 Row = tuple[object, ...]
@@ -38,10 +36,10 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
         "figure7": _middle,
         "figure6": _likeness,
         "table3": _unseen,
-        "pdiff-table2": _systems,
-        "pdiff-table1": _systems,
-        "pdiff-recipe": _checkpoints,
-        "pdiff-table13": _memory,
+        "pdiff-table2": pdiff.systems,
+        "pdiff-table1": pdiff.systems,
+        "pdiff-recipe": pdiff.checkpoints,
+        "pdiff-table13": pdiff.memory,
     }
     rows = [*_made(bundle.manifest)]
     for name, part in parts.items():
@@ -56,19 +54,14 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
 def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
     """The rows of one experiment, the first with its command and minutes."""
     some = "" if result.quick or result.samples == FULL else f" --samples {result.samples}"
-    long = " --retrain" if result.name.startswith("pdiff-") else ""  # else it is only read, without a training folder
+    study = result.name.startswith("pdiff-")
+    long = " --retrain" if study else ""  # else it is only read, without a training folder
     typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else long or some}`"
-    command: tuple[object, object] = (typed, f"{_minutes(result):.0f}")
+    minutes = pdiff.minutes(result.data, result.seconds) if study else result.seconds / 60
+    command: tuple[object, object] = (typed, f"{minutes:.0f}")
     for row in rows:
         yield (*row, *command)
         command = ("same", "")
-
-
-def _minutes(result: Result) -> float:
-    """What measuring took; of grown systems also their growing, which a later run finds done."""
-    rows = result.data.get("rows", {})
-    grown = sum(len(row["seeds"]) * stage["mean"] for row in rows.values() for stage in row["seconds"].values())
-    return max(result.seconds, grown) / 60
 
 
 def _made(manifest: dict[str, Any]) -> list[Row]:
@@ -193,36 +186,6 @@ def _unseen(data: Data) -> Iterator[Row]:
     paper = " / ".join(f"{mean:.1f}" for mean in means[1:])
     yield "generated, the same locations", _over(data["regimes"], "generated"), paper
     yield "one adapter trained on all ten, unchanged", points(data["mean"]["joint"]), ""
-
-
-def _systems(data: Data) -> Iterator[Row]:
-    published = PDIFF_NUMBERS[data["setting"]["published"]]
-    for name, row in data["rows"].items():
-        shown = [f"{100 * row['groups'][group]['test']['mean']:.1f}" for group in COMPARED]
-        what = f"p-diff, {name}, {row['numbers']['dim']:,} numbers, {_seeds(row)}"
-        yield f"{what}: {'; '.join(SHORT[group] for group in COMPARED)}", "; ".join(shown), published.get(name, "")
-        gap = points(row["minus_originals"]["generated"], signed=True)
-        best = points(row["best_difference"], signed=True)
-        yield "the same: generated minus originals, points; best generated minus best original", f"{gap}; {best}", ""
-
-
-def _seeds(row: Data) -> str:
-    return f"{len(row['seeds'])} seed{'s'[: len(row['seeds']) != 1]}"
-
-
-def _checkpoints(data: Data) -> Iterator[Row]:
-    for name, row in data["rows"].items():
-        gap = points(row["minus_base"]["originals"], signed=True)
-        yield f"p-diff, {name} checkpoints of mlp-mini minus their base, points, {_seeds(row)}", gap, ""
-
-
-def _memory(data: Data) -> Iterator[Row]:
-    published = PDIFF_NUMBERS["table13"]
-    for size in ("300288", "4000000"):
-        if size in data["sizes"]:
-            theirs = f"{published[size] / 1024:.1f}" if size in published else ""
-            ours = f"{data['sizes'][size]['after'] / 1024:.1f}"
-            yield f"p-diff, memory of training on 300 rows of {int(size):,} numbers, GB", ours, theirs
 
 
 def _crossed(manifest: dict[str, Any]) -> list[Row]:
