@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,15 @@ def test_a_classifier_that_comes_second_is_checked_against_the_generator_as_well
         with pytest.raises(UserError) as error:
             bundle.backbone  # noqa: B018 - loads it
         one_sentence(error, copied)
+
+
+def test_threads_may_open_classifier_and_generators_at_the_same_time(copied: Path) -> None:
+    for _ in range(5):
+        bundle = Bundle.open(copied)
+        acts = [lambda: bundle.generator("H"), lambda: bundle.backbone, lambda: bundle.zoo("H")] * 4  # noqa: B023
+        with ThreadPoolExecutor(12) as pool:
+            for asked in [pool.submit(act) for act in acts]:
+                asked.result()
 
 
 def test_a_classifier_is_described_without_being_loaded(copied: Path) -> None:

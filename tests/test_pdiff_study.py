@@ -165,9 +165,12 @@ def test_seeds_become_intervals_and_one_seed_keeps_its_own(data: dict[str, Any])
     assert gap["low"] < gap["mean"] < gap["high"]
 
 
-def test_what_one_seed_lacks_is_left_out_of_the_mean() -> None:
-    whole = {"seed": 0, "numbers": {}, "points": {}, "alike": {"iou": {"mean": 0.1, "low": 0, "high": 1, "se": 0.1}}}
-    assert pooled([whole, copy.deepcopy(whole) | {"seed": 1, "alike": None}])["alike"] is None
+def test_what_only_some_seeds_have_is_the_mean_of_those() -> None:
+    one = {"iou": {"mean": 0.1, "low": 0.0, "high": 0.2, "se": 0.05}}
+    briefs = [{"seed": 0, "numbers": {}, "points": {}, "alike": one}, {"seed": 1, "alike": None}]
+    assert pooled(briefs)["alike"]["iou"]["mean"] == 0.1
+    assert pooled(briefs[:1] + briefs[:1])["alike"]["iou"]["mean"] == pytest.approx(0.1)
+    assert pooled([briefs[0] | {"alike": None}])["alike"] is None
 
 
 @pytest.mark.slow

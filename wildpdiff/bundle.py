@@ -224,25 +224,34 @@ class Bundle:
     def _loaded(self, folder: str) -> AdapterGenerator:
         with torch.inference_mode(False):
             generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
-        self._unchecked.append(generator)
+        self._opened.append(generator)
         self._agree()
         return generator
 
     @cached_property
-    def _unchecked(self) -> list[AdapterGenerator]:
-        """Generators that were opened before the classifier."""
+    def _opened(self) -> list[AdapterGenerator]:
+        """Every generator that was opened."""
         return []
+
+    @cached_property
+    def _checked(self) -> set[int]:
+        """Those that were found to fit the classifier, by identity."""
+        return set()
 
     def _agree(self) -> None:
         """Check opened generators against the classifier, once both are there: whichever comes second finds the other.
 
-        So numbers that are stored are shown before the classifier is loaded, and no adapter meets another one.
+        So numbers that are stored are shown before the classifier is loaded, and no adapter meets another one. Two
+        threads may do the same check twice.
         """
         backbone = self.__dict__.get("_backbone")
-        while backbone is not None and self._unchecked:
-            generator = self._unchecked[0]
-            generator.check(layout=backbone.layout, backbone_fingerprint=backbone.fingerprint)
-            self._unchecked.remove(generator)
+        waiting = [generator for generator in tuple(self._opened) if id(generator) not in self._checked]
+        if backbone is None or not waiting:
+            return
+        fingerprint = backbone.fingerprint
+        for generator in waiting:
+            generator.check(layout=backbone.layout, backbone_fingerprint=fingerprint)
+            self._checked.add(id(generator))
 
     def zoo(self, regime: str) -> CodedZoo:
         """All fine-tuned rows of every seen location in a regime, as latents of its generator."""

@@ -247,15 +247,19 @@ class Studio:
         return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
 
     def warm(self, first: tuple[str, ...] = ()) -> None:
-        """Load the networks and render the photographs, those of `first` before the others."""
+        """Load the networks and render the photographs: first what an answer about the locations `first` needs."""
         names = (*first, *(name for name in self.locations if name not in first))
-        self.bundle.backbone  # noqa: B018 - loads it
-        for name in names[: len(self.bundle.seen)]:
+        regimes = (self.bundle.regime, *(own for own in self.bundle.regimes if own != self.bundle.regime))
+        with self._lock:
+            self.bundle.backbone  # noqa: B018 - loads it
+        for name in first:
             self.images(name, CHOSEN_FIRST)
-        for regime in (self.bundle.regime, *self.bundle.regimes):
+        for regime in regimes:
             self.means(regime), self.map(regime)
             for way in self.bundle.ways:
                 self.write(Setting(names[0], names[0], steps=1, regime=regime, way=way))
+        for name in names[: len(self.bundle.seen)]:
+            self.images(name, CHOSEN_FIRST)
         for name in names:
             self.images(name, IMAGES[-1])
         with self._lock:

@@ -40,6 +40,8 @@ from .watch import Watch
 ABOUT = """<p class="about">{world} {adapter}; the
 generated ones never saw a gradient step. Bars are measured on photographs that nothing was trained on. A picture of
 your own is read in memory, never stored, and nothing but its pixels is looked at.</p>"""
+#: Seconds that the first page has the machine to itself.
+REST = 2.0
 #: The tabs after Play: name, label and part.
 TABS = (
     ("watch", "Watch it denoise", Watch),
@@ -84,12 +86,15 @@ def launch_options() -> dict[str, Any]:
 
 
 def warm(studio: Studio) -> None:
-    """Load networks and render photographs in a thread of its own, so that the page can be opened meanwhile."""
+    """Load networks and render photographs in a thread of its own, a little later: whoever opens the page at once draws
+    it with the same cores."""
     import torch
 
     # Two answers may be computed at once, and the browser may sit on the same machine.
     torch.set_num_threads(max(1, cores() // 2))
-    threading.Thread(target=studio.warm, args=(studio.locations[:2],), name="warm", daemon=True).start()
+    thread = threading.Timer(REST, studio.warm, args=(studio.locations[:2],))
+    thread.name, thread.daemon = "warm", True
+    thread.start()
 
 
 def serve(

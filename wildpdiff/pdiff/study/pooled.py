@@ -12,8 +12,8 @@ from ..results import Data
 def pooled(briefs: Sequence[Data]) -> Data:
     """The same system of several seeds (see `cells.brief`) as one tree of the same shape.
 
-    Numbers become means over seeds (see `over_seeds`); of one seed, what it says itself. What one seed lacks is
-    left out (None), and lists are the first seed's.
+    Numbers become means over seeds (see `over_seeds`); of one seed, what it says itself. What only some seeds
+    have is the mean of those, and lists are the first seed's.
     """
     own = {key: value for key, value in briefs[0].items() if key in ("numbers", "points")}
     rest = [{key: value for key, value in brief.items() if key not in own and key != "seed"} for brief in briefs]
@@ -21,9 +21,10 @@ def pooled(briefs: Sequence[Data]) -> Data:
 
 
 def _joined(trees: Sequence[Any]) -> Any:
+    trees = [tree for tree in trees if tree is not None]
+    if not trees or isinstance(trees[0], list | str):
+        return trees[0] if trees else None
     first = trees[0]
-    if any(tree is None for tree in trees) or isinstance(first, list | str):
-        return None if None in trees else first
     if isinstance(first, dict) and "mean" not in first:
         return {key: _joined([tree[key] for tree in trees]) for key in first if all(key in tree for tree in trees)}
     if len(trees) > 1:
