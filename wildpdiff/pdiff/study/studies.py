@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ...experiments.lab import Data, Experiment, Lab
 from ...training.loop import Step
@@ -64,17 +65,26 @@ class Study:
         )
 
 
+_TABLE1 = "p-diff's column: its best of 200 on CIFAR-100 (it has no row for CIFAR-10): originals / ensemble / p-diff."
+_TABLE2 = "p-diff's column: its best of 200 on CIFAR-10: originals / ensemble / p-diff."
 _AVERAGE = "p-diff's column: average accuracy, ResNet-18 on CIFAR-100."
 STUDIES = {
     "pdiff-table1": Study(
         plans.partial, "network, its last two norms", "table1",
-        "p-diff's column: its best of 200 on CIFAR-100 (it has no row for CIFAR-10), networks of 224 pixels.", seeds=3,
+        _TABLE1, seeds=plans.ABLATION_SEEDS,
+    ),
+    "pdiff-table1-slow": Study(
+        partial(plans.partial, networks=plans.PARTIAL_SLOW), "network, its last two norms", "table1", _TABLE1,
+        seeds=plans.ABLATION_SEEDS,
     ),
     "pdiff-table2": Study(
-        plans.whole, "network, whole", "table2", "p-diff's column: its best of 200 on CIFAR-10.", likeness=True
+        plans.whole, "network, whole", "table2", _TABLE2, likeness=True
     ),
-    "pdiff-recipe": Study(plans.papers, "checkpoints"),
-    "pdiff-table3a": Study(plans.noise, "noise on", "table3a", _AVERAGE, seeds=1, likeness=True),
+    "pdiff-table2-slow": Study(
+        partial(plans.whole, networks=plans.WHOLE_SLOW), "network, whole", "table2", _TABLE2, likeness=True
+    ),
+    "pdiff-recipe": Study(plans.papers, "checkpoints", seeds=plans.ABLATION_SEEDS),
+    "pdiff-table3a": Study(plans.noise, "noise on", "table3a", _AVERAGE, seeds=plans.ABLATION_SEEDS, likeness=True),
     "pdiff-table3d": Study(plans.optimisers, "optimiser", "table3d", _AVERAGE, seeds=plans.ABLATION_SEEDS),
     "pdiff-table3e": Study(
         plans.counts, "checkpoints", "table3e", _AVERAGE, seeds=plans.ABLATION_SEEDS, likeness=True, counts=True
