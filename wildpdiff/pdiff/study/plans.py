@@ -111,8 +111,8 @@ def noise(plan: Plan) -> list[Cell]:
 
 
 def optimisers(plan: Plan) -> list[Cell]:
-    """Table 3d: how the checkpoints are fine-tuned."""
-    return list(plan.each({name: plan.rows(optimizer=name) for name in ("adamw", "adam", "sgd")}))
+    """Table 3d: how the checkpoints are fine-tuned. Without weight decay, as here, Adam and AdamW are one."""
+    return list(plan.each({name: plan.rows(optimizer=name) for name in ("adamw", "sgd")}))
 
 
 def counts(plan: Plan) -> list[Cell]:

@@ -35,4 +35,4 @@ def _joined(trees: Sequence[Any]) -> Any:
         found = {"real": False} | first
     else:
         found = {"mean": first, "low": first, "high": first, "real": False}
-    return {key: found[key] for key in ("mean", "low", "high", "real")}
+    return {key: found[key] for key in ("mean", "low", "high", "real")} | {"n": len(trees)}

@@ -85,7 +85,10 @@ STUDIES = {
     ),
     "pdiff-recipe": Study(plans.papers, "checkpoints", seeds=plans.ABLATION_SEEDS),
     "pdiff-table3a": Study(plans.noise, "noise on", "table3a", _AVERAGE, seeds=plans.ABLATION_SEEDS, likeness=True),
-    "pdiff-table3d": Study(plans.optimisers, "optimiser", "table3d", _AVERAGE, seeds=plans.ABLATION_SEEDS),
+    "pdiff-table3d": Study(
+        plans.optimisers, "optimiser", "table3d",
+        f"{_AVERAGE} Without weight decay, as in our recipe, Adam and AdamW are one.", seeds=plans.ABLATION_SEEDS,
+    ),
     "pdiff-table3e": Study(
         plans.counts, "checkpoints", "table3e", _AVERAGE, seeds=plans.ABLATION_SEEDS, likeness=True, counts=True
     ),

@@ -55,12 +55,21 @@ def _of_row(name: str, row: Data) -> Iterator[str]:
         if row["groups"][other]["test"]["mean"] >= row["groups"]["generated"]["test"]["mean"]
     ]
     simple = f"as good or better: {', '.join(better)}" if better else "none of base, average and Gaussian is as good"
-    best = row["best_difference"]
-    yield f"{name}: {simple}; the best generated network {_compared(best, 'the best original')}."
+    best = _compared(row["best_difference"], "the best originals")
+    yield f"{name}: {simple}; the best generated networks {best}."
     if row["alike"]:
         iou = row["alike"]["iou"]
-        word = "as like" if not iou["real"] else "less like" if iou["mean"] < 0 else "more like"
-        yield f"{name}: {word} originals as noise-added ones of equal accuracy ({ranged(iou, '+.3f')} in likeness)."
+        word = (
+            "as like originals as"
+            if not iou["real"]
+            else f"{'less' if iou['mean'] < 0 else 'more'} like originals than"
+        )
+        yield f"{name}: {word} noise-added ones of equal accuracy ({_by_seeds(iou)} in likeness)."
+
+
+def _by_seeds(value: Data) -> str:
+    """An estimate that only some seeds may have, with their number."""
+    return f"{ranged(value, '+.3f')}, {value['n']} seed{'s'[: value['n'] != 1]}"
 
 
 def _compared(gap: Data, other: str) -> str:
@@ -115,8 +124,8 @@ def _best(rows: Mapping[str, Any]) -> Table:
         gain = 100 * (made["best_by_test"]["mean"] - made["best"]["mean"])
         lines_of.append(
             (
-                name, points(row["groups"]["originals"]["best"]), points(made["best"]),
-                points(row["best_difference"], signed=True), points(made["best_by_test"]), number(gain, "+.1f"),
+                name, _share(row["groups"]["originals"]["best"]), _share(made["best"]),
+                points(row["best_difference"], signed=True), _share(made["best_by_test"]), number(gain, "+.1f"),
             )
         )  # fmt: skip
     note = (
@@ -135,7 +144,7 @@ def _diversity(rows: Mapping[str, Any]) -> Table:
             name, _plain(row["groups"]["generated"]["spread"]), _plain(row["groups"]["generated"]["nearest"]),
             _plain(row["groups"]["held_out"]["nearest"]), _plain(row["groups"]["originals"]["iou"]),
             _plain(row["groups"]["generated"]["iou"]),
-            ranged(row["alike"]["iou"], "+.3f") if row["alike"] else "–",
+            _by_seeds(row["alike"]["iou"]) if row["alike"] else "–",
         )
         for name, row in rows.items()
     )  # fmt: skip
@@ -237,6 +246,11 @@ def _path(cell: Data) -> Figure:
         Series("originals", across, [mean["mean"] if isinstance(mean, dict) else mean] * len(across), dashed=True)
     )
     return lines("The way of five noises", series, x="sampling step", y="test accuracy, percent", percent=True)
+
+
+def _share(value: Data) -> str:
+    """A share in percent, with its interval if there is one."""
+    return points(value) if value["low"] != value["high"] else f"{100 * value['mean']:.1f}"
 
 
 def _plain(value: Any) -> str:
