@@ -65,8 +65,8 @@ class Study:
         )
 
 
-_TABLE1 = "p-diff's column: its best of 200 on CIFAR-100 (it has no row for CIFAR-10): originals / ensemble / p-diff."
-_TABLE2 = "p-diff's column: its best of 200 on CIFAR-10: originals / ensemble / p-diff."
+_TABLE1 = "p-diff's column: its best of 200 on CIFAR-100 (it has no row for CIFAR-10): originals/ensemble/p-diff."
+_TABLE2 = "p-diff's column: its best of 200 on CIFAR-10: originals/ensemble/p-diff."
 _AVERAGE = "p-diff's column: average accuracy, ResNet-18 on CIFAR-100."
 STUDIES = {
     "pdiff-table1": Study(

@@ -17,12 +17,14 @@ from ..tables import NAMES
 
 #: Groups of the table of accuracy.
 COMPARED = ("base", "originals", "average", "gaussian", "generated")
+#: Groups whose difference from the originals is told.
+AGAINST = ("generated", "average", "gaussian")
 
 
 def tables(data: Data) -> list[Table]:
-    """Accuracy, the best of many and diversity, a line a system; then what was looked at beside."""
+    """Accuracy, differences, the best of many and diversity, a line a system; then what was looked at beside."""
     rows = data["rows"]
-    found = [_accuracy(data), _best(rows), _diversity(rows)]
+    found = [_accuracy(data), _differences(rows), _best(rows), _diversity(rows)]
     if looks := _looks(rows):
         found += [table for name, cell in looks.items() for table in LOOK_TABLES[name](cell)]
     return found
@@ -64,7 +66,7 @@ def _of_row(name: str, row: Data) -> Iterator[str]:
             if not iou["real"]
             else f"{'less' if iou['mean'] < 0 else 'more'} like originals than"
         )
-        yield f"{name}: {word} noise-added ones of equal accuracy ({_by_seeds(iou)} in likeness)."
+        yield f"{name}: {word} noise-added ones of equal accuracy; difference in likeness {_by_seeds(iou)}."
 
 
 def _by_seeds(value: Data) -> str:
@@ -73,38 +75,49 @@ def _by_seeds(value: Data) -> str:
 
 
 def _compared(gap: Data, other: str) -> str:
+    shown = f"{points(gap, signed=True)} points"
     if not gap["real"]:
-        return f"do not differ from {other} by more than chance ({points(gap, signed=True)} points)"
-    return f"{'better' if gap['mean'] > 0 else 'worse'} than {other} ({points(gap, signed=True)} points)"
+        return f"do not differ from {other} by more than chance, {shown}"
+    return f"are {'better' if gap['mean'] > 0 else 'worse'} than {other}, {shown}"
 
 
 def _seeds(data: Data) -> str:
     setting = data["setting"]
     counts = sorted({len(row["seeds"]) for row in data["rows"].values()})
-    told = " or ".join(map(str, counts))
+    told = f"{' or '.join(map(str, counts))} seed{'s'[: counts[-1] != 1]}"
     return (
-        f"Each line is of {told} seed{'s'[: counts[-1] != 1]}, on {setting['data']}: {setting['test']:,} pictures to "
-        f"report on, the same for all. Intervals (95%) count seeds, networks and pictures."
+        f"Each line is of {told}, on real pictures ({setting['data']}), {setting['test']:,} of them to report on, the "
+        f"same for all. Intervals (95%) count seeds, networks and pictures."
     )
 
 
 def _accuracy(data: Data) -> Table:
     rows, setting = data["rows"], data["setting"]
     published = {} if setting["quick"] else _published(setting["published"])
-    head = (
-        setting["first"], "numbers", "base", "originals", "average", "Gaussian", "generated",
-        "minus originals, points", "minus base, points", "p-diff",
-    )  # fmt: skip
+    head = (setting["first"], "numbers", *(SHORT[group] for group in COMPARED), "p-diff")
     lines_of = tuple(
         (
-            name, f"{row['numbers']['dim']:,}",
+            name,
+            f"{row['numbers']['dim']:,}",
             *(points(row["groups"][group]["test"]) for group in COMPARED),
-            *(points(row[f"minus_{other}"]["generated"], signed=True) for other in ("originals", "base")),
             str(published.get(name, "–")),
         )
         for name, row in rows.items()
-    )  # fmt: skip
+    )
     return Table("Test accuracy, percent", head, lines_of, setting["note"] if published else "")
+
+
+def _differences(rows: Mapping[str, Any]) -> Table:
+    head = ("", *(f"{SHORT[group]} − originals" for group in AGAINST), "generated − base", "originals − base")
+    lines_of = tuple(
+        (
+            name,
+            *(points(row["minus_originals"][group], signed=True) for group in AGAINST),
+            *(points(row["minus_base"][group], signed=True) for group in ("generated", "originals")),
+        )
+        for name, row in rows.items()
+    )
+    return Table("Differences on the same pictures, points", head, lines_of)
 
 
 def _published(name: str) -> Mapping[str, Any]:
