@@ -13,10 +13,11 @@ from test_files import one_sentence
 from tiny_bundle import shown
 
 from wildpdiff import bundle as bundle_module
-from wildpdiff.bundle import MANIFEST, Bundle, blend, seal
+from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.manifest import MANIFEST, seal
 from wildpdiff.network.adapter import AdapterLayout
 from wildpdiff.worlds.savanna.world import SEEN, UNSEEN
 from wildpdiff.zoo import CodedZoo, Kind

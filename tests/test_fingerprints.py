@@ -9,11 +9,13 @@ import torch
 from tiny_bundle import store
 
 from wildpdiff.build.recipes import trained_by
-from wildpdiff.bundle import MANIFEST, Bundle, seal
+from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.experiments.result import stored_result
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
-from wildpdiff.reproduce import EXPERIMENTS, stored_result
+from wildpdiff.manifest import MANIFEST, seal
+from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.studio.learn.stored import Stored
 from wildpdiff.studio.ood import findings
 from wildpdiff.studio.results import curves

@@ -15,9 +15,9 @@ import pytest
 from wildpdiff.build.jobs import held_out_pairs
 from wildpdiff.bundle import Bundle
 from wildpdiff.evaluate import wilson
+from wildpdiff.experiments.result import read_result
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import table2, table3
-from wildpdiff.reproduce import read_result
 from wildpdiff.studio.learn import GLOSSARY
 from wildpdiff.studio.learn import paper_tables as beside
 from wildpdiff.studio.learn.lessons import POINTS, TABS, Card, cards

@@ -13,10 +13,11 @@ from wildpdiff import Bundle
 from wildpdiff.build.recipes import trained_by
 from wildpdiff.cli import app
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.experiments.result import stored_result
 from wildpdiff.files import load_tensors
 from wildpdiff.picture import digest
 from wildpdiff.readme import results_table
-from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, reproduce, stored_result
+from wildpdiff.reproduce import EXPERIMENTS, chapter, choose, reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,10 +11,12 @@ import pytest
 
 from wildpdiff import reproduce
 from wildpdiff.errors import UserError
+from wildpdiff.experiments import commit as commits
+from wildpdiff.experiments import result as results
 from wildpdiff.experiments.lab import Experiment, Lab, Table
+from wildpdiff.experiments.result import Result
 from wildpdiff.plots import charts
 from wildpdiff.plots.charts import Series
-from wildpdiff.reproduce import Result
 from wildpdiff.training.loop import Step
 
 RESULT = Result(
@@ -112,7 +114,7 @@ def test_an_unknown_name_is_told_the_known_ones(monkeypatch: pytest.MonkeyPatch)
 def test_a_measured_experiment_leaves_its_result_its_figure_and_the_report(lab: Lab, tmp_path: Path) -> None:
     steps = run([experiment("table2")], lab, tmp_path / "out")
     assert steps == [("table2", Step(1, 2, 0.0)), ("table2", Step(2, 2, 0.0))]
-    result = reproduce.read_result(tmp_path / "out" / "table2.json")
+    result = results.read_result(tmp_path / "out" / "table2.json")
     assert result.data == {"mean": 0.875, "pair": [1, 2]}
     assert (result.samples, result.seed, result.quick, result.stored) == (5, 7, True, False)
     assert (result.command, result.left_out) == ("wildpdiff it", ("A row of table2.",))
@@ -135,14 +137,14 @@ def test_a_measured_experiment_leaves_its_result_its_figure_and_the_report(lab: 
 
 def test_what_is_left_out_in_one_experiment_is_not_said_of_the_next(lab: Lab, tmp_path: Path) -> None:
     run([experiment("table2"), experiment("figure2")], lab, tmp_path / "out")
-    assert reproduce.read_result(tmp_path / "out" / "figure2.json").left_out == ("A row of figure2.",)
+    assert results.read_result(tmp_path / "out" / "figure2.json").left_out == ("A row of figure2.",)
     assert lab.left_out == []
 
 
 def test_what_trains_is_read_from_the_bundle_and_marked_as_stored(lab: Lab, tmp_path: Path) -> None:
     store(lab, replace(RESULT, data={"mean": 0.625}))
     run([experiment("table2", trains=True)], lab, tmp_path / "out")
-    result = reproduce.read_result(tmp_path / "out" / "table2.json")
+    result = results.read_result(tmp_path / "out" / "table2.json")
     assert (result.stored, result.data, result.depends) == (True, {"mean": 0.625}, RESULT.depends)
     assert (result.command, result.seed) == (RESULT.command, RESULT.seed)
     page = (tmp_path / "out" / "report.html").read_text()
@@ -152,7 +154,7 @@ def test_what_trains_is_read_from_the_bundle_and_marked_as_stored(lab: Lab, tmp_
 def test_retraining_measures_in_place_of_the_stored_result(lab: Lab, tmp_path: Path) -> None:
     store(lab, replace(RESULT, data={"mean": 0.625}))
     run([experiment("table2", trains=True)], lab, tmp_path / "out", retrain=True)
-    result = reproduce.read_result(tmp_path / "out" / "table2.json")
+    result = results.read_result(tmp_path / "out" / "table2.json")
     assert (result.stored, result.data["mean"]) == (False, 0.875)
 
 
@@ -176,12 +178,12 @@ def test_a_stored_result_of_other_parts_is_stale_and_one_sentence_names_what_dif
 def test_what_is_measured_is_kept_in_the_bundle_if_asked_for(lab: Lab, tmp_path: Path) -> None:
     own = experiment("table2")
     with pytest.raises(UserError, match="does not store table2"):
-        reproduce.stored_result(lab.bundle, own)
+        results.stored_result(lab.bundle, own)
     how = {"quick": True, "retrain": False, "command": "wildpdiff it"}
     list(reproduce.reproduce([own], lab, tmp_path / "one", **how))
     assert not lab.bundle.folder.exists()
     list(reproduce.reproduce([own], lab, tmp_path / "two", store=True, **how))
-    kept = reproduce.stored_result(lab.bundle, own)
+    kept = results.stored_result(lab.bundle, own)
     assert (kept.data["mean"], kept.stored, kept.depends) == (0.875, True, {"classifier": "a1"})
     sealed = json.loads((lab.bundle.folder / "bundle.json").read_text())
     assert list(sealed["files"]) == ["results/table2.json"] and sealed["seen"] == ["R10"]
@@ -211,7 +213,7 @@ def test_a_failing_experiment_alone_is_raised(lab: Lab, tmp_path: Path) -> None:
 def test_a_failure_keeps_the_earlier_result_and_says_that_it_is_older(lab: Lab, tmp_path: Path) -> None:
     run([experiment("table3")], lab, tmp_path / "out")
     run([experiment("table2"), experiment("table3", problem="No rows.")], lab, tmp_path / "out")
-    result = reproduce.read_result(tmp_path / "out" / "table3.json")
+    result = results.read_result(tmp_path / "out" / "table3.json")
     assert result.data["mean"] == 0.875
     page = (tmp_path / "out" / "report.html").read_text()
     assert "older" in page and "table3 said." in page
@@ -270,11 +272,11 @@ def repository(folder: Path, files: dict[str, str]) -> Path:
     ],
 )
 def test_the_commit_is_read_without_git(tmp_path: Path, files: dict[str, str], expected: str) -> None:
-    assert reproduce._head(repository(tmp_path, files)) == expected
+    assert commits._head(repository(tmp_path, files)) == expected
 
 
 def test_there_is_always_some_word_for_the_commit() -> None:
-    assert reproduce.commit()
+    assert commits.commit()
 
 
 def test_figure_8_is_the_experiment_of_figure_3_and_every_name_of_the_paper_is_known() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from wildpdiff.bundle import MANIFEST, Bundle, seal
+from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json
+from wildpdiff.manifest import MANIFEST, seal
 from wildpdiff.studio.results import table
 from wildpdiff.sweep import Sweep
 from wildpdiff.variant import Variant, variants_from_json

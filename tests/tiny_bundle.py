@@ -8,13 +8,15 @@ from torch import Tensor
 
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.stages import variants
-from wildpdiff.bundle import Bundle, seal
+from wildpdiff.bundle import Bundle
 from wildpdiff.condition import ClipCondition
+from wildpdiff.experiments.result import Result, keep
 from wildpdiff.files import save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.manifest import seal
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.picture import packed
-from wildpdiff.reproduce import EXPERIMENTS, Result, keep
+from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.weightspace import Map, project

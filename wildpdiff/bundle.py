@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +14,10 @@ from torch import Tensor
 from .bundled import bundled
 from .condition import ClipCondition
 from .errors import UserError
-from .files import load_json, load_tensors, remedy, save_json, sha256, told
+from .files import load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
 from .generator.config import CONFIG
+from .manifest import digest, read_manifest
 from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
 from .picture import unpacked
@@ -28,10 +27,9 @@ from .worlds import open_world
 from .worlds.base import World
 from .zoo import CodedZoo
 
-FORMAT = 5
 #: How the middle between two locations can be written; which of them a bundle has, its variants say.
 WAYS = (OURS, PAPER)
-MANIFEST, BACKBONE = "bundle.json", "backbone.safetensors"
+BACKBONE = "backbone.safetensors"
 #: What the files of some parts are called.
 PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition", "photographs": "world"}
 
@@ -64,22 +62,7 @@ class Bundle:
             UserError: if a file is missing or damaged, or the bundle is of another version.
         """
         folder = Path(folder or bundled())
-        if not _is_there(folder / MANIFEST):
-            raise UserError(
-                f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."
-            )
-        manifest = load_json(folder / MANIFEST)
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise UserError(f"'{folder.name}' is a bundle of another version; this program reads version {FORMAT}.")
-        with told(folder / MANIFEST, "a manifest"):
-            whole = manifest.get("sum") == _sum(manifest)
-        if not whole:
-            raise UserError(
-                f"The bundle's '{MANIFEST}' is damaged (its checksum differs); fetch it again or make it anew."
-            )
-        _check_parts(manifest)
-        _check_files(folder, manifest["files"])
-        variants_from_json(manifest.get("variants"))
+        manifest = read_manifest(folder)
         return cls(folder, manifest, torch.device(device))
 
     @cached_property
@@ -93,7 +76,7 @@ class Bundle:
         parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
         for name, own in sorted(self.manifest["files"].items()):
             parts.setdefault(_part(name, self.variants), []).append([name, own])
-        return {part: _digest(content)[:12] for part, content in parts.items() if part != "results"}
+        return {part: digest(content)[:12] for part, content in parts.items() if part != "results"}
 
     def depends(self, parts: Iterable[str]) -> dict[str, str]:
         """The fingerprints of some parts; `generator`, `zoo`, `curves` and `map` stand for those of all regimes."""
@@ -319,17 +302,6 @@ def blend(a: Tensor, b: Tensor, weight: float) -> Tensor:
     return a + (b - a) * weight
 
 
-def seal(folder: Path, about: dict[str, Any]) -> None:
-    """Write the manifest of a finished folder: `about`, the format and the checksum of every file in it.
-
-    The folder `work` of a training run is no part of the bundle.
-    """
-    names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")}
-    sums = {name.as_posix(): sha256(folder / name) for name in sorted(names) if name.parts[0] not in (MANIFEST, "work")}
-    manifest = {"format": FORMAT, **about, "files": sums}
-    save_json(folder / MANIFEST, manifest | {"sum": _sum(manifest)})
-
-
 def is_whole(folder: Path) -> bool:
     """Whether a folder holds a finished, undamaged bundle."""
     try:
@@ -337,15 +309,6 @@ def is_whole(folder: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def _sum(manifest: dict[str, Any]) -> str:
-    """Checksum of a manifest's content, all but the checksum itself."""
-    return _digest({key: value for key, value in manifest.items() if key != "sum"})
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _part(name: str, variants: Sequence[Variant]) -> str:
@@ -358,54 +321,3 @@ def _part(name: str, variants: Sequence[Variant]) -> str:
             return f"generator-{variant.regime}"
     part = name.partition("/")[0].removesuffix(".safetensors")
     return "unconditional" if part.startswith("generator-") else PARTS.get(part, part)
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is such a file.
-
-    Raises:
-        UserError: if its folder is not to be read.
-    """
-    with told(path, "a file"):
-        return path.exists()
-
-
-def _check_parts(manifest: dict[str, Any]) -> None:
-    """Refuse a manifest that lacks a part, or one of another kind."""
-    for name, kind in (("files", dict), ("seen", list), ("unseen", list), ("figures", dict), ("world", dict)):
-        part = manifest.get(name)
-        texts = isinstance(part, list) or name == "files"
-        if not isinstance(part, kind) or (texts and not all(isinstance(each, str) for each in _texts(part))):
-            raise UserError(f"The bundle's '{MANIFEST}' is damaged (its '{name}'); fetch it again or make it anew.")
-    if not _are_figures(manifest["figures"]):
-        raise UserError(f"The bundle's '{MANIFEST}' is damaged (its 'figures'); fetch it again or make it anew.")
-    if not manifest["seen"]:
-        raise UserError(f"The bundle's '{MANIFEST}' names no seen location; fetch it again or make it anew.")
-
-
-def _are_figures(value: Any) -> bool:
-    """Whether a manifest's figures are objects as far as the app looks into them."""
-    if not isinstance(value, dict) or not all(isinstance(own, dict) for own in value.values()):
-        return False
-    kinds = [own.get(part, {}) for own in value.values() for part in ("locations", "unseen")]
-    if not all(isinstance(kind, dict) for kind in kinds):
-        return False
-    cells = [cell for kind in kinds for cell in kind.values()]
-    return all(
-        isinstance(cell, dict) and all(isinstance(cell.get(name), dict | None) for name in ("fine_tuned", "generated"))
-        for cell in cells
-    )
-
-
-def _texts(part: Any) -> Iterable[Any]:
-    return part.values() if isinstance(part, dict) else part
-
-
-def _check_files(folder: Path, sums: dict[str, str]) -> None:
-    for name, expected in sums.items():
-        path = folder / name
-        if not _is_there(path):
-            raise UserError(f"The bundle '{folder.name}' lacks '{name}'; fetch it again or make it anew.")
-        if sha256(path) != expected:
-            advice = remedy(path).replace("fetch or", "fetch it again or")
-            raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); {advice}.")

@@ -213,7 +213,8 @@ def reproduce(
     from .build.recipes import trained_by
     from .bundle import Bundle
     from .experiments.lab import Lab
-    from .reproduce import REPORT, choose, read_result, summary
+    from .experiments.result import read_result
+    from .reproduce import REPORT, choose, summary
     from .reproduce import reproduce as measure
 
     if samples is not None and samples < 1:

@@ -7,11 +7,12 @@ from typing import Any
 
 from .bundle import Bundle
 from .experiments.lab import Data
+from .experiments.result import RESULTS, Result, stored_result
 from .measure.statistics import points
 from .paper import NUMBERS, column_means, table2
 from .paper.figure7 import MEANING
 from .pdiff.study import rows as pdiff
-from .reproduce import EXPERIMENTS, RESULTS, Result, stored_result
+from .reproduce import EXPERIMENTS
 
 Row = tuple[object, ...]
 #: Generated adapters a cell where no other number is asked for.

@@ -6,27 +6,25 @@ import json
 import platform
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from . import __version__
-from .bundle import Bundle, seal
 from .errors import UserError
+from .experiments.commit import commit
 from .experiments.lab import Data, Experiment, Lab, Table
 from .experiments.report import Chapter, html, plain
-from .files import load_json, save_json, write_whole
+from .experiments.result import Result, differing, keep, read_result, stored_result
+from .files import save_json, write_whole
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
 from .pdiff.study import studies
 from .training.loop import Step
 from .worlds.base import World
 
-FORMAT = 2
 REPORT = "report.html"
-RESULTS = "results"
 #: Modules of experiments, in the order of the report.
 MODULES: tuple[ModuleType, ...] = (
     table1,
@@ -49,62 +47,6 @@ EXPERIMENTS: dict[str, Experiment] = {
 #: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once. p-diff's: see `studies`.
 SAME = {"figure8": "figure3"} | studies.SAME
 _PACKAGES = ("torch", "timm", "peft")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What an experiment found, and how.
-
-    Attributes:
-        name: of the experiment.
-        data: as the experiment's `measure` yields it last; empty if it could not be measured.
-        depends: fingerprints of the parts of the bundle that it was measured on (see `Bundle.fingerprints`).
-        samples: generated adapters a cell.
-        seed: of the first generated adapter.
-        quick: whether few samples were drawn to be quick.
-        seconds: that measuring took.
-        command: that was typed.
-        commit: of the program, or its version.
-        versions: of the packages that numbers depend on, by name.
-        left_out: sentences on what could not be used.
-        stored: whether it came with the bundle, and was not measured by this command.
-        problem: why it could not be measured, or nothing.
-    """
-
-    name: str
-    data: Data
-    depends: dict[str, str]
-    samples: int
-    seed: int
-    quick: bool
-    seconds: float
-    command: str
-    commit: str
-    versions: dict[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    stored: bool = False
-    problem: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON document with the number of its format."""
-        return {"format": FORMAT, **asdict(self), "left_out": list(self.left_out)}
-
-    @classmethod
-    def from_json(cls, document: Any, source: str) -> Result:
-        """The result that `to_json` made a document of; `source` is the file's name.
-
-        Raises:
-            UserError: if it is of another format or not whole.
-        """
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise UserError(f"'{source}' is a result of another format; measure it anew with this version.")
-        values = {key: value for key, value in document.items() if key != "format"}
-        try:
-            result = cls(**values)
-            data, depends = dict(result.data), dict(result.depends)
-            return replace(result, data=data, depends=depends, left_out=tuple(result.left_out))
-        except (TypeError, ValueError) as error:
-            raise UserError(f"'{source}' is damaged (parts of the result are missing); measure it anew.") from error
 
 
 def choose(what: str) -> tuple[Experiment, ...]:
@@ -188,51 +130,6 @@ def summary(experiment: Experiment, result: Result) -> str:
     return "\n\n".join([*parts, *(_plain_table(table) for table in told.tables)])
 
 
-def read_result(path: Path) -> Result:
-    """A result's file.
-
-    Raises:
-        UserError: if it is missing, damaged or of another format.
-    """
-    return Result.from_json(load_json(path), path.name)
-
-
-def stored_result(bundle: Bundle, experiment: Experiment) -> Result:
-    """The result of an experiment that a bundle keeps; whoever shows its numbers gets them here.
-
-    Raises:
-        UserError: if it is missing, damaged, or was measured on other parts than the bundle's.
-    """
-    name, long = experiment.name, " --retrain --run DIR" if experiment.trains else ""
-    command = f"`wildpdiff reproduce {name}{long} --out DIR`"
-    path = bundle.folder / RESULTS / f"{name}.json"
-    if not path.exists():
-        raise UserError(f"This bundle does not store {name}; {command} measures it.")
-    result = read_result(path)
-    if differ := _differing(result, experiment, bundle):
-        raise UserError(f"The stored {name} is stale: it was measured on another {differ}; {command} measures it anew.")
-    return replace(result, stored=True)
-
-
-def keep(bundle: Bundle, result: Result) -> None:
-    """Store a result in a bundle's folder, numbers to seven significant digits, and seal the folder again."""
-    save_json(bundle.folder / RESULTS / f"{result.name}.json", _short(result.to_json()), close=True)
-    seal(bundle.folder, bundle.manifest)
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.7g}")
-    if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    return [_short(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def commit() -> str:
-    """The commit of the checkout that the program runs from, else its version, else `unknown`."""
-    return _head(Path(__file__).resolve().parents[1] / ".git") or f"version {__version__}"
-
-
 def _found(
     experiment: Experiment, lab: Lab, *, quick: bool, retrain: bool, command: str
 ) -> Generator[tuple[str, Step], None, Result]:
@@ -266,12 +163,6 @@ def _result(experiment: Experiment, lab: Lab, data: Data, *, quick: bool, second
     )
 
 
-def _differing(result: Result, experiment: Experiment, bundle: Bundle) -> str:
-    """The parts that a result was measured on and a bundle has otherwise, in words; nothing if it is the bundle's."""
-    then, now = result.depends, bundle.depends(experiment.depends)
-    return ", ".join(part for part in sorted(then | now) if then.get(part) != now.get(part))
-
-
 def _earlier(out: Path, known: Mapping[str, Experiment], lab: Lab) -> dict[str, Result]:
     """The results that the folder holds already, checked to be of the same bundle and readable."""
     results = {}
@@ -279,7 +170,7 @@ def _earlier(out: Path, known: Mapping[str, Experiment], lab: Lab) -> dict[str, 
         if not (out / f"{name}.json").exists():
             continue
         results[name] = read_result(out / f"{name}.json")
-        if differ := _differing(results[name], experiment, lab.bundle):
+        if differ := differing(results[name], experiment, lab.bundle):
             raise UserError(
                 f"'{out.name}' holds {name} of another bundle (another {differ}); choose another --out folder."
             )
@@ -328,27 +219,3 @@ def _plain_table(table: Table) -> str:
         for row in rows
     ]
     return "\n".join([table.title, *lines, *([table.note] if table.note else [])])
-
-
-def _head(git: Path) -> str:
-    """The commit that a repository's HEAD names, read from its files; nothing if there is none."""
-    try:
-        if git.is_file():
-            git = git.parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref:"):
-            return head
-        return _branch(git, head.removeprefix("ref:").strip())
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _branch(git: Path, name: str) -> str:
-    common = git / "commondir"
-    home = git / common.read_text(encoding="utf-8").strip() if common.is_file() else git
-    if (home / name).is_file():
-        return (home / name).read_text(encoding="utf-8").strip()
-    for line in (home / "packed-refs").read_text(encoding="utf-8").splitlines():
-        if line.endswith(f" {name}"):
-            return line.split()[0]
-    return ""

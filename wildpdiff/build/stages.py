@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from ..bundle import WAYS, Bundle, is_whole, seal
+from ..bundle import WAYS, Bundle, is_whole
 from ..condition import CONFIG_FILE, ClipCondition, check_clip, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
+from ..manifest import seal
 from ..measure.by_location import crossed_conditions, evaluate_locations, together
 from ..measure.fidelity import fidelity_over
 from ..network.adapter import AdapterLayout

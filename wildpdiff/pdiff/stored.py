@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..bundle import Bundle, seal
+from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import most_alike
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
+from ..manifest import seal
 from ..worlds.base import Images
 from .choice import subset_of
 from .groups import STEPS

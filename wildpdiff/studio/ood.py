@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
+from ..experiments.result import stored_result
 from ..ood import Gauge, Reading, Verdict
-from ..reproduce import EXPERIMENTS, stored_result
+from ..reproduce import EXPERIMENTS
 
 Json = dict[str, Any]
 

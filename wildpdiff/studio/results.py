@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
+from ..experiments.result import stored_result
 from ..paper.curves import CURVES, SEED, STEPS, WEIGHTS
 from ..pdiff.stored import names as pdiff_names
 from ..plots.common import SHAPES
-from ..reproduce import stored_result
 from .setting import Live, Result
 
 Json = dict[str, Any]

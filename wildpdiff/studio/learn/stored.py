@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from ...bundle import Bundle
 from ...errors import UserError
-from ...reproduce import EXPERIMENTS, Result, stored_result
+from ...experiments.result import Result, stored_result
+from ...reproduce import EXPERIMENTS
 
 T = TypeVar("T")
 Data = Mapping[str, Any]
