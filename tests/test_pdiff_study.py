@@ -133,6 +133,20 @@ def test_the_paper_s_way_has_an_autoencoder_with_the_noise_asked_for(tmp_path: P
 
 
 @pytest.mark.slow
+def test_the_paper_s_autoencoder_alone_writes_networks_from_its_prior(tmp_path: Path) -> None:
+    own = cell("both", "codec", way="paper", denoiser_steps=20)
+    list(grow([own], tmp_path, workers=1))
+    row = pooled([brief(own, tmp_path, points=False)])
+    alone = row["looks"]["codec"]
+    assert alone["spread"]["mean"] > 0 and 0 < alone["iou"]["mean"] < 1
+    gap = alone["test"]["mean"] - row["groups"]["originals"]["test"]["mean"]
+    assert alone["against_originals"]["mean"] == pytest.approx(gap)
+    setting = {"first": "noise on", "data": "digits", "quick": True, "test": 60, "published": "", "note": ""}
+    titles = [table.title for table in told.tables({"setting": setting, "rows": {"both": row}})]
+    assert titles[-1] == "Without diffusion"
+
+
+@pytest.mark.slow
 def test_noise_of_a_larger_scale_is_less_accurate_and_less_alike(data: dict[str, Any]) -> None:
     cells = data["rows"]["all"]["looks"]["noise"]
     small, large = cells["0.001"], cells["0.15"]
@@ -230,10 +244,12 @@ def test_parts_of_another_table_are_found_by_their_own_names() -> None:
 
 
 @pytest.mark.slow
-def test_memory_is_measured_in_processes_and_grows_with_the_rows() -> None:
-    small, large = memory.train(2048), memory._in_process(100_288)
+def test_memory_is_measured_in_processes_and_grows_with_the_rows(tmp_path: Path) -> None:
+    small, large = (memory._in_process(size, tmp_path / f"{size}.json") for size in (2048, 100_288))
     assert small["rows"] < 3 and large["rows"] == pytest.approx(300 * 100_288 * 4 / 2**20)
     assert large["after"] - large["before"] > large["rows"]  # the rows, and something to train them with
+    save_json(tmp_path / "2048.json", small | {"after": 1.0})
+    assert memory._in_process(2048, tmp_path / "2048.json")["after"] == 1.0  # what was measured is not measured again
 
 
 def test_the_slope_is_the_cost_of_a_number_between_the_largest_sizes() -> None:

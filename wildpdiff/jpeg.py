@@ -38,13 +38,13 @@ def _share_of_rows(data: bytes) -> float:
 
 def first_rows(data: bytes, there: float, size: tuple[int, int]) -> Image.Image:
     """The first share of a JPEG's rows, decoded for a size."""
-    image = Image.open(BytesIO(data + b"\xff\xd9"), formats=("JPEG", "MPO"))
+    image = Image.open(BytesIO(data + b"\xff\xd9"), formats=("JPEG",))
     image.draft(None, size)
     return image.crop((0, 0, image.width, max(1, int(there * image.height))))
 
 
 def _coarsest(data: bytes) -> np.ndarray:
     """A JPEG at an eighth of its size, `[H / 8, W / 8, C]`."""
-    with Image.open(BytesIO(data), formats=("JPEG", "MPO")) as image:
+    with Image.open(BytesIO(data), formats=("JPEG",)) as image:
         image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
         return np.atleast_3d(np.asarray(image)).astype(np.int32)

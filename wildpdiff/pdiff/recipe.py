@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .. import variant
 from ..errors import UserError
 from ..training.loop import cosine
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
-WAYS = ("ours", "paper")
+WAYS = (variant.OURS, variant.PAPER)
 
 
 @dataclass(frozen=True)

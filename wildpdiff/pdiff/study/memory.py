@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from ...build.workers import each
 from ...errors import UserError
 from ...experiments.lab import Data, Lab, Table
+from ...files import load_json, save_json
 from ...generator import AdapterGenerator, GeneratorConfig
 from ...generator.recipe import GeneratorRecipe
 from ...generator.train import train_generator
@@ -37,12 +35,12 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """The most memory that a process held, by size. Data: `sizes[D]`, each `before`, `after` in MB, and the slope.
 
     Raises:
-        UserError: if a process ended without an answer, for want of memory.
+        UserError: if a process ended without an answer, for want of memory, or there is no training folder.
     """
     sizes = SIZES[:3] if lab.quick else SIZES
     found: Data = {}
     for place, size in enumerate(sizes, start=1):
-        found[str(size)] = _in_process(size)
+        found[str(size)] = _in_process(size, lab.work / "pdiff" / f"memory-{size}.json")
         yield Step(place, len(sizes), float("nan")), {"sizes": found, "slope": slope(found)}
 
 
@@ -55,14 +53,21 @@ def slope(found: Data) -> float:
     return float(grown * 2**20 / (sizes[-1] - sizes[-2]))
 
 
-def _in_process(size: int) -> Data:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+def _in_process(size: int, path: Path) -> Data:
+    """What a process of its own found, kept in a file."""
+    if not path.exists():
         try:
-            return fresh.submit(train, size).result()
-        except (BrokenProcessPool, MemoryError) as error:
+            list(each(_keep, [(size, path)], workers=1))
+        except (UserError, MemoryError) as error:
             raise UserError(
                 f"Training on rows of {size:,} numbers did not come to its end; it needs more memory."
             ) from error
+    return dict(load_json(path))
+
+
+def _keep(job: tuple[int, Path]) -> None:
+    size, path = job
+    save_json(path, train(size))
 
 
 def train(size: int) -> Data:
@@ -74,7 +79,7 @@ def train(size: int) -> Data:
     generator = AdapterGenerator.untrained(config).to(device)
     before = _megabytes(cuda)
     rows = torch.randn(ROWS, size, generator=torch.Generator().manual_seed(0))
-    recipe = replace(GeneratorRecipe(), denoiser_steps=STEPS, denoiser_batch=BATCH)
+    recipe = GeneratorRecipe(denoiser_steps=STEPS, denoiser_batch=BATCH)
     for _ in train_generator(generator, rows, None, None, recipe):
         pass
     return {"before": before, "after": _megabytes(cuda), "rows": rows.nbytes / 2**20, "device": device}

@@ -26,7 +26,9 @@ def tables(data: Data) -> list[Table]:
     rows = data["rows"]
     found = [_accuracy(data), _differences(rows), _best(rows), _diversity(rows)]
     if looks := _looks(rows):
-        found += [table for name, cell in looks.items() for table in LOOK_TABLES[name](cell)]
+        found += [LOOK_TABLES[name](cell) for name, cell in looks.items() if name in LOOK_TABLES]
+    if noisy := {name: row["looks"]["noise"] for name, row in rows.items() if "noise" in row["looks"]}:
+        found.append(_noise(noisy))
     return found
 
 
@@ -174,7 +176,7 @@ def _looks(rows: Mapping[str, Any]) -> Data:
     return next((row["looks"] for row in rows.values() if row["looks"]), {})
 
 
-def _steps(cell: Data) -> list[Table]:
+def _steps(cell: Data) -> Table:
     published = NUMBERS["table9"]
     rows = tuple(
         (count, points(own["test"]), points(own["against_finest"], signed=True), _plain(own["spread"]),
@@ -190,26 +192,30 @@ def _steps(cell: Data) -> list[Table]:
         "p-diff",
     )
     note = "p-diff varies the steps of its diffusion (averages, ResNet-18 on CIFAR-100); we those of sampling alone."
-    return [Table("Sampling steps", head, rows, note)]
+    return Table("Sampling steps", head, rows, note)
 
 
-def _codec(cell: Data) -> list[Table]:
+def _codec(cell: Data) -> Table:
     row = (
         "autoencoder alone", points(cell["test"]), points(cell["against_originals"], signed=True),
         points(cell["best"]["by_selection"]["test"]), _plain(cell["spread"]), _plain(cell["iou"]),
     )  # fmt: skip
     head = ("", "test accuracy, percent", "minus originals, points", "best of 200", "spread", "likeness")
     note = "Networks decoded from the prior of the autoencoder with both noises. p-diff: average 76.6, best 77.3."
-    return [Table("Without diffusion", head, (row,), note)]
+    return Table("Without diffusion", head, (row,), note)
 
 
-def _noise(cell: Data) -> list[Table]:
-    rows = tuple((f"noise {scale}", points(own["test"]), _plain(own["iou"])) for scale, own in cell.items())
-    head = ("first system, originals with", "test accuracy, percent", "likeness")
-    return [Table("Noise of fixed scales", head, rows)]
+def _noise(cells: Mapping[str, Any]) -> Table:
+    rows = tuple(
+        (name, scale, points(own["test"]), _plain(own["iou"]))
+        for name, cell in cells.items()
+        for scale, own in cell.items()
+    )
+    head = ("originals with noise", "scale", "test accuracy, percent", "likeness")
+    return Table("Noise of fixed scales", head, rows)
 
 
-LOOK_TABLES = {"steps": _steps, "codec": _codec, "noise": _noise, "path": lambda cell: []}
+LOOK_TABLES = {"steps": _steps, "codec": _codec}
 
 
 def _gaps(rows: Mapping[str, Any]) -> Figure:
