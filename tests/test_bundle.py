@@ -12,7 +12,7 @@ import torch
 from test_files import one_sentence
 from tiny_bundle import shown
 
-from wildpdiff import bundle as bundle_module
+from wildpdiff import manifest as manifests
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
@@ -213,7 +213,7 @@ def test_a_manifest_that_is_no_object_is_one_sentence(copied: Path, content: byt
 )
 def test_a_part_of_another_kind_is_one_sentence_though_the_sum_is_right(copied: Path, part: str, value: object) -> None:
     manifest = load_json(copied / MANIFEST) | {part: value}
-    save_json(copied / MANIFEST, manifest | {"sum": bundle_module._sum(manifest)})
+    save_json(copied / MANIFEST, manifest | {"sum": manifests._sum(manifest)})
     with pytest.raises(UserError) as error:
         Bundle.open(copied)
     one_sentence(error, copied)
@@ -222,7 +222,7 @@ def test_a_part_of_another_kind_is_one_sentence_though_the_sum_is_right(copied: 
 def test_a_manifest_of_other_locations_than_the_embeddings_is_one_sentence(copied: Path) -> None:
     manifest = load_json(copied / MANIFEST)
     manifest["seen"].pop()
-    save_json(copied / MANIFEST, manifest | {"sum": bundle_module._sum(manifest)})
+    save_json(copied / MANIFEST, manifest | {"sum": manifests._sum(manifest)})
     with pytest.raises(UserError, match="one finite embedding for each of the 14 locations"):
         Bundle.open(copied).embedding("R10")
 

@@ -28,8 +28,8 @@ from corpus_words import CHOICES, DATA, MESSAGES, NETWORKS, SIZES, STATE, comman
 from pdiff_folder import OWN, TINY
 from typer.main import get_command
 
-from wildpdiff import bundle as bundles
 from wildpdiff import cli
+from wildpdiff import manifest as manifests
 from wildpdiff.build import stages
 from wildpdiff.build.recipes import SMOKE, recipe_of
 from wildpdiff.bundle import Bundle
@@ -104,7 +104,7 @@ def house(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     drawn = studio.images
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(root / "gradio"))
-        for module in (bundles, generators):
+        for module in (manifests, generators):
             patch.setattr(module, "sha256", checksum)
         loaded = cache(Backbone.load)  # the same for all: no case changes it
         patch.setattr(Backbone, "load", lambda path: loaded(path.resolve()))
@@ -406,7 +406,7 @@ def bundle_cases(house: House) -> Cases:
 
     def summed(document: Any) -> bytes:
         if isinstance(document, dict):
-            document |= {"sum": bundles._sum(document)}
+            document |= {"sum": manifests._sum(document)}
         return json.dumps(document).encode("utf-8", "surrogatepass")
 
     def sealed(folder: Path, name: str, content: bytes) -> object:
