@@ -1,18 +1,15 @@
 """Real photographs: any data set in COCO Camera Traps format (Snapshot Serengeti and the other sets of LILA)."""
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from ..errors import UserError, readable
-from ..files import is_file, is_folder
-from ..labelled import SUFFIXES
+from ..files import is_folder
 from ..picture import read_frame
 from .base import EMPTY, Images, Split, location_of
 from .coco_metadata import (
@@ -20,11 +17,12 @@ from .coco_metadata import (
     chosen_locations,
     classes_of,
     drawn_photos,
-    fraction,
     image_labels,
     index_photos,
     read_document,
 )
+from .hashed import fraction
+from .image_folder import ImageFolder
 
 BACKGROUNDS = 16
 BACKGROUND_CANDIDATES = 64
@@ -68,7 +66,7 @@ class CocoWorld:
         self.spec = spec
         self.left_out = left_out
         self._notes = notes
-        self._folder = _Folder(folder)
+        self._folder = ImageFolder(folder)
         self._photos = photos
         self._unreadable: set[str] = set()
         self._short: set[str] = set()
@@ -220,12 +218,7 @@ class CocoWorld:
         return Images(pixels[: len(labels)], torch.tensor(labels, dtype=torch.int64))
 
     def _nothing(self, location: str, wanted: str) -> UserError:
-        example = self._folder.example()
-        there = f"there is '{readable(example)}'" if example else "there is no picture at all"
-        return UserError(
-            f"No photograph of location '{location}' can be read in folder '{self._folder.path.name}': looked for "
-            f"'{readable(wanted)}', and {there}; fetch its files or name the folder that file names start from."
-        )
+        return UserError(f"No photograph of location '{location}' can be read {self._folder.missing(wanted)}.")
 
     def _readable(self, listed: Iterable[Photo]) -> Iterator[tuple[Photo, Tensor]]:
         for photo in listed:
@@ -239,58 +232,9 @@ class CocoWorld:
             yield photo, seen.pixels
 
 
-class _Folder:
-    """The images' folder, in which files are found as they are named, or with `/` for `\\`, or in another case."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._names: dict[Path, dict[str, str]] = {}
-
-    def find(self, name: str) -> Path:
-        """A file of the folder.
-
-        Raises:
-            UserError: if there is none of that name, or it would lie outside.
-        """
-        slashed = name.replace("\\", "/")
-        inside = PurePosixPath(slashed)
-        if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
-            raise UserError("The file lies outside the images' folder.")
-        for path in (self.path / name, self.path / inside):
-            if is_file(path):
-                return path
-        path = self.path
-        for part in inside.parts:
-            path = path / self._in(path).get(_folded(part), part)
-        if not is_file(path):
-            raise UserError(f"There is no file '{inside.name}'.")
-        return path
-
-    def example(self) -> str:
-        """The name of one picture that is there, or nothing."""
-        for place, path in enumerate(self.path.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                return path.relative_to(self.path).as_posix()
-            if place > 5_000:
-                break
-        return ""
-
-    def _in(self, folder: Path) -> dict[str, str]:
-        if folder not in self._names:
-            try:
-                self._names[folder] = {_folded(path.name): path.name for path in folder.iterdir()}
-            except OSError:
-                self._names[folder] = {}
-        return self._names[folder]
-
-
 def _notes_of_ruled_out(count: int) -> tuple[str, ...]:
     why = "by the metadata they show two classes, none of the listed ones or a person, or are corrupt or listed twice"
     return (f"{count:,} images are left out: {why}.",) if count else ()
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
