@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..errors import UserError, readable
 from ..picture import read_frame, resized
-from ..survey import Survey, open_survey
+from ..survey.open import open_survey
 from ..survey.records import Box
+from ..survey.survey import Survey
 from .base import Images, Split, location_of
 from .hashed import fraction
 from .image_folder import ImageFolder

@@ -60,7 +60,12 @@ class Pasting:
 
 
 class PastedWorld:
-    """A `CameraWorld` whose training photographs are added to by pasting; what is measured on stays real."""
+    """A `CameraWorld` whose training photographs are added to by pasting; what is measured on stays real.
+
+    Attributes:
+        real: the world without what was pasted.
+        prior: chance of each class among the pasted pictures, `[K]`.
+    """
 
     kind = "pasted"
     portable = False
@@ -71,7 +76,7 @@ class PastedWorld:
         Raises:
             UserError: if a cutter is not known, none has a box, or the prior names no class of the world.
         """
-        self.world, self.pasting = world, pasting
+        self.real, self.pasting = world, pasting
         self.species, self.locations, self.size, self.caution = (
             world.species,
             world.locations,
@@ -79,9 +84,11 @@ class PastedWorld:
             world.caution,
         )
         cutters = [location_of(name, world.locations) for name in pasting.cutters]
-        self._animals = [shot for name in cutters for shot in world.shots_at(name, "train") if self._cuttable(shot)]
+        animals = [shot for name in cutters for shot in world.shots_at(name, "train") if self._cuttable(shot)]
+        self._animals = {label: [shot for shot in animals if shot.label == label] for label in {s.label for s in animals}}
+        self._boxes = [shot.box for shot in animals]
         self._patches = [file for name in cutters for file in world.background_files(name)]
-        if not self._animals or not self._patches:
+        if not animals or not self._patches:
             raise UserError(
                 "There is nothing to paste: the cameras to cut from need boxes of animals, and empty frames."
             )
@@ -91,12 +98,12 @@ class PastedWorld:
     @property
     def about(self) -> str:
         """What the photographs are."""
-        return f"{self.world.about} Adapters also learned from animals that were pasted on empty places."
+        return f"{self.real.about} Adapters also learned from animals that were pasted on empty places."
 
     @property
     def notes(self) -> tuple[str, ...]:
         """As the world's own."""
-        return self.world.notes
+        return self.real.notes
 
     def to_json(self) -> dict[str, Any]:
         """The spec that it is opened again from."""
@@ -104,7 +111,7 @@ class PastedWorld:
         prior = None if self.pasting.prior is None else dict(self.pasting.prior)
         return {
             "kind": self.kind,
-            "of": self.world.to_json(),
+            "of": self.real.to_json(),
             "cutters": list(self.pasting.cutters),
             "prior": prior,
             **own,
@@ -113,8 +120,8 @@ class PastedWorld:
     def labels(self, location: str, split: Split, first: int | None = None) -> Tensor:
         """Labels `[M]` of the real photographs and then of the pasted ones; no file is opened."""
         if split == "eval":
-            return self.world.labels(location, split, first)
-        real = self.world.labels(location, "train") if self.pasting.real else torch.empty(0, dtype=torch.int64)
+            return self.real.labels(location, split, first)
+        real = self.real.labels(location, "train") if self.pasting.real else torch.empty(0, dtype=torch.int64)
         drawn = torch.tensor(
             [self._label(location, place) for place in range(self._count(location))], dtype=torch.int64
         )
@@ -127,24 +134,24 @@ class PastedWorld:
             UserError: as `CameraWorld.images`.
         """
         if split == "eval":
-            return self.world.images(location, split, first)
+            return self.real.images(location, split, first)
         real = Images(torch.empty(0, 3, self.size, self.size, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
-        if self.pasting.real and self.world.shots_at(location, "train"):
-            real = self.world.images(location, split, first)
+        if self.pasting.real and self.real.shots_at(location, "train"):
+            real = self.real.images(location, split, first)
         wanted = self._count(location) if first is None else min(self._count(location), first - len(real))
         pasted = [self.pasted(location, place) for place in range(wanted)]
         if not pasted:
-            return real if len(real) else self.world.images(location, split, first)
+            return real if len(real) else self.real.images(location, split, first)
         pixels = torch.cat([real.pixels, torch.stack([picture for picture, _ in pasted])])
         return Images(pixels, torch.cat([real.labels, torch.tensor([label for _, label in pasted])]))
 
     def backgrounds(self, location: str) -> Tensor:
         """As the world's own."""
-        return self.world.backgrounds(location)
+        return self.real.backgrounds(location)
 
     def show(self, location: str, height: int) -> Tensor:
         """As the world's own."""
-        return self.world.show(location, height)
+        return self.real.show(location, height)
 
     def pasted(self, location: str, place: int) -> tuple[Tensor, int]:
         """Pasted picture number `place` of a location: uint8 `[3, size, size]` and its label.
@@ -153,7 +160,7 @@ class PastedWorld:
             UserError: if no file that is needed can be read.
         """
         rng, label = self._rng(location, place), self._label(location, place)
-        places = self.world.background_files(location)
+        places = self.real.background_files(location)
         for _ in range(_TRIES):
             ground = self._read(places[_draw(rng, len(places))])
             cut = None if ground is None else self._cut(label, rng, infrared(ground))
@@ -163,28 +170,37 @@ class PastedWorld:
         raise UserError(f"The photographs to paste at location '{location}' cannot be read; fetch their files anew.")
 
     def _cut(self, label: int, rng: torch.Generator, grey: bool) -> tuple[Tensor, Tensor, Box] | None:
-        """Something to paste of a class: the frame that it is cut from, how much of each pixel is it, and its box."""
-        if label == self.species.index(EMPTY):
-            file, box = self._patches[_draw(rng, len(self._patches))], self._animals[_draw(rng, len(self._animals))].box
-            frame = self._read(file)
-            return None if frame is None or box is None else (frame, _soft(frame, box), box)
-        shots = [shot for shot in self._animals if shot.label == label]
+        """Something to paste of a class: the frame that it is cut from, how much of each pixel is it, and its box.
+
+        `grey` is the light of the place: of as many tries one in the same light is taken, and colour is never brought
+        to an infrared picture.
+        """
+        frame, best, shot = None, None, None
         for _ in range(_TRIES):
-            shot = shots[_draw(rng, len(shots))]
-            frame = self._read(shot.file)
-            if frame is not None and shot.box is not None and (grey or not infrared(frame)):
-                break
-        if frame is None or shot.box is None:
+            drawn = self._something(label, rng)
+            frame = self._read(drawn.file)
+            if frame is not None:
+                best, shot = frame, drawn
+                if infrared(frame) == grey:
+                    break
+        if best is None or shot is None or shot.box is None:
             return None
-        box = without_strips(shot.box, self.world.strips)
-        mask = _soft(frame, box)
-        if self.pasting.mask == "difference":
-            mask = mask * self._different(shot, frame)
-        return (frame.float().mean(dim=0, keepdim=True).expand(3, -1, -1) if grey else frame), mask, box
+        box = without_strips(shot.box, self.real.strips)
+        mask = _soft(best, box)
+        if self.pasting.mask == "difference" and label != self.species.index(EMPTY):
+            mask = mask * self._different(shot, best)
+        return (best.float().mean(dim=0, keepdim=True).expand(3, -1, -1) if grey else best), mask, box
+
+    def _something(self, label: int, rng: torch.Generator) -> Shot:
+        """An animal of a class, or a patch of background in the shape of an animal's box."""
+        if label != self.species.index(EMPTY):
+            return self._animals[label][_draw(rng, len(self._animals[label]))]
+        file, shape = self._patches[_draw(rng, len(self._patches))], self._boxes[_draw(rng, len(self._boxes))]
+        return Shot(file, label, "train", "", shape)
 
     def _different(self, shot: Shot, frame: Tensor) -> Tensor:
         """How much each pixel differs from the median of the burst's frames, 0 to 1; all 1 where there is no burst."""
-        files = sorted({other.file for other in self._animals if other.burst == shot.burst})
+        files = sorted({other.file for other in self._animals[shot.label] if other.burst == shot.burst})
         frames = [other for other in map(self._read, files) if other is not None and other.shape == frame.shape]
         if len(frames) < 3:
             return torch.ones(frame.shape[1:])
@@ -194,9 +210,9 @@ class PastedWorld:
 
     def _prior(self) -> Tensor:
         """Chance of each class, `[K]`, of those that there is something to paste of."""
-        have = {shot.label for shot in self._animals} | {self.species.index(EMPTY)}
+        have = set(self._animals) | {self.species.index(EMPTY)}
         if self.pasting.prior is None:
-            labels = [shot.label for name in self.pasting.cutters for shot in self.world.shots_at(name, "train")]
+            labels = [shot.label for name in self.pasting.cutters for shot in self.real.shots_at(name, "train")]
             chances = torch.bincount(torch.tensor(labels), minlength=len(self.species)).double()
             chances[-1] = chances[-1].clamp(min=1)
         else:
@@ -217,7 +233,7 @@ class PastedWorld:
         return shot.box is not None and shot.label != self.species.index(EMPTY)
 
     def _count(self, location: str) -> int:
-        return self.pasting.count if self.world.background_files(location) else 0
+        return self.pasting.count if self.real.background_files(location) else 0
 
     def _label(self, location: str, place: int) -> int:
         level = fraction("class", f"{location}\0{place}", self.pasting.seed)
@@ -261,7 +277,7 @@ def _paste(ground: Tensor, cut: Tensor, mask: Tensor, box: Box, rng: torch.Gener
     down = min(max(down, -int(box.top * height)), int((1 - box.top - box.height) * height))
     moved, there = _moved(cut.float(), right, down), _moved(mask[None], right, down)
     weight = there.sum().clamp(min=1e-3)
-    gain = ((ground.float() * there).sum() / (moved * there).sum().clamp(min=1e-3)).clamp(1 / _GAIN, _GAIN).sqrt()
+    gain = ((ground.float() * there).sum() / (moved * there).sum().clamp(min=1e-3)).clamp(1 / _GAIN, _GAIN)
     pasted = ground.float() * (1 - there) + (moved * gain).clamp(0, 255) * there if weight > 0.01 else ground.float()
     new = Box(box.left + right / width, box.top + down / height, box.width, box.height)
     return pasted.round().clamp(0, 255).to(torch.uint8), new

@@ -42,7 +42,7 @@ def find_strips(photographs: Sequence[Tensor]) -> Strips:
     """The strips of photographs of one make of camera.
 
     A night picture has black rows of its own, so only the brighter half is looked at; a strip has to be in most of
-    these, and is as high as in nine of ten.
+    these, and is as high as in four of five.
 
     Args:
         photographs: uint8 `[3, H, W]` each, of one height, better of several stations and by day; at least four.
@@ -73,11 +73,11 @@ def _rows(picture: Tensor, end: int) -> int:
 
 
 def _common(counts: Sequence[int], height: int) -> float:
-    """The share of the height that a strip takes in nine of ten photographs that have it, if most do.
+    """The share of the height that a strip takes in four of five photographs that have it, if most do.
 
     A row more, since the last one of a photograph that was made smaller is half strip, half forest.
     """
     found = torch.tensor([count for count in counts if count >= _LOWEST * height], dtype=torch.float)
     if 2 * len(found) <= len(counts):
         return 0.0
-    return (float(found.quantile(0.9).ceil()) + 1) / height
+    return (float(found.quantile(0.8).ceil()) + 1) / height
