@@ -1,19 +1,17 @@
 """Real photographs: any data set in COCO Camera Traps format (Snapshot Serengeti and the other sets of LILA)."""
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from ..errors import UserError, readable
-from ..files import is_file, is_folder
-from ..labelled import SUFFIXES
+from ..files import is_folder
 from ..picture import read_frame
+from ..survey.folder import Folder
 from .base import EMPTY, Images, Split, location_of
 from .coco_metadata import (
     Photo,
@@ -68,7 +66,7 @@ class CocoWorld:
         self.spec = spec
         self.left_out = left_out
         self._notes = notes
-        self._folder = _Folder(folder)
+        self._folder = Folder(folder)
         self._photos = photos
         self._unreadable: set[str] = set()
         self._short: set[str] = set()
@@ -100,7 +98,7 @@ class CocoWorld:
             size: H and W of the pixels. The whole frame is squeezed into the square, so that no animal is cropped away.
             eval_share: share of the sequences kept for evaluation. A sequence's side depends on its `seq_id` and the
                 seed alone, so it is the same for any choice of species, locations or `max_images`. Where there are no
-                sequences, or one for all, gaps in time make them (see `coco_bursts.bursts_of`), or `notes` says so.
+                sequences, or one for all, gaps in time make them (see `survey.bursts.bursts_of`), or `notes` says so.
             max_images: at most this many images of a location, both splits together, drawn by a hash of the file name.
             seed: for the split and for the draw of `max_images`.
 
@@ -239,58 +237,9 @@ class CocoWorld:
             yield photo, seen.pixels
 
 
-class _Folder:
-    """The images' folder, in which files are found as they are named, or with `/` for `\\`, or in another case."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._names: dict[Path, dict[str, str]] = {}
-
-    def find(self, name: str) -> Path:
-        """A file of the folder.
-
-        Raises:
-            UserError: if there is none of that name, or it would lie outside.
-        """
-        slashed = name.replace("\\", "/")
-        inside = PurePosixPath(slashed)
-        if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
-            raise UserError("The file lies outside the images' folder.")
-        for path in (self.path / name, self.path / inside):
-            if is_file(path):
-                return path
-        path = self.path
-        for part in inside.parts:
-            path = path / self._in(path).get(_folded(part), part)
-        if not is_file(path):
-            raise UserError(f"There is no file '{inside.name}'.")
-        return path
-
-    def example(self) -> str:
-        """The name of one picture that is there, or nothing."""
-        for place, path in enumerate(self.path.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                return path.relative_to(self.path).as_posix()
-            if place > 5_000:
-                break
-        return ""
-
-    def _in(self, folder: Path) -> dict[str, str]:
-        if folder not in self._names:
-            try:
-                self._names[folder] = {_folded(path.name): path.name for path in folder.iterdir()}
-            except OSError:
-                self._names[folder] = {}
-        return self._names[folder]
-
-
 def _notes_of_ruled_out(count: int) -> tuple[str, ...]:
     why = "by the metadata they show two classes, none of the listed ones or a person, or are corrupt or listed twice"
     return (f"{count:,} images are left out: {why}.",) if count else ()
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def open_world(spec: Mapping[str, Any], folder: Path) -> CocoWorld:
