@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,23 +17,14 @@ from ..errors import UserError
 from .bursts import taken
 from .folder import Folder
 from .json_parts import Open, parts, pieces, read_safely
-from .names import Meaning, meaning
-from .records import ANIMAL, PERSON, VEHICLE, Box, Frame
+from .names import KINDS, Meaning, Seen, meaning, seen_in
+from .records import ANIMAL, Box, Frame
 from .survey import Oddities, Survey
 from .values import box_of, text_of
 
 KIND = "COCO Camera Traps"
 _LISTS = ("images", "annotations", "categories")
-_KINDS = {Meaning.PERSON: PERSON, Meaning.VEHICLE: VEHICLE}
 _BATCH = 20_000
-
-
-class Seen(NamedTuple):
-    """What all annotations of an image say together; see `Frame`."""
-
-    species: tuple[str, ...] = ()
-    empty: bool = False
-    human: bool = False
 
 
 def coco_survey(opened: Open, source: str, images: Path) -> Survey:
@@ -170,7 +161,7 @@ class Labels:
             at, name = 4 * self._boxed[place], self.names[self._codes[place]]
             means = meaning(name) if name else Meaning.ANIMAL
             if at >= 0 and means is not Meaning.EMPTY:
-                box = box_of(self._edges[at : at + 4], _KINDS.get(means, ANIMAL), width=width, height=height)
+                box = box_of(self._edges[at : at + 4], KINDS.get(means, ANIMAL), width=width, height=height)
                 if box is None:
                     self.odd.add("Boxes outside their picture")
                 else:
@@ -180,14 +171,6 @@ class Labels:
     def has_box(self, places: tuple[int, ...]) -> bool:
         """Whether any of these annotations has a box."""
         return any(self._boxed[place] >= 0 for place in places)
-
-
-def seen_in(names: Sequence[str | None]) -> Seen:
-    """What names say of one photograph, taken together."""
-    said = [(name, meaning(name)) for name in names if name is not None]
-    species = tuple(dict.fromkeys(name.strip() for name, means in said if means is Meaning.ANIMAL))
-    human = any(means in _KINDS for _, means in said)
-    return Seen(species, not human and any(means is Meaning.EMPTY for _, means in said), human)
 
 
 def key_of(identity: Any) -> int:

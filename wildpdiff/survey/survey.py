@@ -18,6 +18,8 @@ class Oddity:
     example: str = ""
 
     def __str__(self) -> str:
+        if not self.count:
+            return f"{self.what}."
         return f"{self.what}: {self.count:,}" + (f", such as '{self.example}'." if self.example else ".")
 
 
@@ -46,11 +48,16 @@ class Survey:
         kind: the format, in words.
         source: name of the file or folder.
         images: the folder that file names start from.
+        read: its records, while what is odd is counted; `frames` is for everybody else.
+        guessed: whether labels, if it has any, are a program's guesses.
+        detector: name of the file that its boxes come from, if that is another one.
     """
 
-    def __init__(self, kind: str, source: str, images: Path, read: Read) -> None:
+    def __init__(
+        self, kind: str, source: str, images: Path, read: Read, *, guessed: bool = False, detector: str = ""
+    ) -> None:
         self.kind, self.source, self.images = kind, source, images
-        self._read = read
+        self.read, self.guessed, self.detector = read, guessed, detector
         self._oddities = Oddities()
 
     def frames(self) -> Iterator[Frame]:
@@ -60,7 +67,7 @@ class Survey:
             UserError: if the source is damaged further on, or none of its records can be used.
         """
         odd = Oddities()
-        yield from self._read(odd)
+        yield from self.read(odd)
         self._oddities = odd
 
     @property
