@@ -15,12 +15,12 @@ from torch import Tensor
 
 from ..errors import UserError, readable
 from ..picture import read_frame, resized
+from ..survey.folder import Folder
 from ..survey.open import open_survey
 from ..survey.records import Box
 from ..survey.survey import Survey
 from .base import Images, Split, location_of
 from .hashed import fraction
-from .image_folder import ImageFolder
 from .shots import Choice, Shot, Shots, shots_of
 from .strips import Strips, find_strips
 
@@ -61,7 +61,7 @@ class CameraWorld:
         self.spec, self.size, self.shots, self.species = dict(spec), size, shots, shots.species
         self.locations = tuple(name for name, own in shots.shots.items() if own)
         self._survey = survey
-        self._folder = ImageFolder(survey.images)
+        self._folder = Folder(survey.images)
         self._unreadable: set[str] = set()
         self._short: set[str] = set()
 

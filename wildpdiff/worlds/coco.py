@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import UserError, readable
 from ..files import is_folder
 from ..picture import read_frame
+from ..survey.folder import Folder
 from .base import EMPTY, Images, Split, location_of
 from .coco_metadata import (
     Photo,
@@ -22,7 +23,6 @@ from .coco_metadata import (
     read_document,
 )
 from .hashed import fraction
-from .image_folder import ImageFolder
 
 BACKGROUNDS = 16
 BACKGROUND_CANDIDATES = 64
@@ -66,7 +66,7 @@ class CocoWorld:
         self.spec = spec
         self.left_out = left_out
         self._notes = notes
-        self._folder = ImageFolder(folder)
+        self._folder = Folder(folder)
         self._photos = photos
         self._unreadable: set[str] = set()
         self._short: set[str] = set()
@@ -98,7 +98,7 @@ class CocoWorld:
             size: H and W of the pixels. The whole frame is squeezed into the square, so that no animal is cropped away.
             eval_share: share of the sequences kept for evaluation. A sequence's side depends on its `seq_id` and the
                 seed alone, so it is the same for any choice of species, locations or `max_images`. Where there are no
-                sequences, or one for all, gaps in time make them (see `coco_bursts.bursts_of`), or `notes` says so.
+                sequences, or one for all, gaps in time make them (see `survey.bursts.bursts_of`), or `notes` says so.
             max_images: at most this many images of a location, both splits together, drawn by a hash of the file name.
             seed: for the split and for the draw of `max_images`.
 

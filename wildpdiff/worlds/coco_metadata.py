@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..labelled import is_empty
+from ..survey.bursts import Moment, bursts_of, taken
 from ..zips import check_packing
 from .base import EMPTY, Split, location_of
-from .coco_bursts import Moment, bursts_of, taken
 from .coco_formats import ADVICE, TELLING, named_format, other_format
 from .hashed import fraction
 

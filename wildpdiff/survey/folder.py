@@ -1,17 +1,21 @@
-"""The folder of a data set's photographs, in which files are found though their names were written elsewhere."""
+"""The folder in which photographs lie, and where in it a file is that metadata names."""
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+
+from PIL import Image
 
 from ..errors import UserError, readable
 from ..files import is_file
-from ..labelled import SUFFIXES
+from ..labelled import LITTER, SUFFIXES
 
 
-class ImageFolder:
+class Folder:
     """The images' folder, in which files are found as they are named, or with `/` for `\\`, or in another case."""
 
     def __init__(self, path: Path) -> None:
@@ -24,10 +28,9 @@ class ImageFolder:
         Raises:
             UserError: if there is none of that name, or it would lie outside.
         """
-        slashed = name.replace("\\", "/")
-        inside = PurePosixPath(slashed)
-        if inside.is_absolute() or ".." in inside.parts or re.match(r"[A-Za-z]:", slashed):
+        if leads_out(name):
             raise UserError("The file lies outside the images' folder.")
+        inside = PurePosixPath(name.replace("\\", "/"))
         for path in (self.path / name, self.path / inside):
             if is_file(path):
                 return path
@@ -56,6 +59,14 @@ class ImageFolder:
             "folder that file names start from"
         )
 
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Width and height of a picture, by its header alone; None if it cannot be told."""
+        try:
+            with Image.open(self.find(name)) as image:
+                return image.size
+        except Exception:  # a hostile or damaged file makes Pillow raise nearly anything
+            return None
+
     def _in(self, folder: Path) -> dict[str, str]:
         if folder not in self._names:
             try:
@@ -63,6 +74,28 @@ class ImageFolder:
             except OSError:
                 self._names[folder] = {}
         return self._names[folder]
+
+
+def leads_out(name: str) -> bool:
+    """Whether a file's name would lead out of the folder that it starts from."""
+    if name[:1] not in "/\\" and ":" not in name and ".." not in name:  # nearly all
+        return False
+    slashed = name.replace("\\", "/")
+    return slashed.startswith("/") or ".." in slashed.split("/") or re.match(r"[A-Za-z]:", slashed) is not None
+
+
+def pictures_in(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Names of all pictures below a folder, in order, with `/`; and, marked False, links to folders, which are not
+    followed, so that no loop of them matters. Hidden files and what systems leave behind are passed over."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        place = Path(root).relative_to(folder)
+        for name in folders:
+            if os.path.islink(Path(root) / name):  # noqa: PTH114
+                yield (place / name).as_posix(), False
+        for name in sorted(files):
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".") and name.lower() not in LITTER:
+                yield (place / name).as_posix(), True
 
 
 def _folded(name: str) -> str:
