@@ -17,7 +17,6 @@ from torch import Tensor
 from ..bundle import Bundle
 from ..errors import UserError
 from ..files import load_tensors
-from ..network.backbone import prepared
 from ..ood import Gauge
 from ..picture import resized
 from ..weightspace import cosine
@@ -203,7 +202,7 @@ class Strangers:
         side = self.bundle.world.size
         pixels = resized(picture, side, side)[None].to(self.bundle.device)
         with self.studio.wearing(row[None]) as [network]:
-            best = network(prepared(pixels))[0].softmax(dim=0).topk(BEST)
+            best = network(network.standard.prepared(pixels))[0].softmax(dim=0).topk(BEST)
         names = [spoken(self.bundle.world.species[index]) for index in best.indices.tolist()]
         return [[name, round(share, 4)] for name, share in zip(names, best.values.tolist(), strict=True)]
 
