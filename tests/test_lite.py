@@ -1,6 +1,7 @@
 """ImageNet weights from a package, checked by an independent forward pass and by naming photographs; and the
 preparation of pixels, which belongs to a network."""
 
+import copy
 import csv
 import importlib.util
 from pathlib import Path
@@ -186,7 +187,7 @@ def test_adapters_of_it_are_folded_and_merged_like_those_of_any_network() -> Non
     with torch.no_grad():
         expected = built(pixels, row)
         folded = Folded(built).set_adapter(row)(built.prepared(pixels))
-        by_peft = attach(built, row).merge_and_unload()(built.prepared(pixels))
+        by_peft = attach(copy.deepcopy(built), row).merge_and_unload()(built.prepared(pixels))
         plain = built(pixels)
     near = 1e-3 * float(expected.std())
     assert float((expected - plain).abs().max()) > 100 * near
