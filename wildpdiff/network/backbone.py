@@ -142,7 +142,7 @@ class Backbone(nn.Module):
         options: dict[str, Any] = {"subset": about.subset, "architecture": about.architecture}
         backbone = cls(network, about.species, standard=about.standard, **options)
         try:
-            backbone.network.load_state_dict({name: _full(value) for name, value in tensors.items()})
+            backbone.network.load_state_dict({name: full(value) for name, value in tensors.items()})
         except RuntimeError as error:
             raise UserError(
                 f"'{path.name}' does not hold an {about.architecture} of {len(about.species)} classes."
@@ -151,7 +151,7 @@ class Backbone(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write the network as plain state dict, safetensors, in half precision (see `round_to_half`)."""
-        tensors = {name: _half(value) for name, value in self.network.state_dict().items()}
+        tensors = {name: half(value) for name, value in self.network.state_dict().items()}
         about = {"species": json.dumps(self.species), "architecture": self.architecture}
         about |= {"subset": json.dumps(self.subset.to_json())}
         save_tensors(path, tensors, about | self.standard.metadata())
@@ -176,7 +176,7 @@ class Backbone(nn.Module):
 
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
-        self.network.load_state_dict({name: _full(_half(value)) for name, value in self.network.state_dict().items()})
+        self.network.load_state_dict({name: full(half(value)) for name, value in self.network.state_dict().items()})
         return self
 
     @property
@@ -184,7 +184,7 @@ class Backbone(nn.Module):
         """Twelve hexadecimal digits that name these weights, and how pixels are prepared if not as most."""
         digest = hashlib.sha256("".join(self.standard.metadata().values()).encode())
         for name, value in self.network.state_dict().items():
-            digest.update(name.encode() + _half(value).cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode() + half(value).cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
     def forward(self, pixels: Tensor, adapter: Tensor | None = None) -> Tensor:
@@ -297,9 +297,11 @@ def _lora(subset: Subset) -> LoRA:
     return subset
 
 
-def _half(value: Tensor) -> Tensor:
+def half(value: Tensor) -> Tensor:
+    """A weight as files hold it; whole numbers stay what they are."""
     return value.detach().half() if value.is_floating_point() else value.detach()
 
 
-def _full(value: Tensor) -> Tensor:
+def full(value: Tensor) -> Tensor:
+    """A weight as networks compute with it; whole numbers stay what they are."""
     return value.float() if value.is_floating_point() else value

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..bundle import Bundle
+from ..condition import ClipCondition
 from ..errors import UserError
 from ..files import load_tensors
 from ..ood import Gauge
@@ -114,9 +115,9 @@ class Strangers:
         """A place described in words.
 
         Raises:
-            UserError: if there are no words, too many, or none that the bundle's CLIP ever read.
+            UserError: if there are no words, too many, or none that the bundle's CLIP ever read; or if it has no CLIP.
         """
-        condition = self.bundle.condition
+        condition = self._clip
         phrase = checked(text, condition.network, self.caption(self.bundle.seen[0]))
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
@@ -183,7 +184,14 @@ class Strangers:
         return about | {"stage": "written", "rows": [[name, round(value, 4)] for name, value in ranked]}
 
     def _spoken(self, names: Sequence[str]) -> Tensor:
-        return self.bundle.condition.text([self.caption(name) for name in names])
+        return self._clip.text([self.caption(name) for name in names])
+
+    @property
+    def _clip(self) -> ClipCondition:
+        condition = self.bundle.condition
+        if not isinstance(condition, ClipCondition):
+            raise UserError(f"Words mean nothing to {self.bundle.condition_words}; give a picture.")
+        return condition
 
     def caption(self, name: str) -> str:
         """A location in words.
