@@ -50,7 +50,7 @@ class OwnData:
     boxes: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     species: tuple[str, ...] = ()
-    size: int = 96
+    size: int = 128
     network: str | None = None
     weights: str = IMAGENET
     condition: str = POOLED
@@ -164,7 +164,9 @@ def own_recipe(data: OwnData) -> tuple[Recipe, World, tuple[str, ...]]:
     pasted = _pasted(world, parts, data.seed)
     notes = (*world.notes, *parts.notes)
     if pasted is None:
-        notes += ("No animal has a box, so nothing is pasted: adapters learn from each camera's own photographs alone.",)
+        notes += (
+            "No animal has a box, so nothing is pasted: adapters learn from each camera's own photographs alone.",
+        )
     recipe = Recipe(
         OWN,
         world=(pasted or world).to_json(),
