@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..bundle import Bundle
 from ..errors import UserError
 from ..files import load_json
 from ..generator.recipe import PLAIN, GeneratorRecipe
+from ..network.backbone import ARCHITECTURE
 from ..training.clip_training import ClipConfig, ClipRecipe
 from ..training.connect import ConnectRecipe
 from ..training.finetune import FinetuneRecipe
+from ..training.head import HeadRecipe
 from ..training.pretrain import PretrainRecipe
 from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, SavannaWorld
 
@@ -23,6 +25,10 @@ from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, Sav
 _FROM_NONE = ("seed", "converge", "held_out_runs", "warmup", "vae_steps", "mean_steps")
 _SHARES = ("ema", "condition_dropout", "small_share", "brightness", "balance")
 _LARGEST = 1e6
+#: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
+REGIMES = ("L", "M", "H")
+#: Words for what a recipe may name instead of a file or a CLIP.
+IMAGENET, POOLED = "imagenet", "pooled"
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,16 @@ class Recipe:
     """From nothing to a bundle.
 
     `world` is the spec of where photographs come from (see `worlds.open_world`), `pretraining`, `seen` and `unseen` are
-    locations of it. `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`); without one, a small
-    CLIP by `clip` and `clip_training` learns from captions of the world at `clip_places` places.
+    locations of it. `architecture` is what timm calls the classifier. It learns from scratch by `pretrain`; or, where
+    `weights` are `imagenet` or a safetensors file of timm's, these stay and `head` fits the last layer alone.
+    `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`), or is `pooled`, the classifier's own
+    features; without one, a small CLIP by `clip` and `clip_training` learns from captions of the world at
+    `clip_places` places.
 
-    `shared` makes two adapters: the converged one of the first seen location that regime H starts from, and the one of
-    all seen locations together, a baseline. `runs` independent fine-tunings by `run` a location and regime are the zoo;
+    `regimes` are those of similarity that a generator is trained of. `shared` makes two adapters: the converged one
+    that regime H starts from, and the `joint` one, a baseline. The first learns at the first seen location, as in the
+    paper; where `start` is `joint`, it is the joint one. That learns at `joint_at`, or if there is none at all seen
+    locations. `alone` says whether a generator of the first seen location alone is trained, too. `runs` independent fine-tunings by `run` a location and regime are the zoo;
     the generator never sees the last `held_out_runs` of them. `connect` bends the curves between locations, and
     `connect_apart` those of regime L, whose ends have no direction in common and need longer. `denoiser_steps` are
     those of regimes whose denoiser is trained for longer or shorter than `generator` says: the longer, the nearer
@@ -49,11 +60,17 @@ class Recipe:
     pretraining: tuple[str, ...] = PRETRAINING
     seen: tuple[str, ...] = SEEN
     unseen: tuple[str, ...] = UNSEEN
+    architecture: str = ARCHITECTURE
+    weights: str | None = None
     pretrain: PretrainRecipe = field(default_factory=PretrainRecipe)
+    head: HeadRecipe = field(default_factory=HeadRecipe)
     condition: str | None = None
     clip: ClipConfig = field(default_factory=ClipConfig)
     clip_training: ClipRecipe = field(default_factory=ClipRecipe)
     clip_places: int = 900
+    regimes: tuple[str, ...] = REGIMES
+    start: Literal["first", "joint"] = "first"
+    joint_at: tuple[str, ...] = ()
     shared: FinetuneRecipe = field(default_factory=lambda: FinetuneRecipe(converge=500, rows=1, interval=1))
     finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
     run: FinetuneRecipe = field(
@@ -69,6 +86,7 @@ class Recipe:
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     denoiser_steps: Mapping[str, int] = field(default_factory=dict)
     plain: GeneratorRecipe = PLAIN
+    alone: bool = True
     alone_interval: int = 100
     alone_components: int = 16
     long_rows: int = 25
@@ -105,6 +123,8 @@ class Recipe:
             raise UserError(f"{source} is no recipe: '{where}': {first['msg'].lower()}.") from error
         if beyond := next(_out_of_range(recipe.to_json()), ""):
             raise UserError(f"{source} is no recipe: {beyond}.")
+        if not recipe.regimes or set(recipe.regimes) - set(REGIMES):
+            raise UserError(f"{source} is no recipe: 'regimes' must be some of {', '.join(REGIMES)}.")
         if recipe.held_out_runs >= recipe.runs:
             raise UserError(
                 f"{source} is no recipe: 'held_out_runs' must be fewer than 'runs', or nothing is learned from."

@@ -19,7 +19,7 @@ from ..training.finetune import FinetuneRecipe, finetune
 from ..worlds import open_world
 from .photographs import mixed
 from .recipes import Recipe
-from .starts import REGIMES, start_file, start_row
+from .starts import start_file, start_row
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def all_runs(recipe: Recipe, work: Path, backbone: Path) -> list[Run]:
             recipe.run,
             seed=recipe.seed * 100_000 + 10_000 + 100 * place + number,
         )
-        for regime in REGIMES
+        for regime in recipe.regimes
         for place, location in enumerate(recipe.seen)
         for number in range(recipe.runs)
     ]

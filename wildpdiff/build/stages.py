@@ -23,22 +23,23 @@ from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
 from ..picture import digest, packed
 from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
+from ..training.head import fit_head
 from ..training.loop import Step
 from ..training.pretrain import pretrain
 from ..variant import Variant
 from ..weightspace import Map
 from ..worlds import open_world
-from ..worlds.base import Captioned, World, location_of
+from ..worlds.base import Captioned, Enriched, World, location_of
 from ..worlds.stored import store
 from .claim import claimed
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .photographs import photographs
-from .recipes import Recipe
+from .recipes import IMAGENET, POOLED, Recipe
 from .runs import all_runs, do_run, rows_at
-from .starts import LABELS, REGIMES, starts
+from .starts import JOINT, LABELS, starts
 from .workers import each
 
-BACKBONE, JOINT = "backbone.safetensors", "joint.safetensors"
+BACKBONE = "backbone.safetensors"
 #: Height of the pictures to look at.
 SHOWN = 240
 
@@ -67,9 +68,9 @@ def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, wo
     yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
     yield from _timed(work, "rows", _pooled(do_job, _row_jobs(recipe, out, work, device), workers))
     yield from _timed(work, "conditions", _conditions(recipe, world, out))
-    regimes = [Task(recipe, out, work, regime, device) for regime in REGIMES]
+    regimes = [Task(recipe, out, work, regime, device) for regime in recipe.regimes]
     yield from _timed(work, "curves", _pooled(connect_regime, regimes, workers))
-    jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])]
+    jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])] * recipe.alone
     yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
     yield from _timed(work, "figures", _pooled(measure_regime, [] if is_whole(out) else regimes, workers))
@@ -91,12 +92,14 @@ def do_job(job: tuple[Callable[[Any], None], Any]) -> None:
 def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[tuple[Callable[[Any], None], Any]]:
     """All rows to grow, the longest job first, so that no worker waits at the end."""
     runs = [run for run in all_runs(recipe, work, out / BACKBONE) if not run.path.exists()]
-    return [(grow_alone, Task(recipe, out, work, "M", device)), *((do_run, run) for run in runs)]
+    alone = [(grow_alone, Task(recipe, out, work, "M", device))] if recipe.alone else []
+    return [*alone, *((do_run, run) for run in runs)]
 
 
 def spread_notes(out: Path) -> dict[str, str]:
     """What the generators of a bundle note of rows that do not differ, by regime; usually nothing."""
-    notes = {regime: load_json(out / f"generator-{regime}" / "config.json")["notes"] for regime in REGIMES}
+    folders = sorted(out.glob("generator-?"))
+    notes = {folder.name[-1]: load_json(folder / "config.json")["notes"] for folder in folders}
     return {regime: own["spread"] for regime, own in notes.items() if "spread" in own}
 
 
@@ -122,21 +125,36 @@ def checked(recipe: Recipe) -> World:
     world = open_world(recipe.world)
     if len(recipe.seen) < 2 or not recipe.unseen or not recipe.pretraining:
         raise UserError("A recipe needs at least two seen locations, one unseen one and one to pretrain on.")
-    named = (*recipe.pretraining, *recipe.seen, *recipe.unseen)
-    for name in named:
+    for name in (*recipe.pretraining, *recipe.seen, *recipe.unseen, *recipe.joint_at):
         location_of(name, world.locations)
         if not re.fullmatch(r"[\w .-]+", name) or name.startswith("."):
             raise UserError(f"Location '{name}' cannot name a file; rename it in the world's data.")
-    if len(set(named)) < len(named):
-        raise UserError("A location may stand in one of pretraining, seen and unseen, and once.")
+    named = (*recipe.seen, *recipe.unseen)
+    learned = {*recipe.pretraining, *recipe.joint_at}
+    if len(set(named)) < len(named) or set(recipe.unseen) & learned:
+        raise UserError("A location is seen or unseen, and once; nothing may learn at an unseen one.")
     for name in (*recipe.seen, *recipe.unseen):
         if len(world.backgrounds(name)) < 2:
             raise UserError(f"Location '{name}' has one background; at least two are needed.")
+    if recipe.weights is not None:
+        backbone_of(recipe, world)
     if recipe.condition is None and not isinstance(world, Captioned):
         raise UserError(f"Worlds of kind '{world.kind}' have no captions; name a CLIP as the recipe's condition.")
-    if recipe.condition is not None:
-        check_clip(recipe.condition)
+    if recipe.condition not in (None, POOLED):
+        check_clip(str(recipe.condition))
     return world
+
+
+def backbone_of(recipe: Recipe, world: World) -> Backbone:
+    """The classifier before anything is learned from the world: from scratch, or with the weights that a recipe names.
+
+    Raises:
+        UserError: if timm does not know the network, or the weights cannot be had or are of another one.
+    """
+    if recipe.weights in (None, IMAGENET):
+        how = {"pretrained": recipe.weights == IMAGENET, "seed": recipe.seed}
+        return Backbone.build(world.species, architecture=recipe.architecture, **how)
+    return Backbone.of_checkpoint(Path(str(recipe.weights)), world.species, architecture=recipe.architecture)
 
 
 def _same_recipe(recipe: Recipe, work: Path) -> None:
@@ -150,9 +168,14 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
     path, checkpoint = out / BACKBONE, work / "backbone.safetensors"
     if path.exists():
         return
-    images = photographs(world, recipe.pretraining, recipe.pretrain.images_per_location)
-    backbone = Backbone.build(world.species, seed=recipe.seed).to(device)
-    yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
+    learned = world.real if isinstance(world, Enriched) else world
+    images = photographs(learned, recipe.pretraining, recipe.pretrain.images_per_location)
+    backbone = backbone_of(recipe, world).to(device)
+    if recipe.weights is None:
+        yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
+    else:
+        fit_head(backbone, images, recipe.head)
+        yield Step(1, 1, float("nan"))
     backbone.round_to_half().save(path)
     checkpoint.unlink(missing_ok=True)
 
@@ -205,17 +228,17 @@ def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
     if (out / JOINT).exists():
         return
     layout = Backbone.load(out / BACKBONE).layout
-    for place, regime in enumerate(REGIMES):
+    for place, regime in enumerate(recipe.regimes):
         generator = AdapterGenerator.from_pretrained(out / f"generator-{regime}")
         tensors, _ = load_tensors(curves_file(work, regime))
         coded = {name: generator.encode(rows)[:, 0] for name, rows in tensors.items()}
         save_tensors(out / f"curves-{regime}.safetensors", coded, {"codec": generator.codec_fingerprint})
         _map(recipe, work, layout, regime).save(out / f"map-{regime}.safetensors")
-        if place + 1 < len(REGIMES):
-            yield Step(place + 1, len(REGIMES), float("nan"))
+        if place + 1 < len(recipe.regimes):
+            yield Step(place + 1, len(recipe.regimes), float("nan"))
     joint = load_tensors(work / JOINT)[0]["row"]
     save_tensors(out / JOINT, {"row": joint.half()}, {"layout": layout.fingerprint})
-    yield Step(len(REGIMES), len(REGIMES), float("nan"))
+    yield Step(len(recipe.regimes), len(recipe.regimes), float("nan"))
 
 
 def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
@@ -247,14 +270,14 @@ def _forget_figures(tasks: Sequence[Task]) -> None:
 def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
     """What a manifest says of a bundle before it is measured."""
     return {
-        "recipe": recipe.to_json(), "variants": variants(), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
+        "recipe": recipe.to_json(), "variants": variants(recipe), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
         "world": _carried(recipe, out), "figures": {},
     }  # fmt: skip
 
 
-def variants() -> list[dict[str, str]]:
+def variants(recipe: Recipe) -> list[dict[str, str]]:
     """The variants of a bundle that a recipe makes: each regime in our way and in the paper's."""
-    return [Variant.of(regime, way, *LABELS[regime]).to_json() for regime in REGIMES for way in WAYS]
+    return [Variant.of(regime, way, *LABELS[regime]).to_json() for regime in recipe.regimes for way in WAYS]
 
 
 def _figures_file(task: Task) -> Path:

@@ -16,11 +16,11 @@ from ..training.finetune import finetune
 from ..training.loop import Step
 from ..worlds import open_world
 from .photographs import photographs
-from .recipes import Recipe
+from .recipes import REGIMES, Recipe
 from .workers import each
 
-#: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
-REGIMES = ("L", "M", "H")
+#: File of the joint adapter, in `work` and in a bundle.
+JOINT = "joint.safetensors"
 #: What the page calls each, and says of it.
 LABELS = {
     "L": ("Low", "Low similarity: every location was fine-tuned from a random start of its own."),
@@ -90,21 +90,26 @@ def starts(
     work: Path,
     device: str,
     *,
-    regimes: Sequence[str] = REGIMES,
+    regimes: Sequence[str] | None = None,
     joint: bool = True,
     workers: int = 1,
 ) -> Iterator[Step]:
     """Write the rows that fine-tunings start from.
 
-    Random ones for regimes L and M; for H, if it is among `regimes`, one that converged at the first seen location
-    (paper, appendix D); and, if `joint`, the baseline that is trained on all seen locations together.
+    Random ones for regimes L and M; for H, if it is among `regimes` (of none given, the recipe's), one that converged
+    at the first seen location (paper, appendix D) or the joint one, as the recipe says; and, if `joint`, the baseline
+    that is trained on several locations together.
     """
     write_starts(recipe, Backbone.load(backbone), work)
-    plans = [(start_file(work, "H", ""), recipe.seen[:1])] if "H" in regimes else []
-    plans += [(work / "joint.safetensors", recipe.seen)] if joint else []
+    first = start_file(work, "H", "") if "H" in (recipe.regimes if regimes is None else regimes) else None
+    plans = [(work / JOINT, recipe.joint_at or recipe.seen)] if joint or (first and recipe.start == "joint") else []
+    if first and recipe.start == "first":
+        plans.insert(0, (first, recipe.seen[:1]))
     jobs = [Start(path, locations, recipe, backbone, work, device) for path, locations in plans if not path.exists()]
     for count in each(make_start, jobs, workers=workers):
         yield Step(count, len(jobs), float("nan"))
+    if first and recipe.start == "joint" and not first.exists():
+        save_row(first, start_row(work / JOINT), Backbone.load(backbone))
 
 
 def make_start(start: Start) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from ..errors import UserError
+from ..errors import UserError, readable
 from ..files import is_file
 from ..labelled import LITTER, SUFFIXES
 
@@ -49,6 +49,15 @@ class Folder:
             if place > 5_000:
                 break
         return ""
+
+    def missing(self, wanted: str) -> str:
+        """Why nothing may be found here, in words: what was looked for, and what is there."""
+        example = self.example()
+        there = f"there is '{readable(example)}'" if example else "there is no picture at all"
+        return (
+            f"in folder '{self.path.name}': looked for '{readable(wanted)}', and {there}; fetch its files or name the "
+            "folder that file names start from"
+        )
 
     def size(self, name: str) -> tuple[int, int] | None:
         """Width and height of a picture, by its header alone; None if it cannot be told."""

@@ -107,6 +107,15 @@ class Enlarging(Protocol):
 
 
 @runtime_checkable
+class Enriched(Protocol):
+    """A world whose training photographs are partly made up."""
+
+    @property
+    def real(self) -> World:
+        """The world without what was made up."""
+
+
+@runtime_checkable
 class Noting(Protocol):
     """A world that has something to say of how its data set was read."""
 

@@ -18,11 +18,11 @@ from .coco_metadata import (
     chosen_locations,
     classes_of,
     drawn_photos,
-    fraction,
     image_labels,
     index_photos,
     read_document,
 )
+from .hashed import fraction
 
 BACKGROUNDS = 16
 BACKGROUND_CANDIDATES = 64
@@ -218,12 +218,7 @@ class CocoWorld:
         return Images(pixels[: len(labels)], torch.tensor(labels, dtype=torch.int64))
 
     def _nothing(self, location: str, wanted: str) -> UserError:
-        example = self._folder.example()
-        there = f"there is '{readable(example)}'" if example else "there is no picture at all"
-        return UserError(
-            f"No photograph of location '{location}' can be read in folder '{self._folder.path.name}': looked for "
-            f"'{readable(wanted)}', and {there}; fetch its files or name the folder that file names start from."
-        )
+        return UserError(f"No photograph of location '{location}' can be read {self._folder.missing(wanted)}.")
 
     def _readable(self, listed: Iterable[Photo]) -> Iterator[tuple[Photo, Tensor]]:
         for photo in listed:

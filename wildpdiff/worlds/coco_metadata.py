@@ -1,6 +1,5 @@
 """The COCO Camera Traps format: one metadata file -> the usable photos of every location."""
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from ..survey.bursts import Moment, bursts_of, taken
 from ..zips import check_packing
 from .base import EMPTY, Split, location_of
 from .coco_formats import ADVICE, TELLING, named_format, other_format
+from .hashed import fraction
 
 HUMANS = frozenset(["human", "humans", "person", "people", "homo sapiens"])
 _ANNOTATION = frozenset(["image_id", "category_id"])
@@ -237,9 +237,3 @@ def drawn_photos(photos: Mapping[str, Photo], max_images: int | None, seed: int)
     """At most `max_images` of a location's photos, drawn by a hash, in order of their file names."""
     drawn = sorted(photos.values(), key=lambda photo: fraction("draw", photo.file, seed))[:max_images]
     return sorted(drawn)
-
-
-def fraction(purpose: str, name: str, seed: int = 0) -> float:
-    """A number in 0..1 that looks random but depends on the arguments alone."""
-    key = f"{purpose}\0{seed}\0{name}".encode(errors="surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()) / 2**64

@@ -1,0 +1,327 @@
+"""Photographs of somebody's own cameras, in any format that `survey` reads: animals cropped by their boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError, readable
+from ..picture import read_frame, resized
+from ..survey.folder import Folder
+from ..survey.open import open_survey
+from ..survey.records import Box
+from ..survey.survey import Survey
+from .base import Images, Split, location_of
+from .hashed import fraction
+from .shots import Choice, Shot, Shots, shots_of
+from .strips import Strips, find_strips
+
+#: Pictures of an empty place that are kept, and those that are looked at for them.
+BACKGROUNDS, CANDIDATES = 16, 64
+#: Photographs, each of another location as far as there are, that strips are looked for in.
+SAMPLE = 64
+#: A crop is a square whose side is this many times the box's longer one, so that something of the place is around.
+AROUND = 1.2
+#: Height in pixels that a photograph is read at, at most, to crop from.
+_HIGHEST = 1024
+#: Levels of 255 that the channels of an infrared picture differ by, at most, on average.
+_GREY = 6.0
+
+Light = Literal["day", "infrared"]
+
+
+class CameraWorld:
+    """A survey of real photographs as a world.
+
+    Where an animal has a box, the picture to name is a square around it; where nobody drew one, it is the whole frame,
+    squeezed into the square. Empty frames are cropped by a box borrowed from an animal, as a detector's mistake would
+    be. Strips that the camera printed are cut away first.
+
+    Attributes:
+        species: names of the classes, `empty` last.
+        locations: cameras with at least one usable photograph.
+        size: H and W of the pictures to name, in pixels.
+        shots: what is learned from and measured on, by location.
+        strips: what is cut away of each photograph.
+    """
+
+    kind = "cameras"
+    portable = False
+    caution = "A whole burst often carries one label, and most cameras met few animals: look at the intervals before the means."
+
+    def __init__(self, spec: Mapping[str, Any], survey: Survey, shots: Shots, *, size: int) -> None:
+        self.spec, self.size, self.shots, self.species = dict(spec), size, shots, shots.species
+        self.locations = tuple(name for name, own in shots.shots.items() if own)
+        self._survey = survey
+        self._folder = Folder(survey.images)
+        self._unreadable: set[str] = set()
+        self._short: set[str] = set()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        images: Path | None = None,
+        boxes: Path | None = None,
+        columns: Mapping[str, str] | None = None,
+        size: int = 96,
+        **choice: Any,
+    ) -> Self:
+        """Read a survey and choose from it; no photograph is opened yet.
+
+        Args:
+            path: metadata or a folder, as `survey.open_survey` takes it.
+            images: the folder that file names start from, where it is another one.
+            boxes: a file of MegaDetector's or SpeciesNet's.
+            columns: of a table with names of its own.
+            size: H and W of the pictures to name, in pixels.
+            choice: as the fields of `shots.Choice`.
+
+        Raises:
+            UserError: as `open_survey` and `shots_of`, or if an option is unknown or out of range.
+        """
+        unknown = set(choice) - {field.name for field in fields(Choice)}
+        if unknown:
+            raise UserError(f"A world of cameras has no option '{min(unknown)}'.")
+        lists = {key: tuple(value) for key, value in choice.items() if isinstance(value, list | tuple)}
+        chosen = Choice(**choice | lists)
+        if size < 16 or not 0 < chosen.eval_share < 1:
+            raise UserError("size must be at least 16 pixels, and eval_share lie between 0 and 1.")
+        survey = open_survey(path, images=images, columns=columns, boxes=boxes)
+        spec = {"path": str(path), "images": images and str(images), "boxes": boxes and str(boxes)}
+        spec |= {"columns": columns and dict(columns), "size": size, **asdict(chosen)}
+        return cls(_listed(spec), survey, shots_of(survey.frames(), chosen), size=size)
+
+    def holding_out(self, locations: Sequence[str], **changes: Any) -> CameraWorld:
+        """The same survey with other cameras held out, and further changes of the `Choice`."""
+        spec = self.spec | {"held_out": list(locations)} | changes
+        chosen = Choice(**{key: _tuple(spec[key]) for key in asdict(Choice())})
+        shots = shots_of(self._survey.frames(), replace(chosen))
+        world = CameraWorld(_listed(spec), self._survey, shots, size=self.size)
+        world.__dict__["strips"] = self.strips
+        return world
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec that it is opened again from."""
+        return {"kind": self.kind, **self.spec}
+
+    @property
+    def about(self) -> str:
+        """What the photographs are."""
+        source = readable(Path(self._survey.source).name.partition(".")[0])
+        shown = "animals are cropped by their boxes" if self.shots.cropped > self.shots.whole else "whole frames"
+        return (
+            f"All photographs here are real ones of camera traps ({source}, {len(self.locations)} cameras, "
+            f"{len(self.species) - 1} species; {shown})."
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the survey was read: what is left out, cropped, cut away, and what could not be read so far."""
+        found = list(self._survey.notes)
+        if self.shots.left_out:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.shots.left_out.items())
+            found.append(f"Photographs that are left out: {reasons}.")
+        if self.shots.cropped:
+            found.append(
+                f"{self.shots.cropped:,} animals are cropped by their boxes, and {self.shots.whole:,} photographs with "
+                "an animal but no box are whole frames."
+            )
+        bare = [name for name in self.locations if not self.shots.backgrounds[name]]
+        if bare:
+            found.append(
+                f"{len(bare)} of {len(self.locations)} cameras have no empty photograph that shows the place, such as "
+                f"'{readable(bare[0])}'; nothing can be written for them."
+            )
+        if "strips" in self.__dict__ and self.strips.words():
+            found.append(f"Caption strips are cut away: {self.strips.words()} of each photograph.")
+        if self._unreadable:
+            one = readable(min(self._unreadable))
+            found.append(f"Files that cannot be read are left out, {len(self._unreadable):,} so far; '{one}' is one.")
+        if self._short:
+            found.append(f"The end of {len(self._short):,} files is missing; what is there was read.")
+        return tuple(found)
+
+    @cached_property
+    def strips(self) -> Strips:
+        """What the cameras printed into their photographs, from a sample of them.
+
+        Photographs of several heights are asked apart, and the highest strips count.
+        """
+        files = [file for file, _ in zip(self._one_each(), range(SAMPLE), strict=False)]
+        found: dict[int, list[Tensor]] = {}
+        for file in files:
+            picture = self._whole(file, 384)
+            if picture is not None:
+                found.setdefault(picture.shape[-1], []).append(picture)
+        each = [find_strips(pictures) for pictures in found.values()]
+        return Strips(max((one.top for one in each), default=0.0), max((one.bottom for one in each), default=0.0))
+
+    def shots_at(self, location: str, split: Split) -> list[Shot]:
+        """What is learned from or measured on at a location, in the order of `labels`.
+
+        Raises:
+            UserError: if the location is not known.
+        """
+        return [shot for shot in self.shots.shots[location_of(location, self.locations)] if shot.split == split]
+
+    def labels(self, location: str, split: Split, first: int | None = None) -> Tensor:
+        """Labels `[M]` by the metadata, those of files that cannot be read included; no file is opened."""
+        return torch.tensor([shot.label for shot in self.shots_at(location, split)[:first]], dtype=torch.int64)
+
+    def images(self, location: str, split: Split, first: int | None = None) -> Images:
+        """The (first) pictures to name of one location, uint8 `[M, 3, size, size]`.
+
+        Raises:
+            UserError: if the location is not known, has no photograph in this split, or none can be read.
+        """
+        shots = self.shots_at(location, split)
+        if not shots:
+            raise UserError(
+                f"Location '{location}' has no {split} photograph; choose a camera that met animals more than once."
+            )
+        found = list(islice(self.pictures(shots), first))
+        if not found and first != 0:
+            raise self._nothing(location, shots[0].file)
+        pixels = torch.stack([picture for _, picture in found]) if found else torch.empty(0, 3, self.size, self.size)
+        return Images(pixels.to(torch.uint8), torch.tensor([shot.label for shot, _ in found], dtype=torch.int64))
+
+    def pictures(self, shots: Iterable[Shot]) -> Iterator[tuple[Shot, Tensor]]:
+        """Each shot whose file can be read, with what is to be named of it: uint8 `[3, size, size]`."""
+        for shot in shots:
+            picture = self._whole(shot.file, self.height_for(shot.box))
+            if picture is not None:
+                yield shot, resized(cropped(self.strips, picture, shot.box), self.size, self.size)
+
+    def height_for(self, box: Box | None) -> int:
+        """Height in pixels to read a photograph at, so that a crop has about `size` pixels."""
+        share = 1.0 if box is None else max(box.width, box.height, 0.01) * AROUND
+        return min(_HIGHEST, math.ceil(1.2 * self.size / share))
+
+    def frame(self, file: str, height: int) -> Tensor | None:
+        """A whole photograph without its strips, uint8 `[3, H, W]` with H a little below `height`; None if unreadable."""
+        picture = self._whole(file, height)
+        return None if picture is None else self.strips.cut(picture)
+
+    def backgrounds(self, location: str, light: Light | None = None) -> Tensor:
+        """Pictures of the empty place, uint8 `[G, 3, size, size]`, G at most `BACKGROUNDS`, the brightest first.
+
+        Args:
+            location: one of `locations`.
+            light: of day or infrared alone; None is those by day if there are two, and otherwise all.
+
+        Raises:
+            UserError: if the location is not known, has no such picture, or none can be read.
+        """
+        return torch.stack([resized(picture, self.size, self.size) for _, picture in self._empties(location, light)])
+
+    def background_files(self, location: str) -> list[str]:
+        """The files that show the place without an animal; none of them is measured on.
+
+        Raises:
+            UserError: if the location is not known.
+        """
+        return self.shots.backgrounds[location_of(location, self.locations)]
+
+    def show(self, location: str, height: int) -> Tensor:
+        """The first background in its own shape, uint8 `[3, height, W]`.
+
+        Raises:
+            UserError: as `backgrounds`.
+        """
+        picture = self.frame(self._empties(location, None)[0][0], math.ceil(1.2 * height))
+        if picture is None:  # it was read a moment ago
+            raise self._nothing(location, self.background_files(location)[0])
+        return resized(picture, height, round(height * picture.shape[-1] / picture.shape[-2]))
+
+    def _empties(self, location: str, light: Light | None) -> list[tuple[str, Tensor]]:
+        files = self.background_files(location)
+        if not files:
+            raise UserError(
+                f"Location '{location}' has no photograph of the empty place; choose a camera that has one."
+            )
+        drawn = sorted(files, key=lambda file: fraction("background", file))[:CANDIDATES]
+        read = ((file, self.frame(file, math.ceil(1.3 * self.size))) for file in drawn)
+        found = [(file, picture) for file, picture in read if picture is not None]
+        if not found:
+            raise self._nothing(location, drawn[0])
+        by_light = {"day": [pair for pair in found if not infrared(pair[1])]}
+        by_light["infrared"] = [pair for pair in found if infrared(pair[1])]
+        chosen = by_light[light] if light else by_light["day"] if len(by_light["day"]) > 1 else found
+        if not chosen:
+            raise UserError(f"Location '{location}' has no empty {light} photograph.")
+        return sorted(chosen, key=lambda pair: -float(pair[1].float().mean()))[:BACKGROUNDS]
+
+    def _one_each(self) -> Iterator[str]:
+        """Files for a sample: one of every location, then a second one, and so on."""
+        own = [sorted({shot.file for shot in shots}) for shots in self.shots.shots.values()]
+        for place in range(max(map(len, own), default=0)):
+            yield from (files[place] for files in own if place < len(files))
+
+    def _whole(self, file: str, height: int) -> Tensor | None:
+        try:
+            seen = read_frame(self._folder.find(file), height)
+        except UserError:
+            self._unreadable.add(file)
+            return None
+        if seen.note:
+            self._short.add(file)
+        return seen.pixels
+
+    def _nothing(self, location: str, wanted: str) -> UserError:
+        return UserError(f"No photograph of location '{location}' can be read {self._folder.missing(wanted)}.")
+
+
+def cropped(strips: Strips, picture: Tensor, box: Box | None) -> Tensor:
+    """A square around a box, moved into the part of a photograph `[3, H, W]` that is no strip; None is all of that."""
+    if box is None:
+        return strips.cut(picture)
+    height, width = picture.shape[-2:]
+    top, bottom = round(strips.top * height), height - round(strips.bottom * height)
+    side = max(1, min(round(AROUND * max(box.width * width, box.height * height)), bottom - top, width))
+    middle_x, middle_y = (box.left + box.width / 2) * width, (box.top + box.height / 2) * height
+    left = min(max(0, round(middle_x - side / 2)), width - side)
+    upper = min(max(top, round(middle_y - side / 2)), bottom - side)
+    return picture[..., upper : upper + side, left : left + side]
+
+
+def infrared(picture: Tensor) -> bool:
+    """Whether a picture, uint8 `[3, H, W]`, has next to no colour."""
+    red, green, blue = picture.float()
+    return float(((red - green).abs() + (green - blue).abs()).mean()) < _GREY
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _listed(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists for tuples, as JSON has them."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in spec.items()}
+
+
+def open_world(spec: Mapping[str, Any], folder: Path) -> CameraWorld:
+    """A world from what `CameraWorld.open` wants to know, by the same names; paths may start from `folder`.
+
+    Raises:
+        UserError: as `CameraWorld.open`, or if the spec lacks something.
+    """
+    options = {key: value for key, value in spec.items() if key != "kind"}
+    at: Callable[[Any], Path | None] = lambda value: folder / value if value else None  # noqa: E731
+    try:
+        path = folder / options.pop("path")
+        others = {name: at(options.pop(name, None)) for name in ("images", "boxes")}
+        return CameraWorld.open(path, **others, **options)
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"The world's spec does not fit a survey of cameras ({error}).") from None
