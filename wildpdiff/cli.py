@@ -432,10 +432,11 @@ def inspect_data(
     from .survey.inspect import inspect
     from .survey.open import open_survey
     from .survey.told import as_text
+    from .worlds.strips import find_strips
 
     typed = {"path": path_column, "location": location_column, "species": species_column, "time": time_column}
     columns = {key: name for key, name in (typed | {"sequence": sequence_column}).items() if name is not None}
-    found = inspect(open_survey(path, images=images, columns=columns, boxes=boxes))
+    found = inspect(open_survey(path, images=images, columns=columns, boxes=boxes), strips=find_strips)
     print(json.dumps(found.to_json()) if as_json else as_text(found))  # noqa: T201
 
 

@@ -196,17 +196,16 @@ class _Pass:
 
     def sites(self) -> tuple[Site, ...]:
         """All locations that have a name, the largest first."""
-        numbers: dict[str, list[int]] = defaultdict(lambda: [0] * 4)
+        numbers: dict[str, tuple[int, int, int, int]] = defaultdict(lambda: (0, 0, 0, 0))
         species: dict[str, set[str]] = defaultdict(set)
         for (location, names, empty, human, _), count in self.counts.items():
             if location is None:
                 continue
-            own = numbers[location]
-            parts = (True, empty and not names, bool(names), not (names or empty or human))
-            for place, part in enumerate(parts):
-                own[place] += count * part
+            all_of, blank, animal, bare = numbers[location]
+            blank, animal = blank + count * (empty and not names), animal + count * bool(names)
+            numbers[location] = (all_of + count, blank, animal, bare + count * (not (names or empty or human)))
             species[location].update(names)
-        found = [Site(name, *own[:4], species=len(species[name])) for name, own in numbers.items()]
+        found = [Site(name, *own, len(species[name])) for name, own in numbers.items()]
         return tuple(sorted(found, key=lambda site: (-site.photographs, site.name)))
 
     def dates(self) -> tuple[int, int] | None:

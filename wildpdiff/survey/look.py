@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 96, 128
 INFRARED = 3.0
 """Mean difference of the colour channels, of 255, below which a picture is called infrared."""
 STRIPS_HEIGHT = 384
-Strips = Callable[[Tensor], Any]
+Strips = Callable[[Sequence[Tensor]], tuple[float, float]]
 
 
 class Sampled(NamedTuple):
@@ -41,7 +41,7 @@ class Pictures:
         day: pictures in colour.
         infrared: pictures in grey.
         sizes: width and height, by how many have them.
-        strips: what a finder of caption strips says, if there is one.
+        strips: shares of the height that caption strips take at top and bottom, if they were looked for.
     """
 
     folder: str
@@ -51,7 +51,7 @@ class Pictures:
     day: int = 0
     infrared: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    strips: Any = None
+    strips: tuple[float, float] | None = None
 
     @property
     def read(self) -> int:
@@ -63,8 +63,9 @@ class Pictures:
         sizes = [
             {"width": width, "height": height, "count": count} for (width, height), count in self.sizes.most_common()
         ]
-        names = ("folder", "asked", "missing", "unreadable", "day", "infrared", "strips")
-        return {name: getattr(self, name) for name in names} | {"sizes": sizes}
+        names = ("folder", "asked", "missing", "unreadable", "day", "infrared")
+        strips = self.strips and {"top": round(self.strips[0], 4), "bottom": round(self.strips[1], 4)}
+        return {name: getattr(self, name) for name in names} | {"sizes": sizes, "strips": strips}
 
 
 def is_infrared(pixels: Tensor) -> bool:
@@ -80,7 +81,7 @@ def look_at(sample: Iterable[Sampled], images: Path, odd: Oddities, *, strips: S
         sample: the photographs.
         images: the folder that file names start from.
         odd: gets what is missing or cannot be read.
-        strips: what to ask for caption strips; it gets pictures uint8 `[M, 3, S, S]`, S being `STRIPS_HEIGHT`.
+        strips: finds caption strips in pictures uint8 `[3, S, S]`, S being `STRIPS_HEIGHT`; not asked without one.
     """
     folder, found, whole = Folder(images), Pictures(images.name), []
     for each in sample:
@@ -105,7 +106,5 @@ def look_at(sample: Iterable[Sampled], images: Path, odd: Oddities, *, strips: S
         if size is not None:
             found.sizes[size] += 1
     if strips is not None and whole:
-        import torch
-
-        found.strips = strips(torch.stack(whole))
+        found.strips = strips(whole)
     return found

@@ -47,11 +47,17 @@ def _pictures(pictures: Pictures | None) -> str:
     if pictures is None:
         return "Pictures: none at hand; name their folder with --images."
     sizes = ", ".join(f"{width} x {height}" for (width, height), _ in pictures.sizes.most_common(3))
-    strips = f"; {pictures.strips}" if pictures.strips else ""
     return (
         f"Pictures: {pictures.read:,} of {pictures.asked:,} that were tried in '{pictures.folder}' can be read: "
-        f"{pictures.day:,} by day, {pictures.infrared:,} infrared ({sizes or 'no size'}){strips}."
+        f"{pictures.day:,} by day, {pictures.infrared:,} infrared ({sizes or 'no size'}).{_strips(pictures)}"
     )
+
+
+def _strips(pictures: Pictures) -> str:
+    """Where caption strips were found."""
+    ends = zip(("top", "bottom"), pictures.strips or (), strict=False)
+    found = [f"{share:.1%} of the height at the {end}" for end, share in ends if share]
+    return f" Caption strips take {' and '.join(found)}; mask them." if found else ""
 
 
 def _sites(found: Inspection) -> list[str]:
