@@ -405,6 +405,41 @@ def doctor(
     print(json.dumps(found) if as_json else as_text(found))  # noqa: T201
 
 
+data = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Photographs of camera traps and what is written of them."
+)
+app.add_typer(data, name="data")
+
+
+@data.callback()
+def data_help() -> None:
+    """Photographs of camera traps and what is written of them."""
+
+
+@data.command("inspect")
+def inspect_data(
+    path: Annotated[Path, typer.Argument(help="Metadata, a table, a package, a detector's output, or a folder.")],
+    images: Annotated[Path | None, typer.Option(help="Folder that file names start from.")] = None,
+    boxes: Annotated[Path | None, typer.Option(help="Output of MegaDetector or SpeciesNet for the same files.")] = None,
+    path_column: Annotated[str | None, typer.Option(help="A table's column of file names.")] = None,
+    location_column: Annotated[str | None, typer.Option(help="A table's column of locations.")] = None,
+    species_column: Annotated[str | None, typer.Option(help="A table's column of species.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="A table's column of times.")] = None,
+    sequence_column: Annotated[str | None, typer.Option(help="A table's column of sequences.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a data set of camera traps holds, and what is wrong with it."""
+    from .survey.inspect import inspect
+    from .survey.open import open_survey
+    from .survey.told import as_text
+    from .worlds.strips import find_strips
+
+    typed = {"path": path_column, "location": location_column, "species": species_column, "time": time_column}
+    columns = {key: name for key, name in (typed | {"sequence": sequence_column}).items() if name is not None}
+    found = inspect(open_survey(path, images=images, columns=columns, boxes=boxes), strips=find_strips)
+    print(json.dumps(found.to_json()) if as_json else as_text(found))  # noqa: T201
+
+
 @app.command()
 def bench(
     rounds: Annotated[int, typer.Option(help="Rounds; medians are reported.")] = 7,

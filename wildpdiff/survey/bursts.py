@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 GAP = 60
 """Seconds without a picture after which a new burst begins, where the metadata has no sequences."""
 
@@ -17,7 +19,12 @@ _FORMS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d %H
 
 def taken(record: Mapping[str, Any]) -> int | None:
     """When an image of the metadata was taken, in seconds; None if it does not say."""
-    return seconds_of(next((record[key] for key in _TIMES if record.get(key)), None))
+    return seconds_of(moment_in(record))
+
+
+def moment_in(record: Mapping[str, Any]) -> Any:
+    """The time that an image of the metadata tells, as it is written."""
+    return next((record[key] for key in _TIMES if record.get(key)), None)
 
 
 def seconds_of(moment: Any) -> int | None:
@@ -39,6 +46,30 @@ def seconds_of(moment: Any) -> int | None:
         except (ValueError, OverflowError):
             continue
     return None
+
+
+def all_seconds(moments: Sequence[Any]) -> list[int | None]:
+    """`seconds_of` of many, at once where all are written as `2010-07-20 06:14:06`."""
+    try:
+        text = "".join(moments).encode("ascii")
+    except (TypeError, UnicodeEncodeError):
+        return [seconds_of(moment) for moment in moments]
+    if set(map(len, moments)) != {19}:
+        return [seconds_of(moment) for moment in moments]
+    letters = np.frombuffer(text, np.uint8).reshape(-1, 19).astype(np.int64)
+    digits = letters[:, _DIGITS] - ord("0")
+    marks = (letters[:, [4, 7, 10, 13, 16]] == np.frombuffer(b"-- ::", np.uint8)).all()
+    if not marks or digits.min() < 0 or digits.max() > 9:
+        return [seconds_of(moment) for moment in moments]
+    clock = digits[:, 8:] @ np.array([36_000, 3_600, 600, 60, 10, 1])
+    pairs = digits[:, 8::2] * 10 + digits[:, 9::2]
+    days = [_day(moment[:10]) for moment in moments]
+    if None in days or (pairs > (23, 59, 59)).any():
+        return [seconds_of(moment) for moment in moments]
+    return list(map(int.__add__, days, clock.tolist()))  # type: ignore[arg-type]
+
+
+_DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]
 
 
 @lru_cache(maxsize=20_000)

@@ -7,14 +7,15 @@ need about 0.3 GB.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
-from .bursts import taken
+from .bursts import all_seconds, moment_in
 from .folder import Folder
 from .json_parts import Open, parts, pieces, read_safely
 from .names import KINDS, Meaning, Seen, meaning, seen_in
@@ -24,7 +25,6 @@ from .values import box_of, text_of
 
 KIND = "COCO Camera Traps"
 _LISTS = ("images", "annotations", "categories")
-_BATCH = 20_000
 
 
 def coco_survey(opened: Open, source: str, images: Path) -> Survey:
@@ -58,7 +58,7 @@ class Labels:
         self._keys, self._codes, self._boxed = array("q"), array("i"), array("i")
         self._edges = array("f")
         self._category: dict[Any, int] = {}
-        self._seen: dict[tuple[int, ...], Seen] = {}
+        self.seen: list[Seen] = []
 
     def add(self, records: Sequence[Any]) -> None:
         """Take in a piece of the annotations."""
@@ -118,7 +118,17 @@ class Labels:
         self.names = [named.get(codes[code] or "") for code in range(len(codes))]
         keys = np.frombuffer(self._keys, np.int64) if self._keys else np.zeros(0, np.int64)
         self._order = np.argsort(keys, kind="stable").astype(np.int32)
-        self._sorted, self._first, self._count = np.unique(keys[self._order], return_index=True, return_counts=True)
+        ordered = keys[self._order]
+        starts = np.flatnonzero(np.r_[len(ordered) > 0, ordered[1:] != ordered[:-1]][: len(ordered)]).astype(np.int32)
+        self._sorted, self._start = ordered[starts], starts
+        self._count = np.diff(np.r_[starts, len(ordered)].astype(np.int32))
+        self._label = self._labels_of_all()
+        # Most files have images and annotations in one order: then the next ones asked for are the next ones here.
+        first = self._order[starts]
+        self._listed = np.argsort(first).astype(np.int32)
+        self._place = np.empty_like(self._listed)
+        self._place[self._listed] = np.arange(len(first), dtype=np.int32)
+        self._next_keys, self._next_label, self._next = self._sorted[self._listed], self._label[self._listed], 0
         self._keys = array("q")
         unnamed = sum(count for code, count in enumerate(np.bincount(np.frombuffer(self._codes, np.int32))) if not
                       self.names[code]) if self._codes else 0  # fmt: skip
@@ -130,29 +140,43 @@ class Labels:
         for one in self.odd:
             odd.add(one.what, one.example, one.count)
 
-    def of(self, keys: Sequence[int]) -> list[tuple[int, ...]]:
-        """Annotations of each image, by their places; none for an image that has none."""
+    def _labels_of_all(self) -> Any:
+        """For each image in order of the hashes, the place in `seen` of what is said of it."""
+        codes = np.frombuffer(self._codes, np.int32) if self._codes else np.zeros(0, np.int32)
+        self.seen = [seen_in([name]) for name in self.names]
+        labels = codes[self._order[self._start]] if len(codes) else codes
+        known: dict[tuple[int, ...], int] = {}
+        for at in np.flatnonzero(self._count > 1).tolist():
+            start = int(self._start[at])
+            key = tuple(codes[self._order[start : start + int(self._count[at])]].tolist())
+            if key not in known:
+                known[key] = len(self.seen)
+                self.seen.append(seen_in([self.names[code] for code in key]))
+            labels[at] = known[key]
+        self.seen.append(Seen())
+        return labels
+
+    def of(self, keys: Sequence[int]) -> tuple[list[Seen], list[tuple[int, ...]]]:
+        """What is said of each image, and, where there are boxes, its places in the annotations."""
+        asked, end = np.array(keys, np.int64), self._next + len(keys)
+        if not self.any_boxes and np.array_equal(self._next_keys[self._next : end], asked):
+            labels, self._next = self._next_label[self._next : end], end
+            return [self.seen[label] for label in labels.tolist()], []
         if not len(self._sorted):
-            return [()] * len(keys)
-        asked = np.array(keys, np.int64)
+            return [Seen()] * len(keys), [()] * len(keys)
         found = np.minimum(np.searchsorted(self._sorted, asked), len(self._sorted) - 1)
         there = self._sorted[found] == asked
-        first, count = self._first[found], np.where(there, self._count[found], 0)
-        one = self._order[first].tolist()
-        order = self._order
-        return [
-            (place,) if many == 1 else tuple(order[start : start + many].tolist())
-            for place, start, many in zip(one, first.tolist(), count.tolist(), strict=True)
-        ]
+        if there.any():
+            self._next = int(self._place[found[there][-1]]) + 1
+        labels = np.where(there, self._label[found], len(self.seen) - 1)
+        return [self.seen[label] for label in labels.tolist()], self._places(found, there) if self.any_boxes else []
 
-    def seen(self, places: tuple[int, ...]) -> Seen:
-        """What these annotations say."""
-        codes = self._codes
-        key = (codes[places[0]],) if len(places) == 1 else tuple(codes[place] for place in places)
-        found = self._seen.get(key)
-        if found is None:
-            found = self._seen[key] = seen_in([self.names[code] for code in key])
-        return found
+    def _places(self, found: Any, there: Any) -> list[tuple[int, ...]]:
+        count = np.where(there, self._count[found], 0)
+        return [
+            tuple(self._order[start : start + many].tolist())
+            for start, many in zip(self._start[found].tolist(), count.tolist(), strict=True)
+        ]
 
     def boxes(self, places: tuple[int, ...], width: float, height: float) -> tuple[Box, ...]:
         """Boxes of these annotations in a picture of that size."""
@@ -217,42 +241,50 @@ def _frames(opened: Open, labels: Labels, source: str, folder: Folder, odd: Oddi
         return
     usable = lacking = 0
     for piece in pieces(opened, labels.images_at):
-        for start in range(0, len(piece), _BATCH):
-            good = [record for record in piece[start : start + _BATCH] if _usable(record)]
-            lacking += len(piece[start : start + _BATCH]) - len(good)
-            usable += len(good)
-            keys = [hash(own) if type(own := record["id"]) is str else key_of(own) for record in good]
-            for record, places in zip(good, labels.of(keys), strict=True):
-                yield _frame(record, places, labels, folder, odd)
+        good = piece if _all_usable(piece) else [record for record in piece if _usable(record)]
+        lacking, usable = lacking + len(piece) - len(good), usable + len(good)
+        yield from _batch(good, labels, folder)
     if lacking and not usable:
         raise UserError(_needs(source, "images", "id' and 'file_name"))
     if lacking:
         odd.add("Images without 'id' or 'file_name'", count=lacking)
 
 
-def _usable(record: Any) -> bool:
+def _batch(records: Sequence[Mapping[str, Any]], labels: Labels, folder: Folder) -> Iterator[Frame]:
+    """Frames of many records, field by field, which is three times faster than one by one."""
+    ids, files = ([record[key] for record in records] for key in ("id", "file_name"))
+    keys = list(map(hash, ids)) if _names(ids) else list(map(key_of, ids))
+    locations, sequences = (_texts([record.get(key) for record in records]) for key in ("location", "seq_id"))
+    seen, places = labels.of(keys)
+    boxes: Iterable[tuple[Box, ...] | None] = repeat(None)
+    if labels.any_boxes:
+        pairs = zip(records, places, seen, strict=True)
+        boxes = [_boxes(record, own, labels, folder, empty=said.empty) for record, own, said in pairs]
+    corrupt = [bool(record.get("corrupt")) for record in records]
+    species, empty, human = zip(*seen, strict=True) if seen else ((), (), ())
+    moments = [record.get("datetime") for record in records]
+    seconds = all_seconds(moments if _names(moments) else list(map(moment_in, records)))
+    return map(Frame, _texts(files), locations, species, empty, human, sequences, seconds, boxes, corrupt)  # type: ignore[arg-type]
+
+
+def _names(values: Sequence[Any]) -> bool:
+    """Whether all values are texts, and none is nothing."""
+    return set(map(type, values)) == {str} and "" not in values
+
+
+def _texts(values: list[Any]) -> list[str | None]:
+    return values if _names(values) else list(map(text_of, values))
+
+
+def _all_usable(records: Sequence[Any]) -> bool:
     try:
-        file, own = record["file_name"], record["id"]
-        return (type(file) is str and file != "" and type(own) is str) or bool(text_of(file) and text_of(own))
+        return all(_names([record[key] for record in records]) for key in ("id", "file_name"))
     except (TypeError, KeyError):
         return False
 
 
-def _frame(record: Mapping[str, Any], places: tuple[int, ...], labels: Labels, folder: Folder, odd: Oddities) -> Frame:
-    get = record.get
-    file, location, sequence = record["file_name"], get("location"), get("seq_id")
-    if type(file) is not str:
-        file = text_of(file) or ""
-    if type(location) is not str or not location:
-        location = text_of(location)
-    if type(sequence) is not str or not sequence:
-        sequence = text_of(sequence)
-    if places:
-        species, empty, human = labels.seen(places)
-    else:
-        species, empty, human = (), False, False
-    boxes = _boxes(record, places, labels, folder, empty=empty) if labels.any_boxes else None
-    return Frame(file, location, species, empty, human, sequence, taken(record), boxes, bool(get("corrupt")))
+def _usable(record: Any) -> bool:
+    return text_of(_get(record, "file_name")) is not None and text_of(_get(record, "id")) is not None
 
 
 def _boxes(
