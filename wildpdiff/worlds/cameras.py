@@ -17,7 +17,7 @@ from ..errors import UserError, readable
 from ..picture import read_frame, resized
 from ..survey.folder import Folder
 from ..survey.open import open_survey
-from ..survey.records import Box
+from ..survey.records import Box, Frame
 from ..survey.survey import Survey
 from .base import Images, Split, location_of
 from .hashed import fraction
@@ -150,6 +150,10 @@ class CameraWorld:
         if self._short:
             found.append(f"The end of {len(self._short):,} files is missing; what is there was read.")
         return tuple(found)
+
+    def frames(self) -> Iterator[Frame]:
+        """The survey's records, those that are left out included."""
+        return self._survey.frames()
 
     @cached_property
     def strips(self) -> Strips:
