@@ -371,3 +371,51 @@ def documents() -> Named:
     yield "a bomb", zipped({"a.json": b"[" + b"0," * 3_000_000 + b"0]"})
     yield "a table", b"id,species,location\n1,zebra,R1\n"
     yield "MegaDetector's", json.dumps({"images": [], "detection_categories": {}, "info": {}}).encode()
+
+
+# --- surveys
+
+
+def surveys() -> Iterator[tuple[str, str, bytes]]:
+    """What camera traps and their tools write down: a name, that of the file, and what is in it."""
+    rng = stream("surveys")
+    detections = [{"category": "1", "conf": 0.9, "bbox": [0.1, 0.1, 0.5, 0.5], "classifications": [["0", 0.9]]}]
+    documents = {
+        "MegaDetector": {
+            "images": [{"file": f"R{at % 2}/{at}.jpg", "detections": detections * (at % 3)} for at in range(6)],
+            "detection_categories": {"1": "animal", "2": "person"}, "classification_categories": {"0": "zebra"},
+        },
+        "SpeciesNet": {"predictions": [{"filepath": f"{at}.jpg", "detections": detections, "prediction": "a;;;;e;f;g"}
+                                       for at in range(4)]},
+        "COCO": metadata(),
+    }  # fmt: skip
+    for kind, good in documents.items():
+        yield f"{kind}, good", "a.json", json.dumps(good).encode()
+        for what, own in written_oddly(good).items():
+            yield f"{kind}, {what}", "a.json", own
+        for place in range(25):
+            what, changed = changed_json(rng, good)
+            yield f"{kind}, {what} ({place})", "a.json", json.dumps(changed).encode("utf-8", "surrogatepass")
+    columns = "path,location,species,datetime,deployment_id,common_name,genus,seq_id\n"
+    rows = columns + "".join(f"{at}.jpg,R{at % 2},zebra,2020-01-01 10:00:0{at},d,zebra,e,s\n" for at in range(6))
+    for place in range(30):
+        what, own = changed_bytes(rng, rows.encode())
+        yield f"a table with {what} ({place})", "a.csv", own
+    described = {
+        "resources": [{"name": name, "path": f"{name}.csv"} for name in ("deployments", "media", "observations")]
+    }
+    package = {
+        "deployments.csv": b"deploymentID,locationName\nd,R1\n",
+        "media.csv": b"mediaID,deploymentID,timestamp,filePath\nm,d,2020-01-01T10:00:00Z,1.jpg\n",
+        "observations.csv": b"observationID,deploymentID,mediaID,observationType,scientificName\no,d,m,animal,zebra\n",
+    }
+    for place in range(30):
+        what, changed = changed_json(rng, described)
+        name = rng.choice(list(package))
+        odd, own = changed_bytes(rng, package[name])
+        files = {"datapackage.json": json.dumps(changed if place % 2 else described).encode("utf-8", "surrogatepass")}
+        yield (
+            f"a package with {what} or {odd} ({place})",
+            "a.zip",
+            zipped(package | files | ({} if place % 2 else {name: own})),
+        )

@@ -23,7 +23,18 @@ from typing import Any
 import pytest
 import torch
 from corpus import Case, changed_bytes, changed_json, fault, noise, stream, written_oddly
-from corpus_files import adapter_zips, adapters, documents, photo_zips, picture_seeds, pictures, saved, scene, zipped
+from corpus_files import (
+    adapter_zips,
+    adapters,
+    documents,
+    photo_zips,
+    picture_seeds,
+    pictures,
+    saved,
+    scene,
+    surveys,
+    zipped,
+)
 from corpus_words import CHOICES, DATA, MESSAGES, NETWORKS, SIZES, STATE, commands, questions, recipes, states
 from pdiff_folder import OWN, TINY
 from typer.main import get_command
@@ -55,6 +66,9 @@ from wildpdiff.studio.peft_zip import CONFIG, WEIGHTS, unpack
 from wildpdiff.studio.results import table
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.upload import Strangers
+from wildpdiff.survey.inspect import inspect
+from wildpdiff.survey.open import open_survey
+from wildpdiff.survey.told import as_text
 from wildpdiff.ui import page as pages
 from wildpdiff.ui.api import Api
 from wildpdiff.ui.changed import Changed, Flips
@@ -271,6 +285,19 @@ def metadata_cases(house: House) -> Cases:
         yield Case("metadata", name, lambda folder, data=data: bring(folder, data))
 
 
+def survey_cases(house: House) -> Cases:
+    """What camera traps and their tools write down, looked through."""
+
+    def look(folder: Path, name: str, data: bytes) -> object:
+        (folder / name).write_bytes(data)
+        found = inspect(open_survey(folder / name))
+        assert all(line.isprintable() for line in as_text(found).splitlines())
+        return found.to_json()
+
+    for what, name, data in surveys():
+        yield Case("survey", what, lambda folder, name=name, data=data: look(folder, name, data))
+
+
 def question_cases(house: House) -> Cases:
     """Arguments of every endpoint."""
     for endpoint, name, values in questions():
@@ -329,6 +356,8 @@ def place_cases(house: House) -> Cases:
         "adapter's configuration": lambda path: load_peft(backbone, within(path, CONFIG)),
         "adapter's weights": lambda path: load_peft(backbone, within(path, WEIGHTS)),
         "metadata": lambda path: CocoWorld.open(path, Path(), species=["zebra"]),
+        "survey": lambda path: inspect(open_survey(path)).to_json(),
+        "boxes": lambda path: inspect(open_survey(path, boxes=path)).to_json(),
         "photographs": lambda path: CocoWorld.open(path, path, species=["zebra"]),
         "bundle": lambda path: Bundle.open(path).seen,
         "manifest": lambda path: Bundle.open(within(path, "bundle.json")).seen,
@@ -704,6 +733,7 @@ DOORS: dict[str, Callable[..., Cases]] = {
     "photographs": photo_cases,
     "adapters": adapter_cases,
     "metadata": metadata_cases,
+    "surveys": survey_cases,
     "questions": question_cases,
     "page": page_cases,
     "places": place_cases,

@@ -285,9 +285,13 @@ def _forget_figures(tasks: Sequence[Task]) -> None:
 def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
     """What a manifest says of a bundle before it is measured."""
     return {
-        "recipe": recipe.to_json(), "variants": variants(recipe), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
-        "world": _carried(recipe, out), "figures": {},
-    }  # fmt: skip
+        "recipe": recipe.to_json(),
+        "variants": variants(recipe),
+        "seen": list(recipe.seen),
+        "unseen": list(recipe.unseen),
+        "world": _carried(recipe, out),
+        "figures": {},
+    }
 
 
 def variants(recipe: Recipe) -> list[dict[str, str]]:

@@ -21,9 +21,11 @@ def _adapters(data: dict[str, Any]) -> str:
     if minus is None:
         return "No camera has empty photographs, so no adapter could be written for any."
     if minus["real"] and minus["mean"] > 0:
-        return f"An adapter written from a camera's empty photographs helps here: {size(minus)} points over one shared adapter."
+        gain = size(minus)
+        return f"An adapter written from a camera's empty photographs helps here: {gain} points over a shared one."
     if minus["real"]:
-        return f"An adapter written from empty photographs harms here: use the shared one ({points(minus, signed=True)} points)."
+        harm = points(minus, signed=True)
+        return f"An adapter written from empty photographs harms here: use the shared one ({harm} points)."
     return (
         f"An adapter written from empty photographs does not help you here as far as {minus['n']} cameras can tell "
         f"({points(minus, signed=True)} points): use the shared one."
@@ -37,7 +39,10 @@ def _labels(data: dict[str, Any]) -> list[str]:
         return ["No camera met animals at two times, so what labels of its own are worth cannot be measured."]
     shown, count = points(minus["accuracy"], signed=True), minus["accuracy"]["n"]
     verdict = "helps" if minus["accuracy"]["real"] and minus["accuracy"]["mean"] > 0 else "shows no difference"
-    found = [f"Labelling up to twenty photographs of a camera {verdict}: {shown} points at the {count} cameras with two events."]
+    found = [
+        f"Labelling up to twenty photographs of a camera {verdict}: {shown} points at the {count} cameras with two "
+        "events."
+    ]
     gains = sorted(own, key=lambda name: base[name]["accuracy"] - own[name]["accuracy"])
     helped = [name for name in gains if own[name]["accuracy"] > base[name]["accuracy"]][:NAMED]
     if helped:
@@ -61,4 +66,6 @@ def _weakest(data: dict[str, Any]) -> str:
         f"{readable(name)} ({100 * base[name]['accuracy']:.0f}% of {data['counts'][name]['photographs']} photographs)"
         for name in weak
     )
-    return f"Of cameras with one event the shared adapter errs most at {each}: labels of a second event are wanted there."
+    return (
+        f"Of cameras with one event the shared adapter errs most at {each}: labels of a second event are wanted there."
+    )

@@ -44,7 +44,9 @@ def answer_frames(cell: Cell) -> None:
     said = torch.cat([chances(backbone, None, own.pixels) for own in owns.values()])
     labels = torch.cat([own.labels for own in owns.values()])
     cell.path.parent.mkdir(parents=True, exist_ok=True)
-    Answers({"head": said}, labels, cameras, torch.tensor([numbers[one] for one in bursts]), tuple(owns)).save(cell.path)
+    Answers({"head": said}, labels, cameras, torch.tensor([numbers[one] for one in bursts]), tuple(owns)).save(
+        cell.path
+    )
 
 
 def differences(world: CameraWorld) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
+from ..worlds.base import World
 from ..worlds.cameras import open_world
 from .advice import sentences
 from .cell import FOLDS, Answers, Cell, Plan, together
@@ -32,6 +33,8 @@ QUICK = Plan(
     generator=GeneratorRecipe(mean_steps=300, denoiser_steps=800),
     samples=2,
 )
+#: What `wildpdiff reproduce` calls it.
+STUDY = "cameras"
 #: The way that others are compared with.
 BASE = "joint"
 
@@ -53,6 +56,14 @@ def cells_of(lab: Lab) -> list[Cell]:
         for seed in range(seeds)
         for fold in range(FOLDS)
     ]
+
+
+def steps_of(world: World, *, quick: bool) -> int:
+    """Steps of fine-tuning of a whole study."""
+    plan, seeds = (QUICK, FEW) if quick else (Plan(), SEEDS)
+    cameras = len(world.locations)
+    each_fold = plan.joint.steps + plan.place.steps * (plan.places + 6)
+    return seeds * (FOLDS * each_fold + 2 * cameras * plan.place.steps)
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -118,14 +129,13 @@ def tables(data: Data) -> list[Table]:
     """Every way, its differences to the shared adapter, by class, and what needs no adapter."""
     ways = [way for way in NAMES if data["ways"][way]["all"]]
     head = ("held-out cameras, percent (95% interval over cameras)", *MEASURES.values(), "mean over classes")
-    rows = [(NAMES[way], *(_cell(data["ways"][way]["all"], what) for what in MEASURES), _classes(data, way)) for way in ways]
-    frames = ("whole frames: frozen features, a new last layer", *(_cell(data["frames"], what) for what in MEASURES), "–")
-    minus = [(NAMES[way], *(_cell(data["ways"][way]["minus"], what, signed=True) for what in MEASURES))
-             for way in ways if way != BASE]  # fmt: skip
+    rows = [(NAMES[way], *_row(data["ways"][way]["all"]), _classes(data, way)) for way in ways]
+    frames = ("whole frames: frozen features, a new last layer", *_row(data["frames"]), "–")
+    minus = [(NAMES[way], *_row(data["ways"][way]["minus"], signed=True)) for way in ways if way != BASE]
     about = (
-        f"{data['cameras']} cameras in {FOLDS} folds, {data['photographs']:,} real photographs of {data['events']} events, "
-        f"{data['seeds']} seed(s); {data['architecture']} at {data['size']} pixels. Animals are cropped by their boxes, "
-        "and empties by a box borrowed from an animal. Every camera counts alike."
+        f"{data['cameras']} cameras in {FOLDS} folds, {data['photographs']:,} real photographs of {data['events']} "
+        f"events, {data['seeds']} seed(s); {data['architecture']} at {data['size']} pixels. Animals are cropped by "
+        "their boxes, and empties by a box borrowed from an animal. Every camera counts alike."
     )
     two = data["ways"]["labels"]["minus"].get("accuracy", {}).get("n", 0)
     return [
@@ -141,8 +151,9 @@ def tables(data: Data) -> list[Table]:
     ]
 
 
-def _cell(found: dict[str, Any], what: str, *, signed: bool = False) -> str:
-    return points(found[what], signed=signed) if what in found else "–"
+def _row(found: dict[str, Any], *, signed: bool = False) -> tuple[str, ...]:
+    """Every measure as text; a dash where there is none."""
+    return tuple(points(found[what], signed=signed) if what in found else "–" for what in MEASURES)
 
 
 def _classes(data: Data, way: str) -> str:
@@ -160,7 +171,9 @@ def _others(data: Data) -> Table:
     for where, found in data["difference"].items():
         shown = f"{found['mean']:.2f} ({found['low']:.2f} to {found['high']:.2f}), {found['n']} cameras"
         rows.append((f"animal or not, by difference to an empty of {where}: area under the curve", shown))
-    return Table("What needs no classifier", ("what", "found"), tuple(rows), "Boxes that people drew have no errors here.")
+    return Table(
+        "What needs no classifier", ("what", "found"), tuple(rows), "Boxes that people drew have no errors here."
+    )
 
 
 def figures(data: Data) -> list[Figure]:
@@ -196,7 +209,7 @@ def _verdict(way: str, what: str, minus: dict[str, Any]) -> str:
 
 EXPERIMENTS = (
     Experiment(
-        "cameras",
+        STUDY,
         "Your own cameras",
         "Photographs of held-out cameras, named after everything was learned at the others: does an adapter that is "
         "written from a camera's empty pictures help, and what else would?",

@@ -90,7 +90,7 @@ def summary(
 
 
 def by_class(every: Sequence[Answers], way: str, species: Sequence[str]) -> dict[str, Any]:
-    """The share named right of each class that was met, over all cameras, and their mean with an interval over cameras."""
+    """The share named right of each class that was met, and their mean with an interval over cameras."""
     recall: dict[str, list[float]] = {}
     for answers in every:
         named = answers.chances[way].argmax(dim=1)

@@ -41,7 +41,7 @@ def coco_survey(opened: Open, source: str, images: Path) -> Survey:
         with read_safely(source):
             if not labels:
                 labels.append(_scan(opened, source))
-            labels[0].tell(odd)
+            odd.take(labels[0].odd)
             yield from _frames(opened, labels[0], source, Folder(images), odd)
 
     return Survey(KIND, source, images, read)
@@ -59,6 +59,11 @@ class Labels:
         self._edges = array("f")
         self._category: dict[Any, int] = {}
         self.seen: list[Seen] = []
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no annotation was taken in."""
+        return not self._codes
 
     def add(self, records: Sequence[Any]) -> None:
         """Take in a piece of the annotations."""
@@ -135,11 +140,6 @@ class Labels:
         if unnamed:
             self.odd.add("Annotations of a category that is not listed", count=int(unnamed))
 
-    def tell(self, odd: Oddities) -> None:
-        """Pass on what was odd."""
-        for one in self.odd:
-            odd.add(one.what, one.example, one.count)
-
     def _labels_of_all(self) -> Any:
         """For each image in order of the hashes, the place in `seen` of what is said of it."""
         codes = np.frombuffer(self._codes, np.int32) if self._codes else np.zeros(0, np.int32)
@@ -215,25 +215,33 @@ def _scan(opened: Open, source: str) -> Labels:
     Raises:
         UserError: if one of the three lists is missing, or no annotation can be used.
     """
-    labels, there, categories = Labels(), set(), list[Any]()
-    count = 0
-    for part in parts(opened, leap=frozenset(["images"]), names=frozenset(_LISTS)):
-        if part.key in _LISTS and isinstance(part.value, list):
-            there.add(part.key)
-        if part.key == "images" and part.records:
-            labels.images_at = part.at
-        elif part.key == "annotations" and isinstance(part.value, list):
-            count += len(part.value)
-            labels.add(part.value)
-        elif part.key == "categories" and isinstance(part.value, list):
-            categories += part.value
+    labels, there, categories, count = _lists(opened, leap=frozenset(["images"]))
+    if len(there) < len(_LISTS):  # an image may have had a list of such a name itself
+        labels, there, categories, count = _lists(opened, leap=frozenset())
     for key in _LISTS:
         if key not in there:
             raise UserError(f"'{source}' is not in COCO Camera Traps format: it needs a list named '{key}'.")
-    if count and not labels._codes:
+    if count and labels.nothing:
         raise UserError(_needs(source, "annotations", "image_id' and 'category_id"))
     labels.close(categories, source)
     return labels
+
+
+def _lists(opened: Open, *, leap: frozenset[str]) -> tuple[Labels, set[str], list[Any], int]:
+    """Annotations taken in, which lists are there, the categories, and how many annotations there are."""
+    labels, there, categories, count = Labels(), set[str](), list[Any](), 0
+    for part in parts(opened, leap=leap, names=frozenset(_LISTS)):
+        if part.key not in _LISTS or not isinstance(part.value, list):
+            continue
+        there.add(part.key)
+        if part.key == "images":
+            labels.images_at = part.at if part.records and labels.images_at is None else labels.images_at
+        elif part.key == "categories":
+            categories += part.value
+        else:
+            count += len(part.value)
+            labels.add(part.value)
+    return labels, there, categories, count
 
 
 def _frames(opened: Open, labels: Labels, source: str, folder: Folder, odd: Oddities) -> Iterator[Frame]:

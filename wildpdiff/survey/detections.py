@@ -90,8 +90,7 @@ def with_boxes(survey: Survey, opened: Open, source: str) -> Survey:
     def read(odd: Oddities) -> Iterator[Frame]:
         if not index:
             index.append(_Index(opened, source))
-        for one in index[0].odd:
-            odd.add(one.what, one.example, one.count)
+        odd.take(index[0].odd)
         missing = 0
         for frame in survey.read(odd):
             found = index[0].find(frame.file)

@@ -111,14 +111,15 @@ def inspect(survey: Survey, *, strips: Strips | None = None) -> Inspection:
     passed = _Pass(survey)
     if not passed.count:
         raise UserError(f"'{survey.source}' ({survey.kind}) describes no photograph; give another file or folder.")
-    odd = Oddities()
-    for one in survey.oddities:
-        odd.add(one.what, one.example, one.count)
+    odd, of_pictures = Oddities(), Oddities()
+    odd.take(survey.oddities)
     sites, species = passed.sites(), passed.species()
     passed.tell(odd)
     _tell_of_names(odd, species)
     bursts, by = passed.bursts(odd)
-    pictures = look_at(passed.sample, survey.images, odd, strips=strips)
+    pictures = look_at(passed.sample, survey.images, of_pictures, strips=strips)
+    if pictures.missing < pictures.asked:  # else they are simply elsewhere
+        odd.take(of_pictures)
     bare = [site.name for site in sites if not site.empty]
     if bare:
         odd.add("Locations without an empty photograph", bare[0], len(bare))
@@ -126,7 +127,7 @@ def inspect(survey: Survey, *, strips: Strips | None = None) -> Inspection:
         survey.kind, survey.source, passed.count, passed.of(lambda key: bool(key[1])), passed.of(lambda key: key[2]),
         passed.of(lambda key: key[3]), passed.of(lambda key: not (key[1] or key[2] or key[3])), survey.guessed, species,
         sites, passed.dates(), bursts, by, passed.boxed, dict(passed.boxes.most_common()), survey.detector,
-        pictures if pictures.read or pictures.unreadable else None, tuple(odd),
+        pictures if pictures.missing < pictures.asked else None, tuple(odd),
     )  # fmt: skip
 
 
@@ -229,8 +230,7 @@ class _Pass:
             keys = [key for key in self.counts if told(key)]
             if keys:
                 odd.add(what, self.first[keys[0]], self.of(told))
-        for one in self._outside:
-            odd.add(one.what, one.example, one.count)
+        odd.take(self._outside)
         names = np.frombuffer(self._file, np.int64)
         twice = self.count - _different(names)
         if twice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,11 @@ class Oddities:
         """Count one more (or more); the first example is kept."""
         known = self._found.setdefault(what, Oddity(what, 0, example))
         known.count += count
+
+    def take(self, others: Iterable[Oddity]) -> None:
+        """Count those of elsewhere, too."""
+        for one in others:
+            self.add(one.what, one.example, one.count)
 
     def __iter__(self) -> Iterator[Oddity]:
         return iter(self._found.values())
