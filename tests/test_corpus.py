@@ -35,8 +35,8 @@ from wildpdiff.build.recipes import SMOKE, recipe_of
 from wildpdiff.bundle import Bundle
 from wildpdiff.condition import check_clip
 from wildpdiff.errors import UserError
-from wildpdiff.export import Request, write_adapters
 from wildpdiff.files import sha256
+from wildpdiff.generate import Request, write_adapters
 from wildpdiff.generator import generator as generators
 from wildpdiff.labelled import open_archive
 from wildpdiff.network.backbone import Backbone
