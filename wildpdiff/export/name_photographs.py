@@ -12,6 +12,7 @@ detection as large as the frame, whose confidence is that it is not empty; the f
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import os
@@ -24,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 Json = dict[str, Any]
 
@@ -38,6 +39,8 @@ LEAST = 0.2
 MOST, SCORE = 5, 0.01
 #: Photographs of more pixels are not opened.
 PIXELS = 120_000_000
+#: Shown where a picture is transparent.
+GREY = (128, 128, 128)
 
 
 class Classifier:
@@ -55,8 +58,9 @@ class Classifier:
             end(f"'{path.name}' is no ONNX file that `wildpdiff export` wrote.")
 
     def scores(self, picture: Image.Image) -> list[float]:
-        """The score of each species on a picture of any size."""
-        pixels = np.asarray(picture, dtype=np.uint8)[None]
+        """The score of each species on a picture of any size, squeezed into the square as in training."""
+        square = picture.resize((self.size, self.size), Image.Resampling.BILINEAR)
+        pixels = np.asarray(square, dtype=np.uint8)[None]
         found = self.session.run(["scores"], {"photographs": pixels})[0][0]
         return [float(value) for value in found]
 
@@ -142,7 +146,7 @@ def about(classifier: Classifier, boxes: Boxes | None) -> Json:
 def named(classifier: Classifier, folder: Path, name: str, found: list[Json] | None, least: float) -> Json:
     """One photograph's record; `found` are a detector's boxes, None if the whole frame is to be named."""
     try:
-        picture = opened(folder / name)
+        picture = opened(folder / name, classifier.size if found is None else None)
     except Exception:
         return {"file": name, "detections": None, "failure": "Failure image access"}
     if found is None:
@@ -159,18 +163,41 @@ def named(classifier: Classifier, folder: Path, name: str, found: list[Json] | N
     return {"file": name, "detections": detections}
 
 
-def opened(path: Path) -> Image.Image:
-    """A photograph, upright, in 8 bits of red, green and blue."""
+def opened(path: Path, side: int | None) -> Image.Image:
+    """A photograph, upright, in sRGB; `side` allows a JPEG to be decoded smaller, no smaller than twice that."""
     with warnings.catch_warnings(), Image.open(path) as image:
         warnings.simplefilter("ignore")
         if image.width * image.height > PIXELS:
             raise ValueError("too many pixels")
-        turned = ImageOps.exif_transpose(image)
-        if turned.mode.startswith("I"):
-            turned = Image.fromarray(
-                np.rint(np.clip(np.asarray(turned, dtype=np.float64), 0, 65535) / 257).astype("u1")
-            )
-        return turned.convert("RGB")
+        if side is not None:
+            image.draft(None, (2 * side, 2 * side))
+        return coloured(ImageOps.exif_transpose(image))
+
+
+def coloured(image: Image.Image) -> Image.Image:
+    """A picture of any mode in 8 bits of red, green and blue, by its colour profile, grey where transparent."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I"):
+        levels = np.clip(np.asarray(image, dtype=np.float64), 0, 65535)
+        image = Image.fromarray(np.rint(levels / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        whole = Image.new("RGB", image.size, GREY)
+        whole.paste(in_srgb(layer.convert("RGB"), profile), mask=layer.getchannel("A"))
+        return whole
+    return in_srgb(image.convert("RGB") if image.mode in ("P", "1") else image, profile)
+
+
+def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """A picture without transparency in sRGB; a profile that cannot be used counts as none."""
+    try:
+        if profile:
+            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            found = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
+            return image.convert("RGB") if found is None else found
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        pass
+    return image.convert("RGB")
 
 
 def cut(picture: Image.Image, box: list[float], margin: float) -> Image.Image:
