@@ -211,10 +211,11 @@ def test_its_files_are_the_bundles_condition_and_change_its_fingerprint(bundle: 
 
 
 def test_a_bundle_with_both_kinds_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    both = Bundle(bundle.folder, bundle.manifest | {"files": bundle.manifest["files"] | {"clip/a": ""}}, bundle.device)
+    for kind in ("clip", "pooled"):
+        (tmp_path / kind).mkdir()
     with pytest.raises(UserError, match="both") as error:
-        both.condition  # noqa: B018
-    one_sentence(error, tmp_path)
+        Bundle(tmp_path, bundle.manifest, bundle.device).condition  # noqa: B018
+    one_sentence(error, tmp_path.parent)
 
 
 def _png(picture: Tensor) -> bytes:

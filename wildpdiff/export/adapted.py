@@ -23,7 +23,7 @@ NONE = "none"
 _LINE = re.compile(r"- (?P<key>[\w ().-]+): (?P<value>.+)")
 _WEIGHTS = re.compile(r"weights (?P<fingerprint>[0-9a-f]{12})")
 #: What a folder's card says of the classifier and the layout; it is written anew.
-_OURS = ("classifier", "layout")
+_OURS = ("classifier", "layout", "pixels")
 
 
 @dataclass(frozen=True)
