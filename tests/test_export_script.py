@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from corpus import changed_json, stream, unclear, written_oddly
 from export_parts import PHOTOS, write_adapter
 from PIL import Image
 
@@ -18,6 +19,7 @@ from wildpdiff.export.ordered import Order, export_adapter
 from wildpdiff.picture import read_frame
 
 pytest.importorskip("onnxruntime")
+from wildpdiff.export.name_photographs import Boxes, cut
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +127,15 @@ def boxes() -> dict[str, Any]:
             {"file": "a\\1.jpg", "detections": [animal, {"category": "2", "conf": 0.8, "bbox": [0, 0, 0.1, 0.1]}]},
             {"file": "a/2.JPG", "detections": [animal | {"conf": 0.1, "classifications": [["7", 1.0]]}]},
             {"file": "a/4.png", "detections": []},
-            {"file": "a/5.jpg", "detections": [animal, {"bbox": "odd"}, animal | {"bbox": [2, 2, 0, 0]}]},
+            {
+                "file": "a/5.jpg",
+                "detections": [
+                    animal,
+                    {"bbox": "odd"},
+                    animal | {"bbox": [2, 2, 0, 0]},
+                    animal | {"bbox": [0, 0, 1, 10**400]},
+                ],
+            },
         ],
     }
 
@@ -149,6 +159,23 @@ def test_with_boxes_animals_are_named_by_what_is_inside_and_all_else_stays(
     assert images["b ü/3.png"]["failure"] == "The file of boxes does not name it"
     low = result(tools, photos, tmp_path / "low.json", "--boxes", tmp_path / "md.json", "--least", 0.05)
     assert "classifications" in next(one for one in low["images"] if one["file"] == "a/2.JPG")["detections"][0]
+
+
+def test_whatever_a_file_of_boxes_says_is_read_or_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, file, refused = stream("boxes"), tmp_path / "boxes.json", 0
+    odd = [json.dumps(changed_json(rng, boxes())[1]).encode("utf-8", "surrogatepass") for _ in range(200)]
+    for content in (*odd, *written_oddly(boxes()).values()):
+        file.write_bytes(content)
+        try:
+            for one in Boxes(file).of("a/1.jpg") or ():
+                cut(Image.new("RGB", (40, 30)), one["bbox"], 0.1).load()
+        except SystemExit as error:
+            told = capsys.readouterr().err.strip()
+            assert error.code == 2 and not unclear(told), told
+            refused += 1
+    assert 10 < refused < 150
 
 
 def _two_models(tools: Path) -> list[object]:
