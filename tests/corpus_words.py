@@ -144,6 +144,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("train", "--recipe", "nothing", "--out", "out"),
     "pdiff": ("pdiff", "--network", "mlp-mini", "--parameters", "nothing", "--size", "8", "--out", "out"),
     "doctor": ("doctor", "nothing"),
+    "export": ("export", "--adapter", "none", "--format", "timm", "--out", "out/n.safetensors", "--photographs", "1",
+               "--bundle", "BUNDLE"),
 }  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (

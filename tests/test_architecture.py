@@ -28,6 +28,8 @@ DOORS = {
     "typer": ("cli",),
     "safetensors": ("files", "network/peft_folder", "studio/peft_zip"),
     "spaces": ("studio/zero",),
+    "onnx": ("export/onnx_file",),
+    "onnxruntime": ("export/onnx_file", "export/name_photographs"),
 }
 
 

@@ -21,7 +21,7 @@ from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.peft_folder import load_peft
 from wildpdiff.worlds.savanna.world import SEEN
 
-COMMANDS = ("serve", "world", "train", "generate", "evaluate", "bench", "sweep", "pdiff")
+COMMANDS = ("serve", "world", "train", "generate", "export", "evaluate", "bench", "sweep", "pdiff")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,9 @@ from wildpdiff.build.recipes import SMOKE, recipe_of
 from wildpdiff.bundle import Bundle
 from wildpdiff.condition import check_clip
 from wildpdiff.errors import UserError
-from wildpdiff.export import Request, write_adapters
+from wildpdiff.export.adapted import Adapted
 from wildpdiff.files import sha256
+from wildpdiff.generate import Request, write_adapters
 from wildpdiff.generator import generator as generators
 from wildpdiff.labelled import open_archive
 from wildpdiff.network.backbone import Backbone
@@ -245,12 +246,21 @@ def adapter_cases(house: House) -> Cases:
         (folder / "mine" / WEIGHTS).write_bytes(weights)
         return load_peft(backbone, folder / "mine")
 
+    def exported(folder: Path, config: bytes, weights: bytes, card: bytes) -> object:
+        (folder / "mine").mkdir()
+        for name, content in ((CONFIG, config), (WEIGHTS, weights), ("README.md", card)):
+            (folder / "mine" / name).write_bytes(content)
+        return Adapted.of(house.studio.bundle, str(folder / "mine")).row
+
     def measured(folder: Path, data: bytes) -> object:
         assert bool(unpack(data, backbone).isfinite().all())
         return house.api.evaluate_file(base64.encodebytes(data).decode(), "R10", 2)
 
     for place, (name, config, weights) in enumerate(adapters(named)):
         yield Case("adapter, folder", name, lambda folder, one=config, two=weights: read(folder, one, two))
+        if place % 3 == 1:
+            card = (b"- classifier: x, weights 0123456789ab", b"\xff- a: b", b"- : \n- a: ")[place // 3 % 3]
+            yield Case("adapter, export", name, lambda folder, own=(config, weights, card): exported(folder, *own))
         if place % 3 == 0:
             data = zipped({f"a/{CONFIG}": config, f"a/{WEIGHTS}": weights})
             yield Case("adapter, API", name, lambda folder, data=data: measured(folder, data))

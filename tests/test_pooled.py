@@ -1,5 +1,6 @@
 """Pooled ImageNet features as a bundle's condition, where there is no CLIP."""
 
+import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
+from corpus import changed_json, stream, unclear, written_oddly
 from PIL import Image
 from test_files import one_sentence
 from tiny_bundle import write_tiny_bundle
@@ -142,6 +144,24 @@ def test_a_damaged_folder_is_one_sentence(
     one_sentence(error, tmp_path)
 
 
+@pytest.mark.slow
+def test_whatever_its_json_says_is_read_or_refused_in_one_sentence(
+    condition: PooledCondition, classifier: Backbone, tmp_path: Path
+) -> None:
+    condition.save(tmp_path, classifier)
+    rng, whole, file = stream("pooled"), load_json(tmp_path / "pooled.json"), tmp_path / "pooled.json"
+    odd = [json.dumps(changed_json(rng, whole)[1]).encode("utf-8", "surrogatepass") for _ in range(40)]
+    refused = 0
+    for content in (*odd, *written_oddly(whole).values()):
+        file.write_bytes(content)
+        try:
+            assert PooledCondition.load(tmp_path, classifier).dim == condition.dim
+        except UserError as error:
+            assert not unclear(str(error)), error
+            refused += 1
+    assert refused > 20
+
+
 def test_another_classifier_lends_it_no_weights(
     condition: PooledCondition, classifier: Backbone, tmp_path: Path
 ) -> None:
@@ -211,10 +231,11 @@ def test_its_files_are_the_bundles_condition_and_change_its_fingerprint(bundle: 
 
 
 def test_a_bundle_with_both_kinds_is_refused(bundle: Bundle, tmp_path: Path) -> None:
-    both = Bundle(bundle.folder, bundle.manifest | {"files": bundle.manifest["files"] | {"clip/a": ""}}, bundle.device)
+    for kind in ("clip", "pooled"):
+        (tmp_path / kind).mkdir()
     with pytest.raises(UserError, match="both") as error:
-        both.condition  # noqa: B018
-    one_sentence(error, tmp_path)
+        Bundle(tmp_path, bundle.manifest, bundle.device).condition  # noqa: B018
+    one_sentence(error, tmp_path.parent)
 
 
 def _png(picture: Tensor) -> bytes:

@@ -15,8 +15,8 @@ from wildpdiff.build.runs import rows_at, shown
 from wildpdiff.build.stages import build, measure_regime
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.export import Request, write_adapters
 from wildpdiff.files import load_json, save_json
+from wildpdiff.generate import Request, write_adapters
 from wildpdiff.measure.by_location import evaluate_locations
 from wildpdiff.network.standard import IMAGENET
 from wildpdiff.zoo import Zoo

@@ -14,7 +14,7 @@ from torch import Tensor
 from .bundled import bundled
 from .condition import ClipCondition, Condition
 from .errors import UserError
-from .files import load_json, load_tensors
+from .files import is_folder, load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
 from .generator.config import CONFIG
 from .manifest import digest, read_manifest
@@ -194,7 +194,7 @@ class Bundle:
         Raises:
             UserError: if the bundle has both kinds.
         """
-        kinds = {kind for kind in (CLIP, POOLED) if any(name.startswith(f"{kind}/") for name in self.manifest["files"])}
+        kinds = {kind for kind in (CLIP, POOLED) if is_folder(self.folder / kind)}
         if len(kinds) > 1:
             raise UserError(f"The bundle '{self.folder.name}' has both '{CLIP}' and '{POOLED}'; make it anew.")
         return kinds != {POOLED}

@@ -326,7 +326,7 @@ def generate(
 ) -> None:
     """Write adapters as PEFT folders that plain peft and timm load."""
     from .bundle import Bundle
-    from .export import Request, write_adapters
+    from .generate import Request, write_adapters
 
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
@@ -334,6 +334,28 @@ def generate(
     _say(f"Wrote {len(written['adapters'])} PEFT folder(s) for {written['condition']} to {out}.")
     if as_json:
         print(json.dumps(written))  # noqa: T201
+
+
+@app.command()
+def export(
+    out: OutOption,
+    form: Annotated[str, typer.Option("--format", help="peft (a folder), timm (.safetensors) or onnx (.onnx).")],
+    adapter: Annotated[str, typer.Option(help="A PEFT folder, as `generate` writes; none: the classifier itself.")],
+    photographs: Annotated[int, typer.Option(help="Of each location, to check an ONNX file on.")] = 20,
+    margin: Annotated[float, typer.Option(help="ONNX: boxes are widened by this share of their sides.")] = 0.0,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Write an adapter for other programs; an ONNX file is checked on photographs and has a script beside it."""
+    from .bundle import Bundle
+    from .export.ordered import Order, export_adapter
+
+    order = Order(adapter, form, out, photographs, margin)
+    written = export_adapter(Bundle.open(bundle, device_of(device)), order)
+    _say(written.words())
+    if as_json:
+        print(json.dumps(written.to_json()))  # noqa: T201
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Adapters for other programs: a PEFT folder, timm's checkpoint, or one ONNX file with a script that needs no torch."""
