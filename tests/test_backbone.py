@@ -17,9 +17,10 @@ from test_files import at_most, one_sentence
 from torch import Tensor, nn
 
 from wildpdiff.errors import UserError
-from wildpdiff.network.backbone import ADAPTED, Backbone, prepared
+from wildpdiff.network.backbone import ADAPTED, Backbone
 from wildpdiff.network.lora import adapted
 from wildpdiff.network.peft_folder import attach, load_peft, read_row, save_peft, write_row
+from wildpdiff.network.standard import IMAGENET
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_a_fresh_row_is_drawn_as_peft_draws_it(backbone: Backbone) -> None:
 def test_a_merged_row_gives_pefts_own_logits(backbone: Backbone, row: Tensor, pixels: Tensor) -> None:
     with torch.no_grad():
         merged = backbone(pixels, row)
-        unmerged = attach(backbone, row)(prepared(pixels))
+        unmerged = attach(backbone, row)(IMAGENET.prepared(pixels))
         size = float(merged.std())
         assert float((merged - unmerged).abs().max()) < 1e-4 * size
         assert float((merged - backbone(pixels)).abs().max()) > 0.1 * size
@@ -93,7 +94,7 @@ def test_merging_and_attaching_leave_every_tensor_of_the_network_untouched(
     before = {name: (value.data_ptr(), value.clone()) for name, value in backbone.network.state_dict().items()}
     merged, attached = backbone.merged(row), attach(backbone, row)
     with torch.no_grad():
-        merged(prepared(pixels))
+        merged(IMAGENET.prepared(pixels))
         next(p for p in attached.parameters() if p.requires_grad).add_(1)
     for name, value in backbone.network.state_dict().items():
         assert (value.data_ptr(), True) == (before[name][0], torch.equal(value, before[name][1]))
@@ -129,8 +130,8 @@ def test_pixels_enter_standardised_as_timm_asks(backbone: Backbone) -> None:
     pixels = torch.tensor([0, 128, 255], dtype=torch.uint8).view(3, 1, 1, 1).expand(3, 3, 4, 4)
     asked = backbone.network.default_cfg
     mean, std = (torch.tensor(asked[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    assert torch.allclose(prepared(pixels), (pixels / 255 - mean) / std, atol=1e-5)
-    assert prepared(pixels).is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(IMAGENET.prepared(pixels), (pixels / 255 - mean) / std, atol=1e-5)
+    assert IMAGENET.prepared(pixels).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_one_seed_is_one_network_and_leaves_the_global_random_state_alone() -> None:
@@ -180,7 +181,7 @@ def test_an_attached_row_reads_back_as_it_was_written(backbone: Backbone, row: T
 
 def test_gradients_reach_every_factor_and_nothing_else(backbone: Backbone, row: Tensor, pixels: Tensor) -> None:
     model = attach(backbone, row)
-    model(prepared(pixels)).square().sum().backward()
+    model(IMAGENET.prepared(pixels)).square().sum().backward()
     reached = {
         name
         for name, parameter in model.named_parameters()
@@ -227,8 +228,9 @@ def test_plain_peft_and_timm_load_the_folder_and_give_the_same_logits(tmp_path: 
     plain = PeftModel.from_pretrained(network, str(tmp_path / "adapter")).eval()
     with torch.no_grad():
         expected = ours(pixels, row)
-        assert float((plain(prepared(pixels)) - expected).abs().max()) < 1e-4 * float(expected.std())
-        assert float((plain.merge_and_unload()(prepared(pixels)) - expected).abs().max()) < 1e-4 * float(expected.std())
+        ready, near = IMAGENET.prepared(pixels), 1e-4 * float(expected.std())
+        assert float((plain(ready) - expected).abs().max()) < near
+        assert float((plain.merge_and_unload()(ready) - expected).abs().max()) < near
 
 
 def test_the_cards_own_code_loads_the_adapter(tmp_path: Path) -> None:
@@ -400,5 +402,5 @@ def test_imagenet_weights_are_one_option_away(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_imagenet_weights_without_a_network_are_one_sentence(tmp_path: Path) -> None:
     told = _built_offline(tmp_path / "empty", tmp_path / "b.safetensors")
-    assert told.startswith("refused: The ImageNet weights could not be fetched")
+    assert told.startswith("refused: The ImageNet weights of efficientnet_b0 could not be fetched")
     assert len(told.splitlines()) == 1

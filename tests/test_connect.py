@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from wildpdiff.errors import UserError
-from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.folded import Folded
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.training.connect import ConnectRecipe, connect, cosine_lost, curve, lifted, pair_shares
 from wildpdiff.worlds.base import Images
 
@@ -118,7 +119,7 @@ def test_a_step_is_one_of_adamw_by_hand(
     ((step, hubs),) = connect(backbone, anchors[:2], alike, [(0, 1)], recipe, seed=1)
     t = float(drawn[0])
     row = ((1 - t) * anchors[0] + t * anchors[1]).requires_grad_()
-    loss = cross_entropy(Folded(backbone).logits(row, prepared(picture[:4])), torch.full((4,), 3))
+    loss = cross_entropy(Folded(backbone).logits(row, IMAGENET.prepared(picture[:4])), torch.full((4,), 3))
     (gradient,) = torch.autograd.grad(loss, row)
     assert step.loss == pytest.approx(loss.item(), rel=1e-4)
     # The first step of AdamW is as long as its rate, against the sign of the gradient, wherever there is one.
@@ -136,7 +137,7 @@ def test_training_lowers_the_loss_in_the_middle_of_the_curve(
     folded, shares = Folded(backbone), torch.tensor([[0.5, 0.5]])
     both, labels = (torch.cat([getattr(one, name) for one in images[:2]]) for name in ("pixels", "labels"))
     losses = [
-        cross_entropy(folded.logits(curve(anchors[:2], ends, shares)[0], prepared(both)), labels).item()
+        cross_entropy(folded.logits(curve(anchors[:2], ends, shares)[0], IMAGENET.prepared(both)), labels).item()
         for ends in (anchors[:2], hubs)
     ]
     assert losses[1] < 0.9 * losses[0]
@@ -181,7 +182,7 @@ def test_as_much_of_a_batch_is_of_the_second_location_as_of_the_way_is_gone(
     assert labels.tolist() == [1] * first + [2] * (10 - first)
     row = (1 - t) * anchors[0] + t * anchors[1]
     for place, logit in zip(labels.tolist(), logits, strict=True):
-        expected = Folded(backbone).logits(row, prepared(plain[place - 1].pixels[:1]))[0]
+        expected = Folded(backbone).logits(row, IMAGENET.prepared(plain[place - 1].pixels[:1]))[0]
         assert torch.allclose(logit, expected, atol=1e-3)
 
 

@@ -18,8 +18,9 @@ from wildpdiff.build import grow as growing
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.network.adapter import AdapterLayout
-from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.peft_folder import attach
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.training.finetune import FinetuneRecipe, Tuned, finetune
 from wildpdiff.training.loop import Checkpoint, rng_at
 from wildpdiff.training.pretrain import PretrainRecipe, class_chances, flipped, pretrain
@@ -78,7 +79,7 @@ def test_the_rows_are_those_of_a_loop_written_by_hand(
         pixels = flipped(images.pixels[drawn], rng)
         optimizer.param_groups[0]["lr"] = [1e-2, 5.5e-3, 1e-3, 1e-3][step]
         optimizer.zero_grad()
-        cross_entropy(model(prepared(pixels)), images.labels[drawn]).backward()
+        cross_entropy(model(IMAGENET.prepared(pixels)), images.labels[drawn]).backward()
         optimizer.step()
     expected = {
         name.removeprefix("base_model.model.").replace(".default.weight", ""): value

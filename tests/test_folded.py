@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from wildpdiff.errors import UserError
-from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.folded import Folded, prepared_batches
+from wildpdiff.network.standard import IMAGENET
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +39,8 @@ def test_the_batch_norms_of_this_test_scale_what_passes(backbone: Backbone) -> N
 
 def test_without_an_adapter_the_logits_are_the_backbone_s(backbone: Backbone, pixels: Tensor) -> None:
     expected = plain(backbone, pixels, None)
-    assert apart(Folded(backbone)(prepared(pixels)), expected) < 1e-3
-    assert apart(Folded(backbone).set_adapter({})(prepared(pixels)), expected) < 1e-3
+    assert apart(Folded(backbone)(IMAGENET.prepared(pixels)), expected) < 1e-3
+    assert apart(Folded(backbone).set_adapter({})(IMAGENET.prepared(pixels)), expected) < 1e-3
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -47,7 +48,7 @@ def test_with_an_adapter_the_logits_are_the_backbone_s(backbone: Backbone, pixel
     row = random_row(backbone, seed)
     expected = plain(backbone, pixels, row)
     assert apart(expected, plain(backbone, pixels, None)) > 0.1
-    assert apart(Folded(backbone).set_adapter(row)(prepared(pixels)), expected) < 1e-3
+    assert apart(Folded(backbone).set_adapter(row)(IMAGENET.prepared(pixels)), expected) < 1e-3
 
 
 def test_every_batch_norm_is_folded(backbone: Backbone) -> None:
@@ -57,8 +58,8 @@ def test_every_batch_norm_is_folded(backbone: Backbone) -> None:
 
 def test_a_row_and_its_products_are_the_same_adapter(backbone: Backbone, pixels: Tensor) -> None:
     row = random_row(backbone, 2)
-    by_row = Folded(backbone).set_adapter(row)(prepared(pixels))
-    by_products = Folded(backbone).set_adapter(backbone.lora.products(backbone.layout, row))(prepared(pixels))
+    by_row = Folded(backbone).set_adapter(row)(IMAGENET.prepared(pixels))
+    by_products = Folded(backbone).set_adapter(backbone.lora.products(backbone.layout, row))(IMAGENET.prepared(pixels))
     assert torch.equal(by_row, by_products)
 
 
@@ -69,23 +70,23 @@ def test_products_of_some_convolutions_leave_the_others_plain(backbone: Backbone
     changed = network.get_parameter(name).detach() + every[name]
     network.get_submodule(name.removesuffix(".weight")).weight = torch.nn.Parameter(changed, requires_grad=False)
     with torch.no_grad():
-        expected = network(prepared(pixels))
+        expected = network(IMAGENET.prepared(pixels))
     folded = Folded(backbone).set_adapter(every).set_adapter({name: every[name]})
-    assert apart(folded(prepared(pixels)), expected) < 1e-3
+    assert apart(folded(IMAGENET.prepared(pixels)), expected) < 1e-3
 
 
 @pytest.mark.parametrize("second", ["row", "none"])
 def test_a_second_adapter_leaves_no_trace_of_the_first(backbone: Backbone, pixels: Tensor, second: str) -> None:
     worn = random_row(backbone, 1) if second == "row" else {}
-    fresh = Folded(backbone).set_adapter(worn)(prepared(pixels))
-    used = Folded(backbone).set_adapter(random_row(backbone, 0)).set_adapter(worn)(prepared(pixels))
+    fresh = Folded(backbone).set_adapter(worn)(IMAGENET.prepared(pixels))
+    used = Folded(backbone).set_adapter(random_row(backbone, 0)).set_adapter(worn)(IMAGENET.prepared(pixels))
     assert torch.equal(used, fresh)
 
 
 def test_the_backbone_stays_as_it_was(backbone: Backbone, pixels: Tensor) -> None:
     before = {name: value.clone() for name, value in backbone.network.state_dict().items()}
     logits, kinds = plain(backbone, pixels, None), [type(module) for module in backbone.network.modules()]
-    Folded(backbone).set_adapter(random_row(backbone, 0))(prepared(pixels))
+    Folded(backbone).set_adapter(random_row(backbone, 0))(IMAGENET.prepared(pixels))
     after = backbone.network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(after[name], value) for name, value in before.items())
@@ -97,15 +98,15 @@ def test_the_backbone_stays_as_it_was(backbone: Backbone, pixels: Tensor) -> Non
 @pytest.mark.parametrize("change", [-1, 1])
 def test_a_row_of_another_length_is_refused_and_not_worn(backbone: Backbone, pixels: Tensor, change: int) -> None:
     folded = Folded(backbone)
-    before = folded(prepared(pixels))
+    before = folded(IMAGENET.prepared(pixels))
     with pytest.raises(UserError, match="needs 65,580"):
         folded.set_adapter(torch.zeros(backbone.layout.dim + change))
-    assert torch.equal(folded(prepared(pixels)), before)
+    assert torch.equal(folded(IMAGENET.prepared(pixels)), before)
 
 
 def test_images_in_batches_are_named_as_all_at_once(backbone: Backbone, pixels: Tensor) -> None:
     folded = Folded(backbone).set_adapter(random_row(backbone, 0))
-    batches = prepared_batches(pixels, 4, torch.device("cpu"))
+    batches = prepared_batches(pixels, 4, torch.device("cpu"), IMAGENET)
     assert [len(batch) for batch in batches] == [4, 2]
     expected = plain(backbone, pixels, random_row(backbone, 0)).argmax(dim=1)
     assert torch.equal(folded.predictions(batches), expected)

@@ -18,7 +18,7 @@ from wildpdiff.evaluate import wilson
 from wildpdiff.experiments.result import read_result
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.paper import table2, table3
-from wildpdiff.studio.learn import GLOSSARY
+from wildpdiff.studio.learn import glossary
 from wildpdiff.studio.learn import paper_tables as beside
 from wildpdiff.studio.learn.lessons import POINTS, TABS, Card, cards
 from wildpdiff.studio.learn.stored import Stored
@@ -291,11 +291,11 @@ def test_the_tables_are_true_tables(savanna: Bundle) -> None:
     assert shown.count('class="beside" tabindex="0" role="region" aria-label="Table') == 4
 
 
-def test_the_glossary_explains_fifteen_to_twenty_two_words_once_each() -> None:
-    words = [word for word, _ in GLOSSARY]
+def test_the_glossary_explains_fifteen_to_twenty_two_words_once_each(savanna: Bundle) -> None:
+    words = [word for word, _ in glossary(savanna)]
     assert 15 <= len(words) <= 22 and len(set(words)) == len(words)
-    assert all(told.endswith(".") and len(told.split()) <= 35 for _, told in GLOSSARY)
-    assert learn.glossary().count("<dt>") == len(words)
+    assert all(told.endswith(".") and len(told.split()) <= 35 for _, told in glossary(savanna))
+    assert learn.words(savanna).count("<dt>") == len(words)
 
 
 def test_the_tab_and_the_tour_can_be_laid_out_for_any_bundle(bare: Bundle) -> None:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy, logits
-from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.lora_file import CONFIG, WEIGHTS
 from wildpdiff.network.peft_folder import load_peft, save_peft
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.studio.peft_zip import unpack
 
 Named = dict[str, Tensor]
@@ -67,7 +68,7 @@ def as_peft_says(backbone: Backbone, folder: Path) -> Tensor:
 
     network = PeftModel.from_pretrained(backbone.copy(), str(folder)).eval()
     with torch.inference_mode():
-        found: Tensor = network(prepared(PIXELS))
+        found: Tensor = network(IMAGENET.prepared(PIXELS))
     return found
 
 

@@ -16,10 +16,11 @@ from torch.nn.functional import cross_entropy
 from wildpdiff.errors import UserError
 from wildpdiff.files import save_tensors
 from wildpdiff.network.adapter import AdapterLayout
-from wildpdiff.network.backbone import ADAPTED, Backbone, prepared
+from wildpdiff.network.backbone import ADAPTED, Backbone
 from wildpdiff.network.folded import Folded
 from wildpdiff.network.lora import LoRA, factors, packed
 from wildpdiff.network.peft_folder import attach
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.network.subset import Parameters, Subset, subset_from_json
 from wildpdiff.training.finetune import FinetuneRecipe, finetune
 from wildpdiff.training.together import finetune_together
@@ -167,7 +168,7 @@ def test_the_gradient_reaches_every_number(backbone: Backbone, pixels: Tensor) -
     row = random_row(backbone.layout).requires_grad_()
     smooth = Backbone(without_relu(copy.deepcopy(backbone.network)), CLASSES, subset=backbone.subset)
     folded, labels = Folded(smooth), torch.tensor([0, 1])
-    cross_entropy(folded.logits(row, prepared(pixels)), labels).backward()
+    cross_entropy(folded.logits(row, IMAGENET.prepared(pixels)), labels).backward()
     assert row.grad is not None
     assert bool((row.grad != 0)[~keys_biases(backbone.layout)].all())
 
@@ -176,11 +177,11 @@ def test_every_way_through_the_network_gives_the_same_logits(backbone: Backbone,
     row, folded = random_row(backbone.layout), Folded(backbone)
     with torch.no_grad():
         plain, expected = backbone(pixels), backbone(pixels, row)
-        found = folded.logits(row, prepared(pixels)), folded.set_adapter(row)(prepared(pixels))
+        found = folded.logits(row, IMAGENET.prepared(pixels)), folded.set_adapter(row)(IMAGENET.prepared(pixels))
     assert float((expected - plain).abs().max()) > 1e-2 * float(plain.std())
     for logits in found:
         assert float((logits - expected).abs().max()) < 1e-3 * float(expected.std())
-    assert float((folded.set_adapter({})(prepared(pixels)) - plain).abs().max()) < 1e-3 * float(plain.std())
+    assert float((folded.set_adapter({})(IMAGENET.prepared(pixels)) - plain).abs().max()) < 1e-3 * float(plain.std())
 
 
 def test_a_saved_classifier_names_its_network_and_subset(backbone: Backbone, pixels: Tensor, tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from wildpdiff.build.recipes import SMOKE
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Lab
-from wildpdiff.network.backbone import Backbone, prepared
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.paper import parameter_runs
 from wildpdiff.paper import table7 as parameters
 from wildpdiff.paper.parameter_runs import Run, do, do_all
@@ -114,7 +115,7 @@ def test_a_row_goes_the_way_of_the_parameters_themselves(backbone: Backbone, ima
     for step, tuned in enumerate(finetune(chosen, torch.zeros(chosen.layout.dim), images, SHORT, seed=1)):
         rng = rng_at(1, step)
         drawn = torch.randint(len(images), (2,), generator=rng)
-        pixels = prepared(flipped(images.pixels[drawn], rng))
+        pixels = IMAGENET.prepared(flipped(images.pixels[drawn], rng))
         optimizer.param_groups[0]["lr"] = SHORT.rate(step)
         loss = cross_entropy(network(pixels), images.labels[drawn])
         optimizer.zero_grad()

@@ -16,7 +16,8 @@ import torch
 
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct, wilson
-from wildpdiff.network.backbone import ADAPTED, prepared
+from wildpdiff.network.backbone import ADAPTED
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.plots import denoise as plots
 from wildpdiff.plots.denoise import Curve, Mark
 from wildpdiff.plots.map import Scene, umap
@@ -140,7 +141,7 @@ def test_a_network_that_was_worn_goes_back_when_the_frames_are_closed(studio: St
     assert len(studio._spare) == before >= 1
     images = studio.images(SEEN[0], COUNT)
     with studio.wearing(torch.zeros_like(films[-1].way.rows[:1])) as (network,):
-        logits = network(prepared(images.pixels[:COUNT]))
+        logits = network(IMAGENET.prepared(images.pixels[:COUNT]))
     assert torch.allclose(logits, studio.bundle.backbone(images.pixels[:COUNT]), atol=1e-4)
 
 

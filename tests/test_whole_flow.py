@@ -18,7 +18,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.export import Request, write_adapters
 from wildpdiff.files import load_json, save_json
 from wildpdiff.measure.by_location import evaluate_locations
-from wildpdiff.network.backbone import prepared
+from wildpdiff.network.standard import IMAGENET
 from wildpdiff.zoo import Zoo
 
 STAGES = [
@@ -134,7 +134,7 @@ def test_the_bundle_generates_an_adapter_that_plain_peft_and_timm_load(
     row = bundle.generator("H").generate(condition[None], steps=5, seed=3)[0]
     with torch.no_grad():
         expected = bundle.backbone.eval()(pixels, row)
-        assert float((plain(prepared(pixels)) - expected).abs().max()) < 1e-3 * float(expected.std())
+        assert float((plain(IMAGENET.prepared(pixels)) - expected).abs().max()) < 1e-3 * float(expected.std())
 
 
 @pytest.mark.slow

@@ -9,13 +9,14 @@ from torch import Tensor
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.stages import variants
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import ClipCondition
+from wildpdiff.condition import ClipCondition, Condition
 from wildpdiff.experiments.result import Result, keep
 from wildpdiff.files import save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.manifest import seal
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.picture import packed
+from wildpdiff.pooled import PooledCondition
 from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.training.finetune import FinetuneRecipe
@@ -44,14 +45,25 @@ RECIPE = replace(
 )
 
 
-def write_tiny_bundle(folder: Path, *, curves: bool = False) -> Path:
-    """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5; with
-    `curves`, made-up counts along every blend."""
+def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None = None) -> Path:
+    """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5.
+
+    Args:
+        folder: is made.
+        curves: with made-up counts along every blend.
+        pooled: an architecture with ImageNet weights, which is the classifier, too, and whose pooled features take the
+            place of a CLIP.
+    """
     world = SavannaWorld(SavannaConfig(eval_images=4, background_images=2))
-    backbone = Backbone.build(SPECIES, seed=0).round_to_half().eval()
+    options = {"architecture": pooled, "pretrained": True} if pooled else {}
+    backbone = Backbone.build(SPECIES, seed=0, **options).round_to_half().eval()
     backbone.save(folder / "backbone.safetensors")
-    save_clip(build_clip(CLIP, seed=0), CLIP, folder / "clip", name="tiny")
-    condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
+    if pooled:
+        condition = PooledCondition.of_imagenet(pooled, (world.backgrounds(name) for name in SEEN), size=64)
+        condition.save(folder / "pooled", backbone)
+    else:
+        save_clip(build_clip(CLIP, seed=0), CLIP, folder / "clip", name="tiny")
+        condition = ClipCondition.load(f"local-dir:{folder / 'clip'}")
     config = GeneratorConfig.of(
         backbone.layout,
         condition=ConditionConfig(condition.name, condition.dim),
@@ -129,7 +141,7 @@ def _write_curves(path: Path, generator: AdapterGenerator, rows: Tensor, *, seed
     save_tensors(path, {"anchors": anchors, "hubs": hubs}, {"codec": generator.codec_fingerprint})
 
 
-def _write_conditions(folder: Path, world: SavannaWorld, condition: ClipCondition) -> Tensor:
+def _write_conditions(folder: Path, world: SavannaWorld, condition: Condition) -> Tensor:
     """Returns the views of every named location, `[P, V, E]`, the mean first."""
     backgrounds = [world.backgrounds(location) for location in (*SEEN, *UNSEEN)]
     views = torch.stack([condition.views(pictures) for pictures in backgrounds])

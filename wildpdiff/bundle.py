@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .bundled import bundled
-from .condition import ClipCondition
+from .condition import ClipCondition, Condition
 from .errors import UserError
 from .files import load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
@@ -21,6 +21,7 @@ from .manifest import digest, read_manifest
 from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
 from .picture import unpacked
+from .pooled import PooledCondition, described
 from .variant import OURS, PAPER, Variant, names, variants_from_json
 from .weightspace import Map
 from .worlds import open_world
@@ -30,8 +31,14 @@ from .zoo import CodedZoo
 #: How the middle between two locations can be written; which of them a bundle has, its variants say.
 WAYS = (OURS, PAPER)
 BACKBONE = "backbone.safetensors"
+#: Folders of the two kinds of condition; a bundle has one of them.
+CLIP, POOLED = "clip", "pooled"
 #: What the files of some parts are called.
-PARTS = {"backbone": "classifier", "clip": "condition", "conditions": "condition", "photographs": "world"}
+PARTS = {
+    "backbone": "classifier",
+    **dict.fromkeys((CLIP, POOLED, "conditions"), "condition"),
+    "photographs": "world",
+}
 
 
 @dataclass(frozen=True)
@@ -39,15 +46,15 @@ class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
     Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec), `backbone.safetensors`,
-    `clip/` (an open_clip folder), `conditions.safetensors` (`mean` `[P, E]` and `views` `[P, G, E]` of the named
-    locations), `pictures.safetensors` (by its name one background of each location to look at, as the bytes of a WebP
-    file; the metadata has the digest of the pixels that were drawn, see `picture.digest`), `photographs.safetensors`
-    (of a world that its spec alone does not open, see `worlds.stored`), `joint.safetensors` (`row` `[D]`, trained on
-    all seen locations), `generator-FIRST/` (unconditional, of the first seen location), `results/` (stored
-    experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be none); and of each variant that the
-    manifest lists (see `variant.Variant`) the generator's folder, its denoiser if it is another one, the zoo (all
-    fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as latents, `[Q, k]` each) and the
-    map (see `weightspace.Map`).
+    `clip/` (an open_clip folder) or `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]`
+    and `views` `[P, G, E]` of the named locations), `pictures.safetensors` (by its name one background of each location
+    to look at, as the bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see
+    `picture.digest`), `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),
+    `joint.safetensors` (`row` `[D]`, trained on all seen locations), `generator-FIRST/` (unconditional, of the first
+    seen location), `results/` (stored experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be
+    none); and of each variant that the manifest lists (see `variant.Variant`) the generator's folder, its denoiser if
+    it is another one, the zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as
+    latents, `[Q, k]` each) and the map (see `weightspace.Map`).
     """
 
     folder: Path
@@ -165,11 +172,37 @@ class Bundle:
         return GeneratorConfig.from_json(load_json(self.folder / self.variant(self.regime).generator / CONFIG)).layout
 
     @cached_property
-    def condition(self) -> ClipCondition:
-        """CLIP of a background, checked to be the one that the generator knows."""
-        condition = ClipCondition.load(f"local-dir:{self.folder / 'clip'}", device=self.device)
+    def condition(self) -> Condition:
+        """What turns a background into an embedding, checked to be what the generator knows.
+
+        Raises:
+            UserError: if its files are missing or damaged, there are two of it, or the generator knows another one.
+        """
+        condition: Condition
+        if self.reads_words:
+            condition = ClipCondition.load(f"local-dir:{self.folder / CLIP}", device=self.device)
+        else:
+            with torch.inference_mode(False):  # as of the classifier, whose weights it may share
+                condition = PooledCondition.load(self.folder / POOLED, self.backbone)
         self.generator(self.regime).check(condition_name=condition.name)
         return condition
+
+    @cached_property
+    def reads_words(self) -> bool:
+        """Whether the condition understands captions, as a CLIP does and pooled features do not.
+
+        Raises:
+            UserError: if the bundle has both kinds.
+        """
+        kinds = {kind for kind in (CLIP, POOLED) if any(name.startswith(f"{kind}/") for name in self.manifest["files"])}
+        if len(kinds) > 1:
+            raise UserError(f"The bundle '{self.folder.name}' has both '{CLIP}' and '{POOLED}'; make it anew.")
+        return kinds != {POOLED}
+
+    @cached_property
+    def condition_words(self) -> str:
+        """What an embedding of the condition is, in words, without loading it."""
+        return "a CLIP embedding" if self.reads_words else described(self.folder / POOLED)
 
     def generator(self, regime: str, *, way: str = OURS) -> AdapterGenerator:
         """The generator of a regime, checked to fit the classifier as soon as that is loaded.

@@ -32,6 +32,13 @@ BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a traine
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: low (L), medium (M) or high (H).")]
+ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder that file names start from.")]
+BoxesOption = Annotated[
+    Path | None, typer.Option("--boxes", help="Output of MegaDetector or SpeciesNet for the files.")
+]
+ColumnsOption = Annotated[
+    str, typer.Option("--columns", help="Of a table, such as path=File,location=Site,species=Name.")
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 
 
@@ -130,30 +137,96 @@ def world(
 def train(
     out: OutOption,
     recipe: Annotated[
-        str, typer.Option(help="A recipe's name; smoke to test the way; full for 300 rows a location; or a .json file.")
+        str,
+        typer.Option(
+            help="A recipe's name; own for your cameras, with --data; smoke to test the way; full for 300 rows a "
+            "location; or a .json file."
+        ),
     ] = DEFAULT_BUNDLE.name,
+    data: Annotated[
+        Path | None, typer.Option(help="Your photographs: metadata, a table, a package or a folder.")
+    ] = None,
+    images: ImagesOption = None,
+    boxes: BoxesOption = None,
+    columns: ColumnsOption = "",
+    species: Annotated[
+        str, typer.Option(help="Of your data, with commas; all with enough photographs by default.")
+    ] = "",
+    network: Annotated[str | None, typer.Option(help="For your data: a classifier of timm's.")] = None,
+    weights: Annotated[str, typer.Option(help="For your data: imagenet, or a checkpoint of timm's (safetensors).")] = (
+        "imagenet"
+    ),
+    condition: Annotated[str, typer.Option(help="For your data: pooled (ImageNet features), or a CLIP: MODEL/TAG.")] = (
+        "pooled"
+    ),
+    size: Annotated[int, typer.Option(help="For your data: pixels a side of what is named.")] = 128,
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
+    from .build.own import OWN, OwnData
     from .build.recipes import recipe_of
+    from .survey.tables import columns_of
+
+    if (recipe == OWN) != (data is not None):
+        raise UserError(f"Your own photographs need both: --recipe {OWN} and --data PATH.")
+    if data is None:
+        _build(recipe_of(recipe), out, device, workers)
+        return
+    names = tuple(part.strip() for part in species.split(",") if part.strip())
+    chosen = OwnData(data, images, boxes, columns_of(columns), names, size, network, weights, condition)
+    _build_own(chosen, out, device, workers)
+
+
+def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str] = ()) -> None:
+    """Make a bundle by a recipe, and say what was odd about its world, but for what was said already."""
     from .build.stages import build, spread_notes
     from .worlds import open_world
     from .worlds.base import Noting
 
-    chosen = recipe_of(recipe)
-    world = open_world(chosen.world)
-    said = world.notes if isinstance(world, Noting) else ()
-    for note in said:
-        _say(note)
-    for _ in _shown(build(chosen, out, device=device_of(device), workers=workers)):
+    world = open_world(recipe.world)
+    known = set(said)
+
+    def say_notes() -> None:
+        for note in world.notes if isinstance(world, Noting) else ():
+            if note not in known:
+                known.add(note)
+                _say(note)
+
+    say_notes()
+    for _ in _shown(build(recipe, out, device=device_of(device), workers=workers)):
         pass
-    for note in world.notes if isinstance(world, Noting) else ():
-        if note not in said:  # what was met while photographs were read
-            _say(note)
+    say_notes()  # what was met while photographs were read
     for regime, note in spread_notes(out).items():
         _say(f"Regime {regime}: {note}.")
     _say(f"The bundle is ready: wildpdiff serve --bundle {out}")
+
+
+def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
+    """A bundle of somebody's own cameras, and a report on what adapters are worth there."""
+    from .build.own import cost, own_recipe
+    from .bundle import Bundle
+    from .experiments.lab import Lab
+    from .own.held_out import STUDY, steps_of
+    from .reproduce import REPORT, choose, summary
+    from .reproduce import reproduce as measure
+
+    recipe, world, notes = own_recipe(data)
+    for note in notes:
+        _say(note)
+    _say(cost(recipe, world, steps_of(world, quick=True), workers))
+    _build(recipe, out, device, workers, said=notes)
+    lab = Lab(Bundle.open(out, device_of(device)), recipe, out, workers=workers, quick=True)
+    report = out / "report"
+    (experiment,) = choose(STUDY)
+    how: dict[str, Any] = {"command": _typed(), "quick": True, "retrain": True, "store": True}
+    for _ in _shown(measure((experiment,), lab, report, **how)):
+        pass
+    from .experiments.result import read_result
+
+    print(summary(experiment, read_result(report / f"{STUDY}.json")))  # noqa: T201
+    _say(f"The report: {report / REPORT}; five seeds at full length: wildpdiff reproduce {STUDY} --retrain --bundle "
+         f"{out} --run {out} --out {report}")  # fmt: skip
 
 
 @app.command()
@@ -419,24 +492,20 @@ def data_help() -> None:
 @data.command("inspect")
 def inspect_data(
     path: Annotated[Path, typer.Argument(help="Metadata, a table, a package, a detector's output, or a folder.")],
-    images: Annotated[Path | None, typer.Option(help="Folder that file names start from.")] = None,
-    boxes: Annotated[Path | None, typer.Option(help="Output of MegaDetector or SpeciesNet for the same files.")] = None,
-    path_column: Annotated[str | None, typer.Option(help="A table's column of file names.")] = None,
-    location_column: Annotated[str | None, typer.Option(help="A table's column of locations.")] = None,
-    species_column: Annotated[str | None, typer.Option(help="A table's column of species.")] = None,
-    time_column: Annotated[str | None, typer.Option(help="A table's column of times.")] = None,
-    sequence_column: Annotated[str | None, typer.Option(help="A table's column of sequences.")] = None,
+    images: ImagesOption = None,
+    boxes: BoxesOption = None,
+    columns: ColumnsOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Say what a data set of camera traps holds, and what is wrong with it."""
     from .survey.inspect import inspect
     from .survey.open import open_survey
+    from .survey.tables import columns_of
     from .survey.told import as_text
     from .worlds.strips import find_strips
 
-    typed = {"path": path_column, "location": location_column, "species": species_column, "time": time_column}
-    columns = {key: name for key, name in (typed | {"sequence": sequence_column}).items() if name is not None}
-    found = inspect(open_survey(path, images=images, columns=columns, boxes=boxes), strips=find_strips)
+    survey = open_survey(path, images=images, columns=columns_of(columns), boxes=boxes)
+    found = inspect(survey, strips=find_strips)
     print(json.dumps(found.to_json()) if as_json else as_text(found))  # noqa: T201
 
 

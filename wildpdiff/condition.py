@@ -1,4 +1,5 @@
-"""What a place looks like, as numbers: CLIP embeddings of its background pictures. The only door to open_clip.
+"""What a place looks like, as numbers: `Condition`, one of the two seams of the project, and CLIP embeddings of a
+place's background pictures as the usual one. The only door to open_clip.
 
 open_clip is imported when it is first needed: with what it brings along it takes as long as the rest of the page.
 """
@@ -52,6 +53,9 @@ class Condition(Protocol):
 
     def __call__(self, backgrounds: Tensor) -> Tensor:
         """Embedding `[E]` of length 1 of a place, from its backgrounds, uint8 `[G, 3, H, W]`."""
+
+    def views(self, backgrounds: Tensor) -> Tensor:
+        """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -161,16 +165,7 @@ class ClipCondition:
         Raises:
             ValueError: if the pictures have another form or there are none.
         """
-        if (
-            backgrounds.ndim != 4
-            or backgrounds.shape[1] != 3
-            or not len(backgrounds)
-            or backgrounds.dtype != torch.uint8
-        ):
-            raise ValueError(
-                f"backgrounds must be uint8 [G, 3, H, W], not {backgrounds.dtype} {list(backgrounds.shape)}"
-            )
-        batches = (self.preprocess(batch.to(self.device)) for batch in backgrounds.split(BATCH))
+        batches = (self.preprocess(batch.to(self.device)) for batch in checked_backgrounds(backgrounds).split(BATCH))
         return torch.cat([self.network.encode_image(batch, normalize=True).float().cpu() for batch in batches])
 
     @torch.no_grad()
@@ -193,6 +188,18 @@ class ClipCondition:
             raise UserError(
                 f"The tokenizer of '{self.name}' could not be loaded; connect to the internet once."
             ) from error
+
+
+def checked_backgrounds(backgrounds: Tensor) -> Tensor:
+    """The same pictures, seen to be uint8 `[G, 3, H, W]`, G at least 1.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    shape = list(backgrounds.shape)
+    if len(shape) != 4 or shape[1] != 3 or not shape[0] or backgrounds.dtype != torch.uint8:
+        raise ValueError(f"backgrounds must be uint8 [G, 3, H, W], not {backgrounds.dtype} {shape}")
+    return backgrounds
 
 
 def keep_clip(name: str, folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from .network.backbone import Backbone, prepared
+from .network.backbone import Backbone
 from .network.folded import Adapter, Folded, prepared_batches
 
 #: The adapter of the shared network: nothing is added to any weight.
@@ -21,7 +21,7 @@ def logits(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_
     device = next(backbone.parameters()).device
     network = backbone.network if adapter is None else backbone.merged(adapter.to(device))
     size = batch_size or best_batch(device)
-    return torch.cat([network(prepared(batch.to(device))).cpu() for batch in pixels.split(size)])
+    return torch.cat([network(backbone.prepared(batch.to(device))).cpu() for batch in pixels.split(size)])
 
 
 def accuracy(
@@ -68,7 +68,7 @@ def correct(
         if isinstance(adapter, Tensor):
             backbone.layout.check(adapter)
     folded = Folded(backbone)
-    batches = prepared_batches(pixels, batch_size or best_batch(device), device)
+    batches = prepared_batches(pixels, batch_size or best_batch(device), device, backbone.standard)
     return correct_of((folded.set_adapter(adapter) for adapter in adapters), batches, labels)
 
 

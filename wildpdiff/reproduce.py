@@ -18,6 +18,7 @@ from .experiments.lab import Data, Experiment, Lab, Table
 from .experiments.report import Chapter, html, plain
 from .experiments.result import Result, differing, keep, read_result, stored_result
 from .files import save_json, write_whole
+from .own import held_out
 from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, table2, table3, table5, table7
 from .pdiff import ablations
 from .pdiff.study import studies
@@ -40,6 +41,7 @@ MODULES: tuple[ModuleType, ...] = (
     table7,
     ablations,
     studies,
+    held_out,
 )
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment for module in MODULES for experiment in module.EXPERIMENTS

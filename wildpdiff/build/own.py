@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from ..errors import UserError
 from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..network import lite
-from ..network.backbone import ARCHITECTURE
+from ..network.backbone import ARCHITECTURE, Backbone
 from ..training.connect import ConnectRecipe
-from ..training.finetune import FinetuneRecipe
+from ..training.finetune import FinetuneRecipe, finetune
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
@@ -26,6 +29,8 @@ SEEN, HELD_OUT = 10, 5
 SHOWN = 2
 #: Pasted pictures at each camera.
 PASTED = 60
+#: Times that everything takes as long as its fine-tuning alone: reading, generators, figures.
+_ASIDE = 1.6
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class OwnData:
     boxes: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     species: tuple[str, ...] = ()
-    size: int = 96
+    size: int = 128
     network: str | None = None
     weights: str = IMAGENET
     condition: str = POOLED
@@ -164,7 +169,9 @@ def own_recipe(data: OwnData) -> tuple[Recipe, World, tuple[str, ...]]:
     pasted = _pasted(world, parts, data.seed)
     notes = (*world.notes, *parts.notes)
     if pasted is None:
-        notes += ("No animal has a box, so nothing is pasted: adapters learn from each camera's own photographs alone.",)
+        notes += (
+            "No animal has a box, so nothing is pasted: adapters learn from each camera's own photographs alone.",
+        )
     recipe = Recipe(
         OWN,
         world=(pasted or world).to_json(),
@@ -201,17 +208,36 @@ def _pasted(world: CameraWorld, parts: Cast, seed: int) -> PastedWorld | None:
         return None
 
 
-def as_words(recipe: Recipe, world: World) -> str:
-    """What is to be done, in a sentence, before it begins."""
-    steps = recipe.shared.steps + len(recipe.seen) * recipe.runs * recipe.run.steps * len(recipe.regimes)
+def cost(recipe: Recipe, world: World, more: int, workers: int) -> str:
+    """What is to be done and how long it will take, in a sentence, by a few steps on one thread.
+
+    Args:
+        recipe: of `own_recipe`.
+        world: of the same.
+        more: further steps of fine-tuning that the report needs.
+        workers: processes that train at once.
+    """
+    steps = recipe.shared.steps + len(recipe.seen) * recipe.runs * recipe.run.steps * len(recipe.regimes) + more
+    minutes = steps * _seconds(recipe, world) * _ASIDE / 60 / max(1, workers)
     return (
-        f"{len(world.locations)} cameras: {len(recipe.pretraining)} to learn from, {len(recipe.seen)} of them seen by the "
-        f"generator, {len(recipe.unseen)} held out; {recipe.architecture} at {world.size} pixels, "
-        f"{steps:,} steps of fine-tuning, then the generator."
+        f"{len(world.locations)} cameras: {len(recipe.pretraining)} to learn from, {len(recipe.seen)} of them seen by "
+        f"the generator, {len(recipe.unseen)} held out; {recipe.architecture} at {world.size} pixels, {steps:,} steps "
+        f"of fine-tuning, generators and a report: about {max(1, round(minutes))} minutes in {workers} processes, if "
+        "nothing else runs."
     )
 
 
-def cost(recipe: Recipe, seconds: float, workers: int) -> dict[str, Any]:
-    """Minutes that the fine-tunings take, by the seconds of a step."""
-    steps = recipe.shared.steps + len(recipe.seen) * recipe.runs * recipe.run.steps * len(recipe.regimes)
-    return {"steps": steps, "minutes": steps * seconds / 60 / max(1, workers)}
+def _seconds(recipe: Recipe, world: World) -> float:
+    """Seconds of a fine-tuning step on one thread."""
+    backbone = Backbone.build(world.species, architecture=recipe.architecture)
+    images = world.images(recipe.seen[0], "train", first=recipe.run.batch_size)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        run = finetune(backbone, torch.zeros(backbone.layout.dim), images, recipe.run, seed=0)
+        next(run)
+        begun = time.perf_counter()
+        done = sum(1 for _ in islice(run, 3))
+        return (time.perf_counter() - begun) / max(1, done)
+    finally:
+        torch.set_num_threads(threads)

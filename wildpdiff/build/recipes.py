@@ -45,14 +45,15 @@ class Recipe:
     `regimes` are those of similarity that a generator is trained of. `shared` makes two adapters: the converged one
     that regime H starts from, and the `joint` one, a baseline. The first learns at the first seen location, as in the
     paper; where `start` is `joint`, it is the joint one. That learns at `joint_at`, or if there is none at all seen
-    locations. `alone` says whether a generator of the first seen location alone is trained, too. `runs` independent fine-tunings by `run` a location and regime are the zoo;
-    the generator never sees the last `held_out_runs` of them. `connect` bends the curves between locations, and
-    `connect_apart` those of regime L, whose ends have no direction in common and need longer. `denoiser_steps` are
-    those of regimes whose denoiser is trained for longer or shorter than `generator` says: the longer, the nearer
-    samples lie to training rows (in M 1.4 times as far as held-out rows after 20,000 steps, 0.8 after 40,000).
-    `finetune` is one long run, as the paper has it, for zoos by saving interval; `alone_interval` is the interval of
-    the unconditional generator's rows, `alone_components` its codec's directions; at intervals of 100 and more there
-    are `long_rows` rows. `plain` trains the paper's denoiser. `samples` adapters a location measure the bundle.
+    locations. `alone` says whether a generator of the first seen location alone is trained, too. `runs` independent
+    fine-tunings by `run` a location and regime are the zoo; the generator never sees the last `held_out_runs` of them.
+    `connect` bends the curves between locations, and `connect_apart` those of regime L, whose ends have no direction in
+    common and need longer. `denoiser_steps` are those of regimes whose denoiser is trained for longer or shorter than
+    `generator` says: the longer, the nearer samples lie to training rows (in M 1.4 times as far as held-out rows after
+    20,000 steps, 0.8 after 40,000). `finetune` is one long run, as the paper has it, for zoos by saving interval;
+    `alone_interval` is the interval of the unconditional generator's rows, `alone_components` its codec's directions;
+    at intervals of 100 and more there are `long_rows` rows. `plain` trains the paper's denoiser. `samples` adapters a
+    location measure the bundle.
     """
 
     name: str

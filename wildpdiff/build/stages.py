@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..bundle import WAYS, Bundle, is_whole
+from ..bundle import CLIP, WAYS, Bundle, is_whole
 from ..condition import CONFIG_FILE, ClipCondition, check_clip, keep_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
@@ -22,6 +22,7 @@ from ..measure.fidelity import fidelity_over
 from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
 from ..picture import digest, packed
+from ..pooled import ABOUT, PooledCondition
 from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
 from ..training.head import fit_head
 from ..training.loop import Step
@@ -66,18 +67,18 @@ def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, wo
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
     yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
-    yield from _timed(work, "rows", _pooled(do_job, _row_jobs(recipe, out, work, device), workers))
+    yield from _timed(work, "rows", _shared(do_job, _row_jobs(recipe, out, work, device), workers))
     yield from _timed(work, "conditions", _conditions(recipe, world, out))
     regimes = [Task(recipe, out, work, regime, device) for regime in recipe.regimes]
-    yield from _timed(work, "curves", _pooled(connect_regime, regimes, workers))
+    yield from _timed(work, "curves", _shared(connect_regime, regimes, workers))
     jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])] * recipe.alone
-    yield from _timed(work, "generators", _pooled(do_job, jobs, workers))
+    yield from _timed(work, "generators", _shared(do_job, jobs, workers))
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
-    yield from _timed(work, "figures", _pooled(measure_regime, [] if is_whole(out) else regimes, workers))
+    yield from _timed(work, "figures", _shared(measure_regime, [] if is_whole(out) else regimes, workers))
     yield from _timed(work, "seal", _seal(recipe, out, work, regimes))
 
 
-def _pooled(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
+def _shared(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
     """Do jobs `workers` at once, each in a process of one thread; those that are done end at once."""
     for count in each(work, jobs, workers=workers):
         yield Step(count, len(jobs), float("nan"))
@@ -152,8 +153,8 @@ def backbone_of(recipe: Recipe, world: World) -> Backbone:
         UserError: if timm does not know the network, or the weights cannot be had or are of another one.
     """
     if recipe.weights in (None, IMAGENET):
-        how = {"pretrained": recipe.weights == IMAGENET, "seed": recipe.seed}
-        return Backbone.build(world.species, architecture=recipe.architecture, **how)
+        fetched = recipe.weights == IMAGENET
+        return Backbone.build(world.species, architecture=recipe.architecture, pretrained=fetched, seed=recipe.seed)
     return Backbone.of_checkpoint(Path(str(recipe.weights)), world.species, architecture=recipe.architecture)
 
 
@@ -181,11 +182,18 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
 
 
 def _clip(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> Iterator[Step]:
-    """The CLIP that the recipe names, copied; without one, a small CLIP that learns from the world's captions."""
-    folder, checkpoint = out / "clip", work / "clip.safetensors"
-    if (folder / CONFIG_FILE).exists():
+    """What turns pictures of a place into numbers: the classifier's own features, or a CLIP.
+
+    The CLIP that the recipe names is copied; without a name, a small one learns from the world's captions.
+    """
+    folder, checkpoint = out / CLIP, work / "clip.safetensors"
+    if (folder / CONFIG_FILE).exists() or (out / POOLED / ABOUT).exists():
         return
-    if recipe.condition is not None:
+    if recipe.condition == POOLED:
+        known = (world.backgrounds(name) for name in recipe.seen)
+        PooledCondition.of_imagenet(recipe.architecture, known).save(out / POOLED, Backbone.load(out / BACKBONE))
+        yield Step(1, 1, float("nan"))
+    elif recipe.condition is not None:
         keep_clip(recipe.condition, folder)
         yield Step(1, 1, float("nan"))
     elif isinstance(world, Captioned):
@@ -199,12 +207,19 @@ def _clip(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> I
         checkpoint.unlink(missing_ok=True)
 
 
+def _condition(out: Path) -> ClipCondition | PooledCondition:
+    """What `_clip` made."""
+    if (out / POOLED / ABOUT).exists():
+        return PooledCondition.load(out / POOLED, Backbone.load(out / BACKBONE))
+    return ClipCondition.load(f"local-dir:{out / CLIP}")
+
+
 def _conditions(recipe: Recipe, world: World, out: Path) -> Iterator[Step]:
     """Embed the backgrounds of the named locations; and keep a picture of each to look at."""
     path = out / "conditions.safetensors"
     if path.exists() and (out / "pictures.safetensors").exists():
         return
-    condition, names = ClipCondition.load(f"local-dir:{out / 'clip'}"), (*recipe.seen, *recipe.unseen)
+    condition, names = _condition(out), (*recipe.seen, *recipe.unseen)
     views, pictures = [], []
     for place, name in enumerate(names):
         views.append(condition.views(world.backgrounds(name)))
@@ -270,9 +285,13 @@ def _forget_figures(tasks: Sequence[Task]) -> None:
 def _about(recipe: Recipe, out: Path) -> dict[str, Any]:
     """What a manifest says of a bundle before it is measured."""
     return {
-        "recipe": recipe.to_json(), "variants": variants(recipe), "seen": list(recipe.seen), "unseen": list(recipe.unseen),
-        "world": _carried(recipe, out), "figures": {},
-    }  # fmt: skip
+        "recipe": recipe.to_json(),
+        "variants": variants(recipe),
+        "seen": list(recipe.seen),
+        "unseen": list(recipe.unseen),
+        "world": _carried(recipe, out),
+        "figures": {},
+    }
 
 
 def variants(recipe: Recipe) -> list[dict[str, str]]:

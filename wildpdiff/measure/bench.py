@@ -18,7 +18,6 @@ from torch.nn.functional import cross_entropy
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import accuracy, best_batch
-from ..network.backbone import prepared
 from ..network.folded import Folded
 
 STEPS, BATCH, DRAWN = 50, 16, 100
@@ -98,7 +97,7 @@ def _fine_tune_step(bundle: Bundle) -> Callable[[], object]:
     pixels, labels = photographs.pixels.to(bundle.device), photographs.labels.to(bundle.device)
 
     def step() -> None:
-        loss = cross_entropy(folded.logits(row, prepared(pixels)), labels)
+        loss = cross_entropy(folded.logits(row, folded.standard.prepared(pixels)), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -121,7 +120,7 @@ def _plain_timm(bundle: Bundle) -> Callable[[], object]:
     @torch.inference_mode()
     def forward() -> None:
         for batch in pixels.split(best_batch(bundle.device)):
-            network(prepared(batch.to(bundle.device))).argmax(dim=1).cpu()
+            network(bundle.backbone.prepared(batch.to(bundle.device))).argmax(dim=1).cpu()
 
     return forward
 

@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import header, load_tensors, save_tensors
+from . import lite
 from .lora import LoRA
+from .standard import IMAGENET, Standard
 from .subset import Subset, subset_from_json
 
 ARCHITECTURE = "efficientnet_b0"
@@ -25,7 +27,8 @@ ARCHITECTURE = "efficientnet_b0"
 ADAPTED = LoRA(r"conv_stem|blocks\.[0-4]\..*(conv_pw|conv_pwl|conv_reduce|conv_expand)", rank=4, alpha=4)
 #: Buffers of batch norms.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+#: Spread of the weights in a head that is yet to be trained.
+_HEAD = 0.01
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class Described:
         architecture: what timm calls the network.
         subset: what a row stands for.
         numbers: the network's weights and biases, without the statistics of batch norms.
+        standard: how its pixels are prepared.
     """
 
     species: tuple[str, ...]
     architecture: str
     subset: Subset
     numbers: int
+    standard: Standard = IMAGENET
 
     @classmethod
     def of(cls, path: Path) -> Described:
@@ -58,7 +63,8 @@ class Described:
             raise UserError(f"'{path.name}' does not say its species; fetch or make it anew.") from None
         subset = subset_from_json(json.loads(metadata["subset"])) if "subset" in metadata else ADAPTED
         weights = [shape for name, shape in shapes.items() if not name.endswith(STATISTICS)]
-        return cls(species, metadata.get("architecture", ARCHITECTURE), subset, sum(map(math.prod, weights)))
+        standard = Standard.read(metadata, path.name)
+        return cls(species, metadata.get("architecture", ARCHITECTURE), subset, sum(map(math.prod, weights)), standard)
 
     @property
     def lora(self) -> LoRA:
@@ -80,6 +86,7 @@ class Backbone(nn.Module):
         *,
         subset: Subset = ADAPTED,
         architecture: str = ARCHITECTURE,
+        standard: Standard = IMAGENET,
     ) -> None:
         """A classifier of any network.
 
@@ -88,13 +95,14 @@ class Backbone(nn.Module):
             species: names of the K classes.
             subset: which of the network's parameters a row stands for.
             architecture: what timm calls the network; of another network a name that timm does not know.
+            standard: how its pixels are prepared.
 
         Raises:
             UserError: if the network has none of the subset's parameters.
         """
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
-        self.species, self.subset, self.architecture = species, subset, architecture
+        self.species, self.subset, self.architecture, self.standard = species, subset, architecture, standard
         self.layout = subset.layout(network)
 
     @classmethod
@@ -107,13 +115,41 @@ class Backbone(nn.Module):
         pretrained: bool = False,
         seed: int = 0,
     ) -> Backbone:
-        """A new network of timm's; `pretrained` starts from ImageNet weights (needs to be online), else from scratch.
+        """A new network of timm's; `pretrained` starts from ImageNet weights (see `timm_network`), else from scratch.
+
+        Its pixels are prepared as timm says of the architecture's published weights.
 
         Raises:
-            UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
+            UserError: if timm does not know the architecture, or the ImageNet weights cannot be had.
         """
         network = timm_network(architecture, len(species), pretrained=pretrained, seed=seed)
-        return cls(network, species, subset=subset, architecture=architecture)
+        return cls(network, species, subset=subset, architecture=architecture, standard=standard_of(architecture))
+
+    @classmethod
+    def of_checkpoint(cls, path: Path, species: tuple[str, ...], *, architecture: str = ARCHITECTURE) -> Backbone:
+        """A network of timm's with the weights of a checkpoint, but for its last layer, which is new.
+
+        Args:
+            path: a state dict (safetensors) of the architecture, of any number of classes.
+            species: names of the K classes.
+            architecture: what timm calls the network.
+
+        Raises:
+            UserError: if the file is missing, damaged or of another architecture.
+        """
+        tensors, backbone = load_tensors(path)[0], cls.build(species, architecture=architecture)
+        network: Any = backbone.network
+        own = {id(value) for value in network.get_classifier().state_dict(keep_vars=True).values()}
+        head = {name for name, value in network.state_dict(keep_vars=True).items() if id(value) in own}
+        try:
+            found = network.load_state_dict(
+                {name: full(value) for name, value in tensors.items() if name not in head}, strict=False
+            )
+        except RuntimeError as error:
+            raise UserError(f"'{path.name}' holds weights of other shapes than {architecture}'s.") from error
+        if set(found.missing_keys) - head or found.unexpected_keys:
+            raise UserError(f"'{path.name}' is no {architecture} of timm's; name the network that it is of.")
+        return backbone.eval()
 
     @classmethod
     def load(cls, path: Path, make: Callable[[], nn.Module] | None = None) -> Backbone:
@@ -128,12 +164,11 @@ class Backbone(nn.Module):
         """
         tensors, _ = load_tensors(path)
         about = Described.of(path)
-        if make is None:
-            backbone = cls.build(about.species, architecture=about.architecture, subset=about.subset)
-        else:
-            backbone = cls(make(), about.species, architecture=about.architecture, subset=about.subset)
+        network = make() if make is not None else timm_network(about.architecture, len(about.species))
+        options: dict[str, Any] = {"subset": about.subset, "architecture": about.architecture}
+        backbone = cls(network, about.species, standard=about.standard, **options)
         try:
-            backbone.network.load_state_dict({name: _full(value) for name, value in tensors.items()})
+            backbone.network.load_state_dict({name: full(value) for name, value in tensors.items()})
         except RuntimeError as error:
             raise UserError(
                 f"'{path.name}' does not hold an {about.architecture} of {len(about.species)} classes."
@@ -142,9 +177,10 @@ class Backbone(nn.Module):
 
     def save(self, path: Path) -> None:
         """Write the network as plain state dict, safetensors, in half precision (see `round_to_half`)."""
-        tensors = {name: _half(value) for name, value in self.network.state_dict().items()}
+        tensors = {name: half(value) for name, value in self.network.state_dict().items()}
         about = {"species": json.dumps(self.species), "architecture": self.architecture}
-        save_tensors(path, tensors, about | {"subset": json.dumps(self.subset.to_json())})
+        about |= {"subset": json.dumps(self.subset.to_json())}
+        save_tensors(path, tensors, about | self.standard.metadata())
 
     def adapting(self, subset: Subset) -> Backbone:
         """The same network, not a copy of it, whose rows stand for other parameters.
@@ -152,7 +188,8 @@ class Backbone(nn.Module):
         Raises:
             UserError: if the network has none of them.
         """
-        return Backbone(self.network, self.species, subset=subset, architecture=self.architecture)
+        network, architecture, standard = self.network, self.architecture, self.standard
+        return Backbone(network, self.species, subset=subset, architecture=architecture, standard=standard)
 
     @property
     def lora(self) -> LoRA:
@@ -165,21 +202,25 @@ class Backbone(nn.Module):
 
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
-        self.network.load_state_dict({name: _full(_half(value)) for name, value in self.network.state_dict().items()})
+        self.network.load_state_dict({name: full(half(value)) for name, value in self.network.state_dict().items()})
         return self
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that name these weights."""
-        digest = hashlib.sha256()
+        """Twelve hexadecimal digits that name these weights, and how pixels are prepared if not as most."""
+        digest = hashlib.sha256("".join(self.standard.metadata().values()).encode())
         for name, value in self.network.state_dict().items():
-            digest.update(name.encode() + _half(value).cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode() + half(value).cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
     def forward(self, pixels: Tensor, adapter: Tensor | None = None) -> Tensor:
         """Logits `[M, K]` of images (uint8 `[M, 3, H, W]`) under one raw row `[D]`; None is the shared network."""
         network = self.network if adapter is None else self.merged(adapter)
-        return network(prepared(pixels))
+        return network(self.prepared(pixels))
+
+    def prepared(self, pixels: Tensor) -> Tensor:
+        """Pixels as the network takes them (see `Standard.prepared`)."""
+        return self.standard.prepared(pixels)
 
     def merged(self, adapter: Tensor) -> nn.Module:
         """A copy of the network with one raw row `[D]` merged in; all but the parameters that it changes is shared."""
@@ -201,39 +242,79 @@ class Backbone(nn.Module):
 def timm_network(
     architecture: str, classes: int, *, size: int | None = None, pretrained: bool = False, seed: int = 0
 ) -> nn.Module:
-    """A network of timm's for K = `classes`; `pretrained` starts from ImageNet weights (needs to be online).
+    """A network of timm's for K = `classes`.
 
-    `size` is the side of its pictures in pixels, which those that know positions have to be told.
+    Args:
+        architecture: its name in timm.
+        classes: K.
+        size: side of its pictures in pixels, which those that know positions have to be told.
+        pretrained: start from ImageNet weights (see `imagenet_network`) under a head of small random numbers, which
+            names nothing yet; else from scratch.
+        seed: of what is random.
 
     Raises:
-        UserError: if timm does not know the architecture, or the ImageNet weights cannot be fetched.
+        UserError: if timm does not know the architecture, or the ImageNet weights cannot be had.
     """
     import timm
 
-    if not timm.is_model(architecture):
-        raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
-    known = timm.get_pretrained_cfg(architecture)
+    known = _known(architecture)
     sized: dict[str, Any] = (
         {"img_size": size} if size is not None and known is not None and known.fixed_input_size else {}
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            network: nn.Module = timm.create_model(architecture, pretrained=pretrained, num_classes=classes, **sized)
-        except Exception as error:
-            if not pretrained:
-                raise
-            raise UserError(
-                "The ImageNet weights could not be fetched; go online once, or train from scratch."
-            ) from error
+        if not pretrained:
+            network: Any = timm.create_model(architecture, num_classes=classes, **sized)
+            return network
+        network = imagenet_network(architecture, **sized)
+        network.reset_classifier(classes)
+        head = network.get_classifier()
+        if isinstance(head, nn.Linear):
+            nn.init.normal_(head.weight, std=_HEAD)
+            nn.init.zeros_(head.bias)
     return network
 
 
-def prepared(pixels: Tensor) -> Tensor:
-    """Pixels as the network takes them: uint8 `[M, 3, H, W]` to standardised float32, channels last."""
-    mean = torch.tensor(_MEAN, device=pixels.device).mul(255)[:, None, None]
-    std = torch.tensor(_STD, device=pixels.device).mul(255)[:, None, None]
-    return (pixels.float() - mean).div_(std).contiguous(memory_format=torch.channels_last)
+def imagenet_network(architecture: str = lite.ARCHITECTURE, **options: Any) -> nn.Module:
+    """A network of timm's with ImageNet weights and ImageNet's 1,000 classes.
+
+    Those of `lite.ARCHITECTURE` are read from its package if that is installed, which asks no network; all others, and
+    these without the package, are what timm has fetched or fetches now.
+
+    Raises:
+        UserError: if timm does not know the architecture, or the weights cannot be had.
+    """
+    import timm
+
+    _known(architecture)
+    if architecture == lite.ARCHITECTURE and lite.weights_file() is not None:
+        network: nn.Module = timm.create_model(architecture, **options)
+        network.load_state_dict(lite.read_weights())
+        return network
+    try:
+        return timm.create_model(architecture, pretrained=True, **options)
+    except Exception as error:  # timm's and the hub's client raise errors of several libraries
+        raise UserError(
+            f"The ImageNet weights of {architecture} could not be fetched; go online once, run `{lite.INSTALL}` and "
+            f"choose {lite.ARCHITECTURE}, or train from scratch."
+        ) from error
+
+
+def standard_of(architecture: str) -> Standard:
+    """How timm says that pixels are prepared for an architecture's published weights; ImageNet's if it says nothing."""
+    import timm
+
+    known = timm.get_pretrained_cfg(architecture) if timm.is_model(architecture) else None
+    return IMAGENET if known is None else Standard(tuple(known.mean), tuple(known.std))
+
+
+def _known(architecture: str) -> Any:
+    """What timm knows of an architecture's published weights; None if there are none."""
+    import timm
+
+    if not timm.is_model(architecture):
+        raise UserError(f"timm has no network '{architecture}'; choose one that it lists, or give your own.")
+    return timm.get_pretrained_cfg(architecture)
 
 
 def _lora(subset: Subset) -> LoRA:
@@ -242,9 +323,11 @@ def _lora(subset: Subset) -> LoRA:
     return subset
 
 
-def _half(value: Tensor) -> Tensor:
+def half(value: Tensor) -> Tensor:
+    """A weight as files hold it; whole numbers stay what they are."""
     return value.detach().half() if value.is_floating_point() else value.detach()
 
 
-def _full(value: Tensor) -> Tensor:
+def full(value: Tensor) -> Tensor:
+    """A weight as networks compute with it; whole numbers stay what they are."""
     return value.float() if value.is_floating_point() else value

@@ -11,7 +11,8 @@ from torch.func import functional_call
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..errors import UserError
-from .backbone import Backbone, prepared
+from .backbone import Backbone
+from .standard import Standard
 
 #: Convolutions and the batch-norms behind them, by the names that timm gives them in each kind of block.
 _PAIRS = {
@@ -34,7 +35,7 @@ class Folded:
     """
 
     def __init__(self, backbone: Backbone) -> None:
-        self.subset, self._shared = backbone.subset, backbone.network
+        self.subset, self.standard, self._shared = backbone.subset, backbone.standard, backbone.network
         names = set(self.subset.names(backbone.network))
         self.network = copy.deepcopy(backbone.network).eval().requires_grad_(False)
         self._scale: dict[str, Tensor] = {}
@@ -78,7 +79,7 @@ class Folded:
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
-        """Logits `[M, K]` of prepared pixels (see `backbone.prepared`)."""
+        """Logits `[M, K]` of prepared pixels (see `Standard.prepared`)."""
         logits: Tensor = self.network(pixels)
         return logits
 
@@ -94,9 +95,9 @@ class Folded:
         return logits.argmax(dim=1)
 
 
-def prepared_batches(pixels: Tensor, size: int, device: torch.device) -> list[Tensor]:
-    """Images uint8 `[M, 3, H, W]` as the network takes them, `size` at once."""
-    return [prepared(batch.to(device)) for batch in pixels.split(size)]
+def prepared_batches(pixels: Tensor, size: int, device: torch.device, standard: Standard) -> list[Tensor]:
+    """Images uint8 `[M, 3, H, W]` as a network of this standard takes them, `size` at once."""
+    return [standard.prepared(batch.to(device)) for batch in pixels.split(size)]
 
 
 def _fold(block: nn.Module, conv: str, norm: str) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from ..network.backbone import prepared
+from ..network.standard import IMAGENET
 from ..training.loop import Checkpoint, Step, cosine, rng_at
 from .pictures import Pictures, augmented
 from .recipe import BaseRecipe
@@ -31,7 +31,7 @@ def train_base(
     kept = Checkpoint(checkpoint, network, optimizer) if checkpoint else None
     images, shift = pictures.train, round(SHIFT * pictures.size)
     device = next(network.parameters()).device
-    form = memory_format(network, prepared(images.pixels[:1].to(device)))
+    form = memory_format(network, IMAGENET.prepared(images.pixels[:1].to(device)))
     network.train()
     for index in range(kept.load() if kept else 0, recipe.steps):
         rng = rng_at(seed, index)
@@ -40,7 +40,7 @@ def train_base(
         optimizer.param_groups[0]["lr"] = recipe.rate * cosine(index, recipe.steps, warmup=min(100, recipe.steps // 10))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed * 1_000_003 + index)  # dropout of a resumed training, too
-            inputs = prepared(pixels.to(device)).contiguous(memory_format=form)
+            inputs = IMAGENET.prepared(pixels.to(device)).contiguous(memory_format=form)
             loss = cross_entropy(network(inputs), images.labels[drawn].to(device))
         optimizer.zero_grad()
         loss.backward()

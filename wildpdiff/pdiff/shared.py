@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
-from ..network.backbone import prepared
+from ..network.standard import IMAGENET
 from ..network.subset import Subset
 from ..training.loop import Step
 
@@ -80,7 +80,7 @@ class Shared:
 
     def inputs(self, pixels: Tensor) -> Tensor:
         """Pictures as the network takes them: standardised, and channels last if it bears that."""
-        ready = prepared(pixels.to(self.device))
+        ready = IMAGENET.prepared(pixels.to(self.device))
         if self._format is None:
             self._format = memory_format(self.network, ready[:1])
         return ready.contiguous(memory_format=self._format)

@@ -123,7 +123,8 @@ class Flips:
         """Confidences `[count, K]` of a location's photographs under a raw row, on the CPU; each line sums to 1."""
         device, pixels = self.studio.bundle.device, self.studio.images(location, count).pixels[:count]
         with self.studio.wearing(row[None]) as [network]:
-            parts = [network(batch) for batch in prepared_batches(pixels, best_batch(device), device)]
+            batches = prepared_batches(pixels, best_batch(device), device, network.standard)
+            parts = [network(batch) for batch in batches]
         return torch.cat(parts).softmax(dim=1).cpu()
 
     def _picture(self, location: str, index: int) -> Picture:

@@ -17,7 +17,6 @@ from torch import Tensor
 from ..bundle import Bundle, blend
 from ..errors import UserError
 from ..generator import AdapterGenerator
-from ..network.backbone import prepared
 from ..network.folded import Folded
 from ..picture import read_picture, sentence_of
 from ..weightspace import Map, cosine
@@ -310,7 +309,7 @@ class Studio:
 
     def predictions(self, networks: Sequence[Folded], pixels: Tensor) -> Tensor:
         """The class that each of N networks gives to each photograph, uint8 `[M, 3, H, W]`: int64 `[N, M]`, CPU."""
-        shown = prepared(pixels.to(self.bundle.device))
+        shown = networks[0].standard.prepared(pixels.to(self.bundle.device))
         return torch.stack([network.predictions([shown]) for network in networks])
 
     def _embedding(self, name: str) -> Tensor:

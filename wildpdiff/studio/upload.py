@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..bundle import Bundle
+from ..condition import ClipCondition
 from ..errors import UserError
 from ..files import load_tensors
-from ..network.backbone import prepared
 from ..ood import Gauge
 from ..picture import resized
 from ..weightspace import cosine
@@ -115,9 +115,9 @@ class Strangers:
         """A place described in words.
 
         Raises:
-            UserError: if there are no words, too many, or none that the bundle's CLIP ever read.
+            UserError: if there are no words, too many, or none that the bundle's CLIP ever read; or if it has no CLIP.
         """
-        condition = self.bundle.condition
+        condition = self._clip
         phrase = checked(text, condition.network, self.caption(self.bundle.seen[0]))
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
@@ -184,7 +184,14 @@ class Strangers:
         return about | {"stage": "written", "rows": [[name, round(value, 4)] for name, value in ranked]}
 
     def _spoken(self, names: Sequence[str]) -> Tensor:
-        return self.bundle.condition.text([self.caption(name) for name in names])
+        return self._clip.text([self.caption(name) for name in names])
+
+    @property
+    def _clip(self) -> ClipCondition:
+        condition = self.bundle.condition
+        if not isinstance(condition, ClipCondition):
+            raise UserError(f"Words mean nothing to {self.bundle.condition_words}; give a picture.")
+        return condition
 
     def caption(self, name: str) -> str:
         """A location in words.
@@ -203,7 +210,7 @@ class Strangers:
         side = self.bundle.world.size
         pixels = resized(picture, side, side)[None].to(self.bundle.device)
         with self.studio.wearing(row[None]) as [network]:
-            best = network(prepared(pixels))[0].softmax(dim=0).topk(BEST)
+            best = network(network.standard.prepared(pixels))[0].softmax(dim=0).topk(BEST)
         names = [spoken(self.bundle.world.species[index]) for index in best.indices.tolist()]
         return [[name, round(share, 4)] for name, share in zip(names, best.values.tolist(), strict=True)]
 

@@ -26,6 +26,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 NEEDED = ("path", "location", "species")
 
 
+def columns_of(text: str) -> dict[str, str]:
+    """What a table's columns are called, as somebody types it: `path=Bild,location=Ort`.
+
+    Raises:
+        UserError: if a part is no such pair, or says what no column holds.
+    """
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    found = {key.strip(): name.strip() for key, _, name in pairs}
+    if not all(found.values()) or set(found) - set(COLUMNS):
+        raise UserError(
+            f"Columns are given as path=NAME,location=NAME; they hold: {', '.join(COLUMNS)}; not '{text[:60]}'."
+        )
+    return found
+
+
 def is_insights(table: Table) -> bool:
     """Whether a table is `images.csv` of Wildlife Insights."""
     return {"deployment_id", "common_name", "genus"} <= set(table.columns)
@@ -71,7 +86,7 @@ def _chosen(table: Table, columns: Mapping[str, str]) -> dict[str, str]:
             continue
         if key in NEEDED:
             what = {"path": "file names", "location": "locations", "species": "species"}[key]
-            found[key] = first_column(table, names, what, f"--{key}-column")
+            found[key] = first_column(table, names, what, f"--columns {key}=NAME")
         elif own := table.column(*names):
             found[key] = own
     if len({found[key] for key in NEEDED}) < len(NEEDED):

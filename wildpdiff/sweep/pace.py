@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 
 from ..bundle import Bundle
-from ..network.backbone import prepared
 from ..network.folded import Folded
 
 _PACES: dict[str, Pace] = {}
@@ -78,8 +77,9 @@ def _measure(bundle: Bundle) -> Pace:
     latents = generator.encode(row)
     begin = _seconds(lambda: folded.append(Folded(bundle.backbone)), rounds=1)
     size = bundle.world.size
-    pixels = prepared(torch.zeros(_IMAGES, 3, size, size, dtype=torch.uint8, device=bundle.device))
     network = folded[0].set_adapter(row[0])
+    shown = torch.zeros(_IMAGES, 3, size, size, dtype=torch.uint8, device=bundle.device)
+    pixels = network.standard.prepared(shown)
     network(pixels)
     naming = _seconds(lambda: network(pixels).cpu()) / _IMAGES
     wearing = _seconds(lambda: network.set_adapter(row[0]))

@@ -58,7 +58,7 @@ def run(
         near = known[spot.regime].near(rows)
         shown = [photographs(name, sweep.images) for name in (spot.a, spot.b)]
         count = min(sweep.images, *map(len, shown))
-        looks = [_look(images, count, bundle.device) for images in shown]
+        looks = [_look(bundle, images, count) for images in shown]
         for seed, row, found in zip(seeds, rows, near, strict=True):
             if not wanted():
                 return
@@ -98,9 +98,10 @@ def _written(bundle: Bundle, sweep: Sweep, spot: Spot, wanted: Callable[[], bool
     return rows
 
 
-def _look(images: Images, count: int, device: torch.device) -> tuple[list[Tensor], Tensor]:
+def _look(bundle: Bundle, images: Images, count: int) -> tuple[list[Tensor], Tensor]:
     """The first `count` photographs as the network takes them, and their labels."""
-    return prepared_batches(images.pixels[:count], best_batch(device), device), images.labels[:count]
+    device, standard = bundle.device, bundle.described.standard
+    return prepared_batches(images.pixels[:count], best_batch(device), device, standard), images.labels[:count]
 
 
 def _record(

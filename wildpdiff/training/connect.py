@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from ..errors import UserError
-from ..network.backbone import Backbone, prepared
+from ..network.backbone import Backbone
 from ..network.folded import Folded
 from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
@@ -109,7 +109,7 @@ def connect(
         pixels, labels = _mixed(images[a], images[b], t, recipe.batch_size, rng)
         shares = pair_shares(len(anchors), a, b, torch.tensor([t])).to(device)
         row = curve(anchors, anchors + beside, shares)[0]
-        loss = cross_entropy(folded.logits(row, prepared(pixels.to(device))), labels.to(device))
+        loss = cross_entropy(folded.logits(row, backbone.prepared(pixels.to(device))), labels.to(device))
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * cosine(index, recipe.steps)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

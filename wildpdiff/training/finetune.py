@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..network.backbone import Backbone, prepared
+from ..network.backbone import Backbone
 from ..network.folded import Folded
 from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
@@ -76,7 +76,7 @@ def finetune(
     for index in range(kept.load() if kept else 0, recipe.steps):
         rng = rng_at(seed, index)
         drawn = torch.randint(len(images), (recipe.batch_size,), generator=rng)
-        pixels = prepared(flipped(images.pixels[drawn], rng).to(device))
+        pixels = backbone.prepared(flipped(images.pixels[drawn], rng).to(device))
         optimizer.param_groups[0]["lr"] = recipe.rate(index)
         loss = cross_entropy(folded.logits(row, pixels), images.labels[drawn].to(device))
         optimizer.zero_grad(set_to_none=True)

@@ -26,7 +26,7 @@ class HeadRecipe:
     same weight, 0 leaves the frequencies as they are.
     """
 
-    strength: float = 0.003
+    strength: float = 0.01
     balance: float = 0.5
 
 
@@ -75,9 +75,12 @@ def set_head(backbone: Backbone, weight: Tensor, bias: Tensor) -> None:
     Raises:
         UserError: if the network has no linear classifier of that shape.
     """
-    head = backbone.network.get_classifier() if hasattr(backbone.network, "get_classifier") else None
+    network: Any = backbone.network
+    head = network.get_classifier() if hasattr(network, "get_classifier") else None
     if not isinstance(head, nn.Linear) or head.weight.shape != weight.shape:
-        raise UserError(f"'{backbone.architecture}' has no linear classifier to fit; choose another of timm's networks.")
+        raise UserError(
+            f"'{backbone.architecture}' has no linear classifier to fit; choose another of timm's networks."
+        )
     with torch.no_grad():
         head.weight.copy_(weight)
         head.bias.copy_(bias)

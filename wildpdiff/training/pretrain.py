@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate
 
-from ..network.backbone import Backbone, prepared
+from ..network.backbone import Backbone
 from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
 
@@ -57,7 +57,7 @@ def pretrain(
     for index in range(kept.load(), recipe.steps):
         rng = rng_at(seed, index)
         drawn = torch.multinomial(chances, recipe.batch_size, replacement=True, generator=rng)
-        pixels = prepared(flipped(images.pixels[drawn], rng).to(device))
+        pixels = backbone.prepared(flipped(images.pixels[drawn], rng).to(device))
         if index < recipe.small_share * recipe.steps:
             pixels = interpolate(pixels, size=recipe.small_size, mode="area")
         for group in optimizer.param_groups:

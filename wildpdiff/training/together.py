@@ -14,7 +14,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.functional import cross_entropy
 
 from ..errors import UserError
-from ..network.backbone import Backbone, prepared
+from ..network.backbone import Backbone
 from ..worlds.base import Images
 from .finetune import FinetuneRecipe, finetune
 from .loop import Checkpoint, Step, rng_at
@@ -69,7 +69,7 @@ def finetune_together(
     kept = None if checkpoint is None else Checkpoint(checkpoint, trained, optimizer)
     gradient = _gradient(backbone)
     for index in range(kept.load() if kept else 0, recipe.steps):
-        pixels, labels = _batches(images, seeds, recipe.batch_size, index, device)
+        pixels, labels = _batches(backbone, images, seeds, recipe.batch_size, index)
         optimizer.param_groups[0]["lr"] = recipe.rate(index)
         rows.grad, losses = gradient(rows.detach(), pixels, labels)
         optimizer.step()
@@ -106,14 +106,15 @@ def _seconds(run: Iterator[object], steps: int) -> float:
 
 
 def _batches(
-    images: Sequence[Images], seeds: Sequence[int], size: int, index: int, device: torch.device
+    backbone: Backbone, images: Sequence[Images], seeds: Sequence[int], size: int, index: int
 ) -> tuple[Tensor, Tensor]:
     """Step number `index`: prepared pixels `[J, B, 3, H, W]` and labels `[J, B]`, drawn as `finetune` draws them."""
+    device = next(backbone.parameters()).device
     pixels, labels = [], []
     for own, seed in zip(images, seeds, strict=True):
         rng = rng_at(seed, index)
         drawn = torch.randint(len(own), (size,), generator=rng)
-        pixels.append(prepared(flipped(own.pixels[drawn], rng).to(device)))
+        pixels.append(backbone.prepared(flipped(own.pixels[drawn], rng).to(device)))
         labels.append(own.labels[drawn])
     return torch.stack(pixels), torch.stack(labels).to(device)
 

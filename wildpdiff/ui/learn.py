@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import gradio as gr
 
 from ..bundle import Bundle
-from ..studio.learn import GLOSSARY, lessons
+from ..studio.learn import glossary, lessons
 from ..studio.learn import paper_tables as beside
 from ..studio.learn.lessons import Try
 from ..studio.learn.stored import Stored
@@ -39,7 +39,7 @@ class Learn:
             _plain(tables(Stored.of(bundle)))
         with gr.Column(elem_classes="card", elem_id="glossary"):
             title("Words", "What the page's words mean here.")
-            _plain(glossary())
+            _plain(words(bundle))
 
 
 @dataclass
@@ -65,9 +65,9 @@ def tables(stored: Stored) -> str:
     return str(PARTS.tables(beside.seen(stored), beside.unseen(stored), missing))
 
 
-def glossary() -> str:
+def words(bundle: Bundle) -> str:
     """The words of the page."""
-    return str(PARTS.glossary(GLOSSARY))
+    return str(PARTS.glossary(glossary(bundle)))
 
 
 def _plain(text: str) -> None:

@@ -22,14 +22,15 @@ class Unseen:
 
     def build(self) -> None:
         """Lay out the tab; call inside it."""
-        numbers, world = Strangers(self.page.studio), self.page.studio.bundle.world
+        numbers, bundle = Strangers(self.page.studio), self.page.studio.bundle
+        world = bundle.world
         with gr.Tabs(elem_id="unseen-tabs"):
             with gr.Tab("Your picture", elem_id="unseen-picture"):
                 Stranger(self.page, numbers, "picture").build()
             if isinstance(world, Inventive):
                 with gr.Tab("Invent a location", elem_id="unseen-invent"):
                     Invent(self.page).build()
-            if isinstance(world, Captioned):
+            if isinstance(world, Captioned) and bundle.reads_words:
                 with gr.Tab("Describe it", elem_id="unseen-words"):
                     Stranger(self.page, numbers, "words").build()
             with gr.Tab("Your labelled photos", elem_id="unseen-photos"):

@@ -17,7 +17,7 @@ from ..errors import UserError, readable
 from ..picture import read_frame, resized
 from ..survey.folder import Folder
 from ..survey.open import open_survey
-from ..survey.records import Box
+from ..survey.records import Box, Frame
 from ..survey.survey import Survey
 from .base import Images, Split, location_of
 from .hashed import fraction
@@ -55,7 +55,7 @@ class CameraWorld:
 
     kind = "cameras"
     portable = False
-    caution = "A whole burst often carries one label, and most cameras met few animals: look at the intervals before the means."
+    caution = "A whole burst often carries one label, and most cameras met few animals: look at intervals before means."
 
     def __init__(self, spec: Mapping[str, Any], survey: Survey, shots: Shots, *, size: int) -> None:
         self.spec, self.size, self.shots, self.species = dict(spec), size, shots, shots.species
@@ -73,7 +73,7 @@ class CameraWorld:
         images: Path | None = None,
         boxes: Path | None = None,
         columns: Mapping[str, str] | None = None,
-        size: int = 96,
+        size: int = 128,
         **choice: Any,
     ) -> Self:
         """Read a survey and choose from it; no photograph is opened yet.
@@ -97,7 +97,7 @@ class CameraWorld:
         if size < 16 or not 0 < chosen.eval_share < 1:
             raise UserError("size must be at least 16 pixels, and eval_share lie between 0 and 1.")
         survey = open_survey(path, images=images, columns=columns, boxes=boxes)
-        spec = {"path": str(path), "images": images and str(images), "boxes": boxes and str(boxes)}
+        spec: dict[str, Any] = {"path": str(path), "images": images and str(images), "boxes": boxes and str(boxes)}
         spec |= {"columns": columns and dict(columns), "size": size, **asdict(chosen)}
         return cls(_listed(spec), survey, shots_of(survey.frames(), chosen), size=size)
 
@@ -150,6 +150,10 @@ class CameraWorld:
         if self._short:
             found.append(f"The end of {len(self._short):,} files is missing; what is there was read.")
         return tuple(found)
+
+    def frames(self) -> Iterator[Frame]:
+        """The survey's records, those that are left out included."""
+        return self._survey.frames()
 
     @cached_property
     def strips(self) -> Strips:
@@ -208,7 +212,7 @@ class CameraWorld:
         return min(_HIGHEST, math.ceil(1.2 * self.size / share))
 
     def frame(self, file: str, height: int) -> Tensor | None:
-        """A whole photograph without its strips, uint8 `[3, H, W]` with H a little below `height`; None if unreadable."""
+        """A whole photograph without its strips, uint8 `[3, H, W]`, H at most `height`; None if it cannot be read."""
         picture = self._whole(file, height)
         return None if picture is None else self.strips.cut(picture)
 
@@ -319,8 +323,8 @@ def open_world(spec: Mapping[str, Any], folder: Path) -> CameraWorld:
     at: Callable[[Any], Path | None] = lambda value: folder / value if value else None  # noqa: E731
     try:
         path = folder / options.pop("path")
-        others = {name: at(options.pop(name, None)) for name in ("images", "boxes")}
-        return CameraWorld.open(path, **others, **options)
+        images, boxes = at(options.pop("images", None)), at(options.pop("boxes", None))
+        return CameraWorld.open(path, images=images, boxes=boxes, **options)
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -85,7 +85,9 @@ class PastedWorld:
         )
         cutters = [location_of(name, world.locations) for name in pasting.cutters]
         animals = [shot for name in cutters for shot in world.shots_at(name, "train") if self._cuttable(shot)]
-        self._animals = {label: [shot for shot in animals if shot.label == label] for label in {s.label for s in animals}}
+        self._animals = {
+            label: [shot for shot in animals if shot.label == label] for label in {s.label for s in animals}
+        }
         self._boxes = [shot.box for shot in animals]
         self._patches = [file for name in cutters for file in world.background_files(name)]
         if not animals or not self._patches:
@@ -255,7 +257,7 @@ def _draw(rng: torch.Generator, count: int) -> int:
 
 
 def _soft(frame: Tensor, box: Box) -> Tensor:
-    """How much of each pixel of a frame `[3, H, W]` belongs to a box, `[H, W]`: a rounded rectangle with a soft edge."""
+    """How much of each pixel of a frame `[3, H, W]` belongs to a box, `[H, W]`: softly at its rounded edge."""
     height, width = frame.shape[-2:]
     y = (torch.arange(height)[:, None] / height - box.top - box.height / 2) / max(box.height / 2, 1e-3)
     x = (torch.arange(width)[None] / width - box.left - box.width / 2) / max(box.width / 2, 1e-3)

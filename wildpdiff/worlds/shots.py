@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from ..errors import UserError
 from ..labelled import is_empty
+from ..survey.bursts import Moment, bursts_of
 from ..survey.records import ANIMAL, Box, Frame
 from .base import EMPTY, Split, location_of
-from ..survey.bursts import Moment, bursts_of
 from .hashed import fraction
 
 #: A species with fewer photographs is left out, unless it was asked for.

@@ -155,8 +155,9 @@ class Answers:
         """How many photographs of a location each raw row `[J, D]` names correctly."""
         shown = self.studio.images(location, images)
         device = self.studio.bundle.device
-        batches = prepared_batches(shown.pixels[:images], best_batch(device), device)
         with self.studio.wearing(rows) as networks:
+            standard = networks[0].standard
+            batches = prepared_batches(shown.pixels[:images], best_batch(device), device, standard)
             return [int(count) for count in correct_of(networks, batches, shown.labels[:images]).sum(dim=1)]
 
     def _card(self, setting: Setting) -> dict[str, str]:

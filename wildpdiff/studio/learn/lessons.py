@@ -63,13 +63,15 @@ class Places:
     apart: tuple[str, str]
     caution: str
     regimes: tuple[str, ...] = REGIMES
+    condition: str = "a CLIP embedding"
 
     @classmethod
     def of(cls, bundle: Bundle) -> Places:
         """Those of a bundle."""
         a, b, few, other = usual_places(bundle)
         far = bundle.unseen[0] if bundle.unseen else None
-        return cls(a, b, few, other, far, apart_in(bundle), bundle.world.caution, bundle.regimes)
+        told = (bundle.world.caution, bundle.regimes, bundle.condition_words)
+        return cls(a, b, few, other, far, apart_in(bundle), *told)
 
     def state(self, **patch: Any) -> State:
         """A whole setting: A to B as usual, but for what is given; a regime that the bundle lacks becomes another."""
@@ -133,9 +135,10 @@ def _points(places: Places, stored: Stored, bundle: Bundle) -> Card:
 def _diffusion(places: Places, stored: Stored) -> Card:
     text = (
         "Diffusion models that draw pictures begin with noise and take it away step by step. This one does the same "
-        "with a latent, a short code for an adapter. The condition, a CLIP embedding of the empty background, says "
-        "around which code a location's adapters lie; the noise decides which of them it becomes. At each of 50 DDIM "
-        "steps the denoiser guesses the clean code, and a decoder turns it into a row.",
+        "with a latent, a short code for an adapter. The condition, "
+        f"{places.condition} of the empty background, says around which code a location's adapters lie; the noise "
+        "decides which of them it becomes. At each of 50 DDIM steps the denoiser guesses the clean code, and a decoder "
+        "turns it into a row.",
         "It learned this from fine-tuned adapters whose codes were covered with noise. To write a new one it needs no "
         "labels and no training step. Until 0.3.1 it wrote one adapter a location, whatever the "
         "noise, and as accurate: the spread tells, accuracy cannot.",
@@ -152,10 +155,10 @@ def _blending(places: Places, stored: Stored) -> Card:
     text = (
         "There are two ways to make one adapter for two locations. Averaging weights, an ensemble, goes straight from "
         "one row to the other: the dotted lines of the blend curve.",
-        "Blending conditions mixes what the generator is told, the two CLIP embeddings, and lets it write an adapter "
-        "for the mixture. Ours follows curves: between the locations' mean rows a path was bent, by training on "
-        "photographs of both, so that every point of it serves both. The blend weight says how far to go, from 0 (only "
-        "A) to 1 (only B).",
+        "Blending conditions mixes what the generator is told, the embeddings of the two places, and lets it write an "
+        "adapter for the mixture. Ours follows curves: between the locations' mean rows a path was bent, by training "
+        "on photographs of both, so that every point of it serves both. The blend weight says how far to go, from 0 "
+        "(only A) to 1 (only B).",
     )
     tries = (
         Try("Half-way on the curve", places.state(t=0.5), "curve"),
