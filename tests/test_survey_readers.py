@@ -279,7 +279,7 @@ def test_any_table_is_read_by_the_columns_that_one_names(tmp_path: Path) -> None
         Frame("b.jpg", "1", (), True),
     ]
     assert survey.notes == ("Times that cannot be read: 1, such as 'x'.", "Rows without a file name: 1.")
-    with pytest.raises(UserError, match=r"--path-column, one of 'Bild', 'Ort'"):
+    with pytest.raises(UserError, match=r"--columns path=NAME, one of 'Bild', 'Ort'"):
         open_survey(path)
     with pytest.raises(UserError, match="no column 'Foto'; it has 'Bild'"):
         open_survey(path, columns=columns | {"path": "Foto"})
