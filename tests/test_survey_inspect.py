@@ -14,7 +14,8 @@ from survey_files import coco, megadetector, picture, table
 
 from wildpdiff.errors import UserError
 from wildpdiff.survey import look
-from wildpdiff.survey.inspect import SAMPLE, Inspection, inspect
+from wildpdiff.survey.inspect import SAMPLE, inspect
+from wildpdiff.survey.inspection import Inspection
 from wildpdiff.survey.open import open_survey
 from wildpdiff.survey.told import as_text
 

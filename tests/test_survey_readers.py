@@ -72,6 +72,7 @@ def test_ids_that_are_floats_and_places_that_are_nan_are_read(tmp_path: Path) ->
     document["annotations"] = [
         {"image_id": 1, "category_id": 1.0},
         {"image_id": "0", "category_id": "0"},
+        {"image_id": "0", "category_id": 0},
         {"image_id": 2.0, "category_id": 7},
     ]
     survey = open_survey(saved(tmp_path / "a.json", document))

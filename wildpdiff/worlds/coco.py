@@ -12,15 +12,14 @@ from ..errors import UserError, readable
 from ..files import is_folder
 from ..picture import read_frame
 from ..survey.folder import Folder
+from ..survey.open import open_coco
 from .base import EMPTY, Images, Split, location_of
 from .coco_metadata import (
     Photo,
     chosen_locations,
     classes_of,
     drawn_photos,
-    image_labels,
     index_photos,
-    read_document,
 )
 from .hashed import fraction
 
@@ -112,11 +111,8 @@ class CocoWorld:
                 f"The images' folder '{images.name}' is missing; name the folder that file names start from."
             )
         classes = classes_of(species)
-        document = read_document(metadata)
-        labels = image_labels(document, classes, metadata.name)
-        index = index_photos(document, labels, locations, metadata.name, eval_share, seed)
+        index = index_photos(open_coco(metadata, images), classes, locations, eval_share, seed)
         found = index.found
-        del document, labels
         photos = {name: drawn_photos(found[name], max_images, seed) for name in chosen_locations(found, locations)}
         if not any(photo.label < len(classes) - 1 for listed in photos.values() for photo in listed):
             raise UserError(f"'{metadata.name}' has no usable image of {', '.join(classes[:-1])}; list other species.")
