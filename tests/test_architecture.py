@@ -28,6 +28,7 @@ DOORS = {
     "typer": ("cli",),
     "safetensors": ("files", "network/peft_folder", "studio/peft_zip"),
     "spaces": ("studio/zero",),
+    "orjson": ("survey/json_parts",),
 }
 
 
