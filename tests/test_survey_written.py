@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import frictionless
 import pytest
+from survey_files import validated
 
 from wildpdiff.errors import UserError
 from wildpdiff.survey import camtrap_schema
@@ -46,16 +46,6 @@ def written(folder: Path, photographs: list[Told], **options: Any) -> tuple[str,
         created=datetime(2026, 1, 2, tzinfo=UTC),
         **options,
     )
-
-
-def validated(folder: Path) -> list[Any]:
-    """What frictionless finds wrong, with the format's own profile set aside, as it would have to be fetched."""
-    path = folder / "datapackage.json"
-    document = json.loads(path.read_text(encoding="utf-8"))
-    assert document.pop("profile") == camtrap_schema.PROFILE
-    (folder / "plain.json").write_text(json.dumps(document), encoding="utf-8")
-    report = frictionless.validate(str(folder / "plain.json"))
-    return report.flatten(["type", "message"])
 
 
 def check_labels(photographs: list[Told], frames: list[Frame], *, places: bool) -> None:
