@@ -42,14 +42,17 @@ def write_set(root: Path, *, bursts: int = 48) -> Path:
         (root / "photos" / location).mkdir(parents=True)
         for burst in range(bursts):
             label = burst % (len(SPECIES) + 1)
+            box: dict[str, list[int]] = {}
             pixels = np.clip(scene + rng.integers(-12, 12, scene.shape), 0, 255).astype(np.uint8)
             if label < len(SPECIES):
                 x, y = int(rng.integers(4, 60)), int(rng.integers(4, 44))
                 pixels[y : y + 22, x : x + 30] = COLOURS[label]
+                box = {"bbox": [x, y, 30, 22]}
             name = f"{location}/{burst:03d}.jpg"
             Image.fromarray(pixels).save(root / "photos" / name, quality=92)
             images.append({"id": name, "file_name": name, "location": location, "seq_id": f"{location}#{burst}"})
-            annotations.append({"id": name, "image_id": name, "category_id": label})
+            images[-1] |= {"width": 96, "height": 72}
+            annotations.append({"id": name, "image_id": name, "category_id": label} | box)
     categories = [{"id": label, "name": name} for label, name in enumerate((*SPECIES, "empty"))]
     metadata = root / "forest.json"
     metadata.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))

@@ -1,0 +1,279 @@
+"""Own cameras: the recipe for a data set, heads on frozen features, held-out cameras and what is told of them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from coco_set import write_set
+from typer.testing import CliRunner
+
+from wildpdiff.build import own as own_build
+from wildpdiff.build.own import OwnData, cast, own_recipe
+from wildpdiff.bundle import Bundle
+from wildpdiff.cli import app
+from wildpdiff.errors import UserError
+from wildpdiff.generator.recipe import GeneratorRecipe
+from wildpdiff.network import lite
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.own import held_out
+from wildpdiff.own.advice import sentences
+from wildpdiff.own.cell import FOLDS, Answers, Cell, Plan, fold_of, together, worlds_of
+from wildpdiff.own.frames import detector, differences
+from wildpdiff.own.measures import by_camera, by_class, of_camera, over_seeds, summary
+from wildpdiff.own.methods import NAMES, answer
+from wildpdiff.training.connect import ConnectRecipe
+from wildpdiff.training.finetune import FinetuneRecipe
+from wildpdiff.training.head import HeadRecipe, fitted
+from wildpdiff.worlds.cameras import CameraWorld
+
+needs_lite = pytest.mark.skipif(lite.weights_file() is None, reason="the package of Lite0's weights is not installed")
+SHORT = FinetuneRecipe(converge=2, rows=2, interval=1, batch_size=4)
+TINY = Plan(joint=SHORT, place=SHORT, places=3, pasted=4, generator=GeneratorRecipe(2, 4, 4), samples=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("own")
+    write_set(root, bursts=24)
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> OwnData:
+    return OwnData(folder / "forest.json", folder / "photos", size=32)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every length at toy size."""
+    lengths = own_build.LENGTHS | {
+        "shared": replace(SHORT, rows=1), "finetune": SHORT, "run": replace(SHORT, rows=4), "runs": 3,
+        "connect": ConnectRecipe(steps=2, batch_size=4), "components": 4, "long_rows": 2, "samples": 2,
+        "generator": GeneratorRecipe(2, 4, 4), "plain": replace(own_build.PLAIN, denoiser_steps=4, denoiser_batch=4),
+    }  # fmt: skip
+    monkeypatch.setattr(own_build, "LENGTHS", lengths)
+    monkeypatch.setattr(own_build, "PASTED", 4)
+    monkeypatch.setattr(held_out, "QUICK", TINY)
+
+
+def test_a_head_on_separable_features_names_them_and_never_a_class_that_nobody_saw() -> None:
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(90) % 3
+    features = torch.nn.functional.one_hot(labels, 5).float() * 4 + torch.randn(90, 5, generator=rng)
+    weight, bias = fitted(features, labels, 4, HeadRecipe(strength=1.0))
+    logits = features @ weight.T + bias
+    assert float((logits.argmax(dim=1) == labels).double().mean()) > 0.95
+    assert weight.shape == (4, 5) and not bool((logits.argmax(dim=1) == 3).any())
+
+
+def test_a_head_of_two_classes_is_as_sure_of_one_as_scikit_learn() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = torch.Generator().manual_seed(1)
+    labels = torch.arange(60) % 2
+    features = torch.randn(60, 3, generator=rng) + labels[:, None]
+    weight, bias = fitted(features, labels, 2, HeadRecipe(strength=0.5, balance=0.0))
+    scaled = ((features - features.mean(dim=0)) / features.std(dim=0)).double().numpy()
+    expected = torch.tensor(LogisticRegression(C=0.5, max_iter=500).fit(scaled, labels.numpy()).predict_proba(scaled))
+    assert torch.allclose((features @ weight.T + bias).softmax(dim=1).double(), expected, atol=1e-3)
+
+
+def test_one_class_alone_is_no_lesson() -> None:
+    with pytest.raises(UserError, match=r"^The photographs to learn from show one class alone; "):
+        fitted(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64), 2, HeadRecipe())
+
+
+def test_the_cameras_are_cast_and_nothing_learns_at_a_held_out_one(data: OwnData) -> None:
+    parts = cast(data.world())
+    assert len(parts.seen) == 4 and len(parts.unseen) == 1
+    assert set(parts.seen) <= set(parts.learned) and not set(parts.unseen) & set(parts.learned)
+
+
+def test_two_cameras_are_too_few(tmp_path: Path) -> None:
+    write_set(tmp_path, bursts=8)
+    document = json.loads((tmp_path / "forest.json").read_text())
+    document["images"] = [image for image in document["images"] if image["location"] in ("heath", "mire")]
+    (tmp_path / "two.json").write_text(json.dumps(document))
+    with pytest.raises(UserError, match=r"at least three are needed"):
+        cast(OwnData(tmp_path / "two.json", tmp_path / "photos", size=16).world())
+
+
+def test_the_recipe_says_what_is_too_little_for_what(data: OwnData) -> None:
+    recipe, world, notes = own_recipe(data)
+    assert recipe.regimes == ("H",) and recipe.start == "joint" and recipe.world == world.to_json()
+    assert any("the generator learns from 4 places" in note for note in notes)
+
+
+def test_every_camera_is_in_one_fold_and_a_fold_learns_nothing_of_its_own(data: OwnData, tmp_path: Path) -> None:
+    names = data.world().locations
+    folds = {name: fold_of(name, names, 3) for name in names}
+    assert set(folds.values()) == set(range(FOLDS))
+    for fold in range(FOLDS):
+        world, out = worlds_of(Cell(fold, 3, data.world().to_json(), "", "", tmp_path, TINY))
+        assert set(out) == {name for name, own in folds.items() if own == fold}
+        assert all(not world.shots_at(name, "train") for name in out)
+
+
+def chances(*named: int, classes: int = 3) -> torch.Tensor:
+    """Chances of .7 for the named classes."""
+    return torch.nn.functional.one_hot(torch.tensor(named), classes) * 0.6 + 0.4 / classes
+
+
+def test_measures_of_a_camera_by_hand() -> None:
+    said, labels = chances(0, 1, 2, 2, 0), torch.tensor([0, 0, 0, 2, 2])
+    found = of_camera(said, labels, torch.tensor([7, 7, 8, 8, 8]))
+    assert found["accuracy"] == pytest.approx(2 / 5)
+    assert found["species"] == pytest.approx(2 / 3)  # of a frame called empty, the first of two equal species
+    assert found["event"] == pytest.approx(1.0)  # two events: in the first the mean is undecided, and the first wins
+    assert found["empty"] == pytest.approx(1 / 2)
+
+
+def answers(right: dict[str, float]) -> Answers:
+    """Three cameras of four photographs, named right by each way with its share."""
+    labels = torch.tensor([0, 1, 0, 2] * 3)
+    said = {}
+    for way, share in right.items():
+        named = labels.clone()
+        wrong = torch.arange(12) >= round(12 * share)
+        named[wrong] = (labels[wrong] + 1) % 3
+        said[way] = chances(*named.tolist())
+    return Answers(said, labels, torch.arange(3).repeat_interleave(4), torch.arange(12) // 2, ("a", "b", "c"))
+
+
+def test_differences_are_paired_by_camera_and_an_interval_over_them_says_if_there_is_one() -> None:
+    one = answers({"joint": 0.5, "same": 0.5, "best": 1.0})
+    base = over_seeds([one], "joint")
+    assert summary(over_seeds([one], "same"), base)["accuracy"]["mean"] == 0
+    gain = summary(over_seeds([one], "best"), base)["accuracy"]
+    assert gain["mean"] == pytest.approx(0.5) and gain["n"] == 3
+    assert by_class([one], "best", ("fox", "hare", "empty"))["mean"] == 1.0
+    assert set(by_class([one], "joint", ("fox", "hare", "empty"))["classes"]) == {"fox", "hare", "empty"}
+
+
+def test_seeds_are_averaged_before_cameras_are_compared() -> None:
+    two = [answers({"joint": 1.0}), answers({"joint": 0.0})]
+    assert {own["accuracy"] for own in over_seeds(two, "joint").values()} == {0.5}
+
+
+def test_what_a_way_did_not_say_is_no_answer() -> None:
+    one = answers({"joint": 1.0})
+    one.chances["joint"][:4] = float("nan")
+    assert set(by_camera(one, "joint")) == {"b", "c"}
+
+
+def test_folds_are_put_together_without_mixing_cameras_or_bursts(tmp_path: Path) -> None:
+    one = answers({"joint": 1.0})
+    one.save(tmp_path / "one.safetensors")
+    both = together([Answers.load(tmp_path / "one.safetensors"), replace(one, names=("d", "e", "f"))])
+    assert both.names == ("a", "b", "c", "d", "e", "f") and len(both.labels) == 24
+    assert both.cameras.unique().tolist() == [0, 1, 2, 3, 4, 5] and len(both.bursts.unique()) == 12
+
+
+def test_an_image_difference_to_an_empty_of_the_place_tells_the_painted_animals(folder: Path) -> None:
+    world = CameraWorld.open(folder / "forest.json", images=folder / "photos", size=32)
+    found = differences(world)
+    assert set(found) == {"another burst"}  # one frame a burst
+    assert found["another burst"]["mean"] > 0.9 and found["another burst"]["n"] == 5
+
+
+def test_the_detectors_errors_are_counted_apart(folder: Path) -> None:
+    world = CameraWorld.open(folder / "forest.json", images=folder / "photos", size=32)
+    assert detector(world) == {"animals": 90, "missed": 0, "empties": 30, "false": 0}
+
+
+def counted(gain: float, real: bool) -> dict[str, Any]:
+    """Data as `held_out` counts it, with a gain of generated adapters and one camera that labels help."""
+    minus = {"mean": gain, "low": gain - 0.01, "high": gain + 0.01, "n": 9, "real": real}
+    nothing = {"accuracy": minus | {"mean": 0.0, "low": -0.02, "high": 0.02, "real": False, "n": 2}}
+    return {
+        "ways": {"generated": {"minus": {"accuracy": minus}}, "labels": {"minus": nothing}},
+        "by_camera": {"joint": {"a": {"accuracy": 0.5}, "b": {"accuracy": 0.1}}, "labels": {"a": {"accuracy": 0.9}}},
+        "counts": {"a": {"photographs": 10, "events": 2}, "b": {"photographs": 20, "events": 1}},
+    }
+
+
+def test_an_owner_is_told_whether_an_adapter_helps_and_where_labels_would() -> None:
+    helped, harmed, none = (" ".join(sentences(counted(*case))) for case in ((0.05, True), (-0.05, True), (0.0, False)))
+    assert "helps here: 5.0 (4.0 to 6.0) points" in helped
+    assert "harms here: use the shared one" in harmed
+    assert "does not help you here as far as 9 cameras can tell" in none
+    assert "Twenty labels helped most at a (+40 points, 10 photographs)" in none
+    assert "errs most at b (10% of 20 photographs)" in none
+
+
+@needs_lite
+@pytest.mark.slow
+def test_a_fold_is_answered_by_every_way_once(data: OwnData, tmp_path: Path) -> None:
+    cell = Cell(0, 0, data.world().to_json(), lite.ARCHITECTURE, "imagenet", tmp_path / "work", TINY)
+    answer(cell)
+    found = Answers.load(cell.path)
+    assert set(found.chances) == set(NAMES) and len(found.labels) > 0
+    for way, said in found.chances.items():
+        assert torch.allclose(said.sum(dim=1), torch.ones(len(said)), atol=5e-3), way
+    assert not torch.equal(found.chances["paste"], found.chances["joint"])
+    before = cell.path.stat().st_mtime_ns
+    answer(cell)
+    assert cell.path.stat().st_mtime_ns == before
+
+
+@pytest.fixture(scope="module")
+def command(folder: Path) -> Iterator[tuple[str, ...]]:
+    yield ("train", "--recipe", "own", "--data", str(folder / "forest.json"), "--images", str(folder / "photos"))
+
+
+@needs_lite
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_one_command_leads_from_photographs_to_a_bundle_and_a_report(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wildpdiff.build.workers.MOST", 1, raising=False)
+    out = tmp_path / "mine"
+    ended = CliRunner().invoke(app, [*command, "--size", "32", "--out", str(out), "--workers", "1"])
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    assert "5 cameras: 4 to learn from, 4 of them seen by the generator, 1 held out" in ended.output
+    bundle = Bundle.open(out)
+    assert bundle.regimes == ("H",) and bundle.world.kind == "stored" and bundle.world.size == 32
+    assert bundle.backbone.architecture == lite.ARCHITECTURE
+    assert bundle.condition_words == "pooled ImageNet features of tf_efficientnet_lite0"
+    rows = bundle.generator("H").generate(bundle.embedding(bundle.unseen[0])[None], seed=0)
+    assert rows.shape == (1, bundle.backbone.layout.dim) and bool(rows.isfinite().all())
+    text = (out / "report" / "report.html").read_text()
+    assert "Your own cameras" in text and "savanna" not in text.lower()
+    assert "cameras" in {path.stem for path in (out / "results").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--recipe", "own"), "need both: --recipe own and --data PATH"),
+        (("--data", "x.json"), "need both: --recipe own and --data PATH"),
+        (("--recipe", "own", "--data", "no.json"), "no.json"),
+        (("--recipe", "own", "--data", "x.csv", "--columns", "path"), "path=NAME"),
+    ],
+)
+def test_what_does_not_fit_together_is_told(words: tuple[str, ...], sentence: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["train", *words, "--out", str(tmp_path / "out")])
+    assert isinstance(ended.exception, UserError) and sentence in str(ended.exception)
+    assert "\n" not in str(ended.exception) and not (tmp_path / "out").exists()
+
+
+@needs_lite
+def test_a_checkpoint_of_timms_lends_its_trunk(tmp_path: Path) -> None:
+    import timm
+    from safetensors.torch import save_file
+
+    network = timm.create_model("resnet10t", num_classes=7)
+    save_file(network.state_dict(), tmp_path / "mine.safetensors")
+    backbone = Backbone.of_checkpoint(tmp_path / "mine.safetensors", ("fox", "empty"), architecture="resnet10t")
+    mine = dict(backbone.network.named_parameters())
+    assert all(
+        torch.equal(value, mine[name]) for name, value in network.named_parameters() if not name.startswith("fc")
+    )
+    assert mine["fc.weight"].shape[0] == 2
+    with pytest.raises(UserError, match=r"^'mine.safetensors' (is no|holds weights of other shapes)"):
+        Backbone.of_checkpoint(tmp_path / "mine.safetensors", ("fox", "empty"))
