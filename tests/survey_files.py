@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import frictionless
 from PIL import Image
+
+from wildpdiff.survey import camtrap_schema
 
 ZEBRA = "uuid;mammalia;perissodactyla;equidae;equus;quagga;plains zebra"
 
@@ -102,3 +105,13 @@ def megadetector(**more: Any) -> dict[str, Any]:
     ]
     kinds = {"1": "animal", "2": "person", "3": "vehicle"}
     return {"images": images, "detection_categories": kinds, "info": {"format_version": "1.5"}} | more
+
+
+def validated(folder: Path) -> list[Any]:
+    """What frictionless finds wrong, with the format's own profile set aside, as it would have to be fetched."""
+    path = folder / "datapackage.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document.pop("profile") == camtrap_schema.PROFILE
+    (folder / "plain.json").write_text(json.dumps(document), encoding="utf-8")
+    report = frictionless.validate(str(folder / "plain.json"))
+    return report.flatten(["type", "message"])

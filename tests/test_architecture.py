@@ -30,6 +30,7 @@ DOORS = {
     "spaces": ("studio/zero",),
     "onnx": ("export/onnx_file",),
     "onnxruntime": ("export/onnx_file", "export/name_photographs"),
+    "orjson": ("survey/json_parts",),
 }
 
 

@@ -14,7 +14,8 @@ from survey_files import coco, megadetector, picture, table
 
 from wildpdiff.errors import UserError
 from wildpdiff.survey import look
-from wildpdiff.survey.inspect import SAMPLE, Inspection, inspect
+from wildpdiff.survey.inspect import SAMPLE, inspect
+from wildpdiff.survey.inspection import Inspection
 from wildpdiff.survey.open import open_survey
 from wildpdiff.survey.told import as_text
 
@@ -174,10 +175,10 @@ def command(*words: str) -> tuple[int, str, str]:
 def test_the_command_prints_text_or_json_and_a_mistake_as_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "Fotos.csv"
     path.write_text(table(("Bild", "Ort", "Art"), ("a.jpg", "Süd", "Reh"), ("b.jpg", "Süd", "leer")), encoding="utf-8")
-    columns = ("--path-column", "Bild", "--location-column", "Ort", "--species-column", "Art")
+    columns = ("--columns", "path=Bild,location=Ort,species=Art")
     status, told, _ = command(str(path), *columns)
     assert status == 0 and "2 photographs at 1 locations" in told and "Reh 1" in told
     status, told, _ = command(str(path), *columns, "--json")
     assert status == 0 and json.loads(told)["labels"]["empty"] == 1
     status, told, error = command(str(path))
-    assert status == 2 and not told and error.count("\n") == 1 and "--path-column" in error
+    assert status == 2 and not told and error.count("\n") == 1 and "--columns path=NAME" in error

@@ -72,6 +72,7 @@ def test_ids_that_are_floats_and_places_that_are_nan_are_read(tmp_path: Path) ->
     document["annotations"] = [
         {"image_id": 1, "category_id": 1.0},
         {"image_id": "0", "category_id": "0"},
+        {"image_id": "0", "category_id": 0},
         {"image_id": 2.0, "category_id": 7},
     ]
     survey = open_survey(saved(tmp_path / "a.json", document))
@@ -279,7 +280,7 @@ def test_any_table_is_read_by_the_columns_that_one_names(tmp_path: Path) -> None
         Frame("b.jpg", "1", (), True),
     ]
     assert survey.notes == ("Times that cannot be read: 1, such as 'x'.", "Rows without a file name: 1.")
-    with pytest.raises(UserError, match=r"--path-column, one of 'Bild', 'Ort'"):
+    with pytest.raises(UserError, match=r"--columns path=NAME, one of 'Bild', 'Ort'"):
         open_survey(path)
     with pytest.raises(UserError, match="no column 'Foto'; it has 'Bild'"):
         open_survey(path, columns=columns | {"path": "Foto"})

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,19 +112,20 @@ class Backbone(nn.Module):
         species: tuple[str, ...],
         *,
         architecture: str = ARCHITECTURE,
-        subset: Subset = ADAPTED,
+        subset: Subset | None = None,
         pretrained: bool = False,
         seed: int = 0,
     ) -> Backbone:
         """A new network of timm's; `pretrained` starts from ImageNet weights (see `timm_network`), else from scratch.
 
-        Its pixels are prepared as timm says of the architecture's published weights.
+        Of no `subset` given, rows are LoRA's of `adapted_in`. Its pixels are prepared as timm says of the architecture's published weights.
 
         Raises:
             UserError: if timm does not know the architecture, or the ImageNet weights cannot be had.
         """
         network = timm_network(architecture, len(species), pretrained=pretrained, seed=seed)
-        return cls(network, species, subset=subset, architecture=architecture, standard=standard_of(architecture))
+        chosen = adapted_in(network) if subset is None else subset
+        return cls(network, species, subset=chosen, architecture=architecture, standard=standard_of(architecture))
 
     @classmethod
     def of_checkpoint(cls, path: Path, species: tuple[str, ...], *, architecture: str = ARCHITECTURE) -> Backbone:
@@ -237,6 +239,16 @@ class Backbone(nn.Module):
         for weight in self.network.parameters():
             shared[id(weight)] = nn.Parameter(weight.detach(), requires_grad=False)
         return copy.deepcopy(self.network, shared)
+
+
+def adapted_in(network: nn.Module) -> LoRA:
+    """What LoRA adapts of a network: `ADAPTED` of an EfficientNet; of any other all convolutions without groups and all
+    linear layers but the last."""
+    if ADAPTED.names(network):
+        return ADAPTED
+    layers = {name: part for name, part in network.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)}
+    inner = [name for name, part in layers.items() if getattr(part, "groups", 1) == 1][:-1]
+    return LoRA("|".join(map(re.escape, inner)), rank=ADAPTED.rank, alpha=ADAPTED.alpha)
 
 
 def timm_network(

@@ -23,6 +23,8 @@ DESCRIPTOR = "datapackage.json"
 TABLES = ("deployments", "media", "observations")
 UNIDENTIFIED = "unidentified"
 """The name of an animal without a scientific one."""
+NOWHERE = "unknown location"
+"""The deployment of photographs that are of no known place, as we write it."""
 _NAMES = {"blank": "blank", "human": "human", "vehicle": "vehicle"}
 
 
@@ -109,7 +111,8 @@ def _places(package: Package, path: str, odd: Oddities) -> dict[str, str]:
         identity, name = cell(row.get("locationID")), cell(row.get("locationName"))
         named[deployment] = (name or identity or deployment, identity or name or deployment)
         ids[named[deployment][0]].add(named[deployment][1])
-    return {key: name if len(ids[name]) == 1 else identity for key, (name, identity) in named.items()}
+    told = {key: name if len(ids[name]) == 1 else identity for key, (name, identity) in named.items()}
+    return {key: name for key, name in told.items() if name != NOWHERE}
 
 
 def _observed(package: Package, path: str, odd: Oddities) -> tuple[dict[str, _Said], dict[str, list[_Event]]]:

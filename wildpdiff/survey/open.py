@@ -11,7 +11,8 @@ from ..errors import UserError
 from ..files import is_file, is_folder, is_pointer
 from ..labelled import SUFFIXES, shortened
 from ..zips import check_packing
-from .camtrap import DESCRIPTOR, camtrap_survey
+from .camtrap import DESCRIPTOR, TABLES, camtrap_survey
+from .coco import KIND as COCO
 from .coco import coco_survey
 from .detections import MEGADETECTOR, SPECIESNET, detections_survey, with_boxes
 from .folders import folder_survey
@@ -64,6 +65,20 @@ def open_survey(
     if _kind(opened, boxes.name) not in (MEGADETECTOR, SPECIESNET):
         raise UserError(f"'{boxes.name}' is no output of MegaDetector or SpeciesNet; give a file with boxes.")
     return with_boxes(survey, opened, boxes.name)
+
+
+def open_coco(path: Path, images: Path) -> Survey:
+    """A survey from a COCO Camera Traps file, a `.json` or a `.zip` with one, and from nothing else.
+
+    Raises:
+        UserError: if it is missing, or another format.
+    """
+    survey = _of_file(path, images, None)
+    if survey.kind != COCO:
+        raise UserError(
+            f"'{path.name}' is {survey.kind}, and not COCO Camera Traps; a world of kind 'cameras' reads it."
+        )
+    return survey
 
 
 def _of_folder(path: Path, images: Path | None, columns: Mapping[str, str] | None) -> Survey:
@@ -130,6 +145,8 @@ def _of_zip(path: Path, images: Path, columns: Mapping[str, str] | None) -> Surv
             if wanted == DESCRIPTOR or is_insights(package.table(wanted)):
                 return make(package, images)
     tables = [name for name in names if name.lower().endswith(".csv")]
+    if {name.rpartition("/")[2] for name in tables} & {f"{name}.csv" for name in TABLES}:
+        raise UserError(f"'{path.name}' holds tables of a Camtrap DP package without its {DESCRIPTOR}; fetch it whole.")
     if len(tables) == 1:
         return table_survey(Package(path).table(tables[0]), images, columns)
     documents = [name for name in names if name.lower().endswith(".json")]

@@ -129,8 +129,8 @@ def first_column(table: Table, wanted: Sequence[str], what: str, option: str) ->
     found = table.column(*wanted)
     if found is None:
         raise UserError(
-            f"'{table.name}' has no column that is known to hold the {what}; name it with {option}, one of "
-            f"{shortened(table.columns, most=12)}."
+            f"'{table.name}' is a table (CSV) with no column that is known to hold the {what}; name it with {option}, "
+            f"one of {shortened(table.columns, most=12)}."
         )
     return found
 

@@ -56,6 +56,7 @@ class Survey:
         read: its records, while what is odd is counted; `frames` is for everybody else.
         guessed: whether labels, if it has any, are a program's guesses.
         detector: name of the file that its boxes come from, if that is another one.
+        categories: names that the source lists for what may be on a photograph, after a pass; none if it has no list.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Survey:
     ) -> None:
         self.kind, self.source, self.images = kind, source, images
         self.read, self.guessed, self.detector = read, guessed, detector
+        self.categories: tuple[str, ...] = ()
         self._oddities = Oddities()
 
     def frames(self) -> Iterator[Frame]:

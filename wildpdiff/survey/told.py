@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import readable
-from .inspect import Inspection, day_of
+from .inspection import Inspection, day_of
 from .look import Pictures
 
 _MOST = 12

@@ -1,25 +1,19 @@
 """The COCO Camera Traps format: one metadata file -> the usable photos of every location."""
 
-import json
-import zipfile
-import zlib
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import UserError
 from ..labelled import is_empty
-from ..survey.bursts import Moment, bursts_of, taken
-from ..zips import check_packing
+from ..survey.bursts import Moment, bursts_of
+from ..survey.names import KINDS, meaning
+from ..survey.records import Frame
+from ..survey.survey import Survey
 from .base import EMPTY, Split, location_of
-from .coco_formats import ADVICE, TELLING, named_format, other_format
 from .hashed import fraction
 
-HUMANS = frozenset(["human", "humans", "person", "people", "homo sapiens"])
-_ANNOTATION = frozenset(["image_id", "category_id"])
-_OTHER = frozenset(["images", "annotations", "categories", "id", "name", "file_name", "location", "seq_id", "corrupt"])
-_SECONDS = "seconds"
 _UNLISTED, _REFUSED = -1, -2
 
 
@@ -45,109 +39,22 @@ def classes_of(species: Sequence[str]) -> tuple[str, ...]:
     return (*animals, EMPTY)
 
 
-def read_document(metadata: Path) -> dict[str, Any]:
-    """The three lists of a `.json` file, or of a `.zip` with one in it; fields that nothing here needs are dropped.
-
-    Raises:
-        UserError: if the file is missing, damaged or another format.
-    """
-    try:
-        document = json.loads(_text(metadata), object_hook=_trimmed)
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"The metadata '{metadata.name}' is missing; name a .json or .json.zip file.") from error
-    except PermissionError as error:
-        raise UserError(f"The metadata '{metadata.name}' cannot be read; let this user read it.") from error
-    except (ValueError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(
-            other_format(metadata) or f"The metadata '{metadata.name}' is damaged (not whole JSON); fetch it anew."
-        ) from error
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(document, dict) or not isinstance(document.get(key), list):
-            known = named_format(document)
-            if known:
-                raise UserError(f"'{metadata.name}' is {known}; {ADVICE}.")
-            raise UserError(f"'{metadata.name}' is not in COCO Camera Traps format: it needs a list named '{key}'.")
-    return document
-
-
-def _text(metadata: Path) -> bytes:
-    if not zipfile.is_zipfile(metadata):
-        return metadata.read_bytes()
-    with zipfile.ZipFile(metadata) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".json") and not name.startswith("__MACOSX")]
-        if not members and any(name.lower().endswith(".csv") for name in archive.namelist()):
-            raise UserError(f"'{metadata.name}' holds tables (CSV), as Camtrap DP packages do; {ADVICE}.")
-        if len(members) != 1:
-            raise UserError(f"'{metadata.name}' holds {len(members)} .json files; it must hold exactly one.")
-        check_packing(archive.getinfo(members[0]))
-        return archive.read(members[0])
-
-
 def _plain(name: str) -> str:
     return name.strip().lower()
 
 
-def _trimmed(record: dict[str, Any]) -> dict[str, Any]:
-    if "image_id" in record:
-        return {key: value for key, value in record.items() if key in _ANNOTATION}
-    kept = {key: value for key, value in record.items() if key in _OTHER}
-    if "file_name" in record:
-        seconds = taken(record)
-        return kept if seconds is None else kept | {_SECONDS: seconds}
-    # What tells other formats apart has to stay.
-    return kept | {key: True for key in record if key in TELLING}
+def _label_of(frame: Frame, wanted: Mapping[str, int]) -> int:
+    """What a photograph shows by all of its annotations: a class, `_UNLISTED` or `_REFUSED`.
 
-
-def _text_or_none(value: Any) -> str | None:
-    """A name or number as text, whole floats as whole numbers; None for anything else, NaN and nothing included."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) if isinstance(value, int) or (isinstance(value, str) and value) else None
-
-
-def _field(record: Any, key: str, kind: str, source: str) -> str:
-    found = _text_or_none(record.get(key)) if isinstance(record, dict) else None
-    if found is None:
-        raise UserError(f"'{source}' is not in COCO Camera Traps format: every record of '{kind}' needs '{key}'.")
-    return found
-
-
-def image_labels(document: dict[str, Any], classes: tuple[str, ...], source: str) -> dict[str, int]:
-    """What each image shows by all of its annotations: image id -> a class, `_UNLISTED` or `_REFUSED`."""
-    category_label = _category_labels(document["categories"], classes, source)
-    labels: dict[str, int] = {}
-    for annotation in document["annotations"]:
-        image = _field(annotation, "image_id", "annotations", source)
-        label = category_label.get(_field(annotation, "category_id", "annotations", source), _UNLISTED)
-        labels[image] = _together(labels.get(image, label), label, empty=len(classes) - 1)
-    return labels
-
-
-def _category_labels(categories: list[Any], classes: tuple[str, ...], source: str) -> dict[str, int]:
-    names = {
-        _field(each, "id", "categories", source): _plain(_field(each, "name", "categories", source))
-        for each in categories
-    }
-    wanted = {_plain(name): label for label, name in enumerate(classes)}
-    unknown = [name for name in wanted if name not in names.values() and name != EMPTY]
-    if unknown:
-        known = ", ".join(sorted(set(names.values())))
-        raise UserError(f"'{source}' has no category '{unknown[0]}'; choose species among: {known}.")
-    empty = len(classes) - 1
-    return {
-        key: wanted.get(name, _REFUSED if name in HUMANS else empty if is_empty(name) else _UNLISTED)
-        for key, name in names.items()
-    }
-
-
-def _together(one: int, other: int, *, empty: int) -> int:
-    """The label of an image with two annotations; only an animal may have an unlisted species beside it."""
-    if one == other:
-        return one
-    low, high = sorted((one, other))
-    return high if low == _UNLISTED and high != empty else _REFUSED
+    Only an animal may have an unlisted species beside it.
+    """
+    if frame.corrupt or frame.human or (frame.empty and frame.species):
+        return _REFUSED
+    if frame.empty:
+        return wanted[EMPTY]
+    found = {wanted.get(_plain(name), _UNLISTED) for name in frame.species}
+    listed = found - {_UNLISTED}
+    return listed.pop() if len(listed) == 1 else _UNLISTED if found == {_UNLISTED} else _REFUSED
 
 
 @dataclass(frozen=True)
@@ -168,51 +75,59 @@ class Index:
 
 
 def index_photos(
-    document: dict[str, Any],
-    labels: Mapping[str, int],
-    locations: Sequence[str] | None,
-    source: str,
-    eval_share: float,
-    seed: int,
+    survey: Survey, classes: tuple[str, ...], locations: Sequence[str] | None, eval_share: float, seed: int
 ) -> Index:
     """The usable photos of every location, each on its side of the split.
 
     Raises:
-        UserError: if a record lacks something, or no image names its location.
+        UserError: if the survey is damaged, has no such species, or no image names its location.
     """
-    wanted = None if locations is None else frozenset(locations)
-    records: dict[str, list[tuple[str, str, bool]]] = {}
+    chosen, wanted = (
+        None if locations is None else frozenset(locations),
+        {_plain(name): at for at, name in enumerate(classes)},
+    )
+    labelled: dict[str, array[int]] = {}
     moments: dict[str, list[Moment]] = {}
     nowhere = 0
-    for record in document["images"]:
-        identity = _field(record, "id", "images", source)
-        file = _field(record, "file_name", "images", source)
-        place = _text_or_none(record.get("location"))
+    for frame in survey.frames():
+        place = frame.location
         if place is None:
             nowhere += 1
             continue
-        own = records.setdefault(place, [])
-        if wanted is None or place in wanted:
-            own.append((identity, file, bool(record.get("corrupt"))))
-            sequence = _text_or_none(record.get("seq_id"))
-            moments.setdefault(place, []).append(Moment(identity, sequence, record.get(_SECONDS)))
-    if not records:
+        labels, own = labelled.setdefault(place, array("i")), moments.setdefault(place, [])
+        if chosen is None or place in chosen:
+            labels.append(_label_of(frame, wanted))
+            own.append(Moment(frame.file, frame.sequence, frame.seconds))
+    _check_species(survey, wanted)
+    if not labelled:
         raise UserError(
-            f"No image in '{source}' names its 'location'; choose a data set that says where each was taken."
+            f"No image in '{survey.source}' names its 'location'; choose a data set that says where each was taken."
         )
-    found: dict[str, dict[str, Photo]] = {place: {} for place in records}
-    left_out, notes = nowhere if wanted is None else 0, _notes_of_places(nowhere, wanted)
-    for place, own in records.items():
-        bursts, note = bursts_of(place, moments.get(place, []))
+    found: dict[str, dict[str, Photo]] = {place: {} for place in labelled}
+    left_out, notes = nowhere if chosen is None else 0, _notes_of_places(nowhere, chosen)
+    for place, labels in labelled.items():
+        bursts, note = bursts_of(place, moments[place])
         notes += [note] if note else []
-        for (identity, file, corrupt), burst in zip(own, bursts, strict=True):
-            label = labels.get(identity, _REFUSED)
-            if label < 0 or corrupt or file in found[place]:
+        for moment, label, burst in zip(moments[place], labels, bursts, strict=True):
+            file = moment.identity
+            if label < 0 or file in found[place]:
                 left_out += 1
                 continue
             split: Split = "eval" if fraction("split", burst, seed) < eval_share else "train"
             found[place][file] = Photo(file, label, split)
     return Index(found, left_out, nowhere, tuple(notes))
+
+
+def _check_species(survey: Survey, wanted: Mapping[str, int]) -> None:
+    """Raises UserError if a listed species is no category, or no animal."""
+    known = {_plain(name) for name in survey.categories}
+    unknown = [name for name in wanted if name not in known and name != EMPTY]
+    if unknown:
+        listed = ", ".join(sorted(known))
+        raise UserError(f"'{survey.source}' has no category '{unknown[0]}'; choose species among: {listed}.")
+    people = [name for name in wanted if meaning(name) in KINDS]
+    if people:
+        raise UserError(f"'{people[0]}' is no animal; photographs with people or vehicles are left out.")
 
 
 def _notes_of_places(nowhere: int, wanted: frozenset[str] | None) -> list[str]:
