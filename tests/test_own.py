@@ -94,7 +94,7 @@ def test_the_cameras_are_cast_and_nothing_learns_at_a_held_out_one(data: OwnData
 
 
 def test_two_cameras_are_too_few(tmp_path: Path) -> None:
-    write_set(tmp_path, bursts=8)
+    write_set(tmp_path, bursts=16)
     document = json.loads((tmp_path / "forest.json").read_text())
     document["images"] = [image for image in document["images"] if image["location"] in ("heath", "mire")]
     (tmp_path / "two.json").write_text(json.dumps(document))

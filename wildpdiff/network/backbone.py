@@ -118,7 +118,8 @@ class Backbone(nn.Module):
     ) -> Backbone:
         """A new network of timm's; `pretrained` starts from ImageNet weights (see `timm_network`), else from scratch.
 
-        Of no `subset` given, rows are LoRA's of `adapted_in`. Its pixels are prepared as timm says of the architecture's published weights.
+        Of no `subset` given, rows are LoRA's of `adapted_in`. Pixels are prepared as timm says of the architecture's
+        published weights.
 
         Raises:
             UserError: if timm does not know the architecture, or the ImageNet weights cannot be had.
