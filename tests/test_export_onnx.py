@@ -112,10 +112,10 @@ def test_pictures_are_resized_as_pillow_resizes_but_for_one_level(adapted: Adapt
 
 
 def test_the_file_says_everything_that_one_has_to_know(adapted: Adapted, bundle: Bundle) -> None:
-    model = onnx_file.onnx_model(adapted, margin=0.1)
+    model = onnx_file.onnx_model(adapted, around=1.5)
     said = {one.key: json.loads(one.value) for one in model.metadata_props}
     assert said["species"] == list(bundle.backbone.species) and said["adapter"] == "adapter-3"
-    assert said["mean"] == list(bundle.backbone.standard.mean) and said["margin"] == 0.1
+    assert said["mean"] == list(bundle.backbone.standard.mean) and said["around"] == 1.5
     assert said["classifier"] == bundle.backbone.fingerprint and said["origin"]["seed"] == "3"
     (entering,), leaving = model.graph.input, model.graph.output
     shape = [axis.dim_param or axis.dim_value for axis in entering.type.tensor_type.shape.dim]

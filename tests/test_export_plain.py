@@ -166,7 +166,7 @@ def test_what_does_not_fit_together_is_one_sentence(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("options", [{"photographs": 0}, {"margin": -0.1}, {"margin": float("nan")}])
+@pytest.mark.parametrize("options", [{"photographs": 0}, {"around": 0.9}, {"around": float("nan")}])
 def test_numbers_out_of_range_are_one_sentence(tmp_path: Path, options: dict[str, float]) -> None:
     with pytest.raises(UserError) as error:
         Order(NONE, "onnx", tmp_path / "a.onnx", **options)  # type: ignore[arg-type]

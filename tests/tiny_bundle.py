@@ -87,7 +87,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
     joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
     save_tensors(folder / "joint.safetensors", {"row": joint})
-    about = {"variants": variants(), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
+    about = {"variants": variants(RECIPE), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
     figures = {regime: _figures(regime) for regime in REGIMES}
     seal(folder, about | {"figures": figures, "recipe": RECIPE.to_json()})
     if curves:

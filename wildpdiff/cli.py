@@ -342,7 +342,9 @@ def export(
     form: Annotated[str, typer.Option("--format", help="peft (a folder), timm (.safetensors) or onnx (.onnx).")],
     adapter: Annotated[str, typer.Option(help="A PEFT folder, as `generate` writes; none: the classifier itself.")],
     photographs: Annotated[int, typer.Option(help="Of each location, to check an ONNX file on.")] = 20,
-    margin: Annotated[float, typer.Option(help="ONNX: boxes are widened by this share of their sides.")] = 0.0,
+    around: Annotated[
+        float, typer.Option(help="ONNX: side of the square cut around a box, in its longer sides.")
+    ] = 1.2,
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -351,7 +353,7 @@ def export(
     from .bundle import Bundle
     from .export.ordered import Order, export_adapter
 
-    order = Order(adapter, form, out, photographs, margin)
+    order = Order(adapter, form, out, photographs, around)
     written = export_adapter(Bundle.open(bundle, device_of(device)), order)
     _say(written.words())
     if as_json:

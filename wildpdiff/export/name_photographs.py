@@ -53,7 +53,7 @@ class Classifier:
             said = self.session.get_modelmeta().custom_metadata_map
             about = {key: json.loads(value) for key, value in said.items()}
             self.species, self.size = [str(name) for name in about["species"]], int(about["size"])
-            self.margin, self.told = float(about["margin"]), f"{path.name}, adapter {about['adapter']}"
+            self.around, self.told = float(about["around"]), f"{path.name}, adapter {about['adapter']}"
         except Exception:
             end(f"'{path.name}' is no ONNX file that `wildpdiff export` wrote.")
 
@@ -128,7 +128,7 @@ def document(classifier: Classifier, folder: Path, names: list[str], boxes: Boxe
 def about(classifier: Classifier, boxes: Boxes | None) -> Json:
     """What the result says of itself."""
     if boxes:
-        how = f"Each animal is named by what is inside its box, widened by {classifier.margin:.0%} of its sides."
+        how = f"Each animal is named by a square around its box, {classifier.around:g} times its longer side."
     else:
         how = (
             "No detector looked: each photograph is one detection as large as the frame, its confidence is the "
@@ -158,7 +158,7 @@ def named(classifier: Classifier, folder: Path, name: str, found: list[Json] | N
     for one in found:
         record = {key: value for key, value in one.items() if key not in ("classifications", "animal")}
         if one["animal"] and one["conf"] >= least:
-            record["classifications"] = classifier.best(classifier.scores(cut(picture, one["bbox"], classifier.margin)))
+            record["classifications"] = classifier.best(classifier.scores(cut(picture, one["bbox"], classifier.around)))
         detections.append(record)
     return {"file": name, "detections": detections}
 
@@ -200,14 +200,13 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def cut(picture: Image.Image, box: list[float], margin: float) -> Image.Image:
-    """What is inside a box (left, top, width, height as shares of the picture), at least one pixel."""
+def cut(picture: Image.Image, box: list[float], around: float) -> Image.Image:
+    """A square around a box (left, top, width, height as shares of the picture), moved into the picture."""
     left, top, width, height = box
-    edges = (left - margin * width, top - margin * height, left + (1 + margin) * width, top + (1 + margin) * height)
-    sides = (picture.width, picture.height)
-    first = [min(sides[axis] - 1, max(0, math.floor(edges[axis] * sides[axis]))) for axis in (0, 1)]
-    last = [min(sides[axis], max(first[axis] + 1, math.ceil(edges[axis + 2] * sides[axis]))) for axis in (0, 1)]
-    return picture.crop((first[0], first[1], last[0], last[1]))
+    side = max(1, min(round(around * max(width * picture.width, height * picture.height)), *picture.size))
+    x = min(max(0, round((left + width / 2) * picture.width - side / 2)), picture.width - side)
+    y = min(max(0, round((top + height / 2) * picture.height - side / 2)), picture.height - side)
+    return picture.crop((x, y, x + side, y + side))
 
 
 class Boxes:

@@ -27,6 +27,7 @@ from .. import __version__
 from ..cores import cores
 from ..errors import UserError
 from ..files import write_whole
+from ..worlds.cameras import AROUND
 from .adapted import Adapted, check_ending, check_free
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ class Checked:
         return asdict(self)
 
 
-def write_onnx(adapted: Adapted, out: Path, photographs: Sequence[Tensor], *, margin: float = 0.0) -> Checked:
+def write_onnx(adapted: Adapted, out: Path, photographs: Sequence[Tensor], *, around: float = AROUND) -> Checked:
     """Write the file and the script beside it, checked on photographs before it takes its name.
 
     Args:
         adapted: the classifier.
         out: a new file that ends in `.onnx`.
         photographs: uint8 `[M, 3, H, W]`, in groups of one size; of the classifier's size, or larger or smaller.
-        margin: by what share of its sides the script widens a box before it cuts an animal out.
+        around: side of the square that the script cuts around a box, in longer sides of the box.
 
     Raises:
         UserError: if the packages are missing, `out` exists or cannot be written, or the file names a photograph
@@ -93,7 +94,7 @@ def write_onnx(adapted: Adapted, out: Path, photographs: Sequence[Tensor], *, ma
     beside, text = out.with_name(SCRIPT), Path(__file__).with_name(SCRIPT).read_text(encoding="utf-8")
     taken = beside.exists() and beside.read_text(encoding="utf-8", errors="replace") != text
     check_free([out, beside] if taken else [out])
-    content = onnx_model(adapted, margin=margin).SerializeToString()
+    content = onnx_model(adapted, around=around).SerializeToString()
     checked = _checked(content, adapted, photographs)
     write_whole(out, lambda temporary: temporary.write_bytes(content))
     if not beside.exists():
@@ -101,10 +102,10 @@ def write_onnx(adapted: Adapted, out: Path, photographs: Sequence[Tensor], *, ma
     return checked
 
 
-def onnx_model(adapted: Adapted, *, margin: float = 0.0) -> ModelProto:
+def onnx_model(adapted: Adapted, *, around: float = AROUND) -> ModelProto:
     """The model: uint8 `photographs` `[M, H, W, 3]` to softmax `scores` `[M, K]` and `logits` `[M, K]`.
 
-    Its metadata has everything of `Adapted.about`, values as JSON, and `margin`, the program's version, what the
+    Its metadata has everything of `Adapted.about`, values as JSON, and `around`, the program's version, what the
     input means.
 
     Raises:
@@ -130,7 +131,7 @@ def onnx_model(adapted: Adapted, *, margin: float = 0.0) -> ModelProto:
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="wildpdiff")
     made.ir_version = model.ir_version
-    about = adapted.about | {"margin": margin, "program": f"wildpdiff {__version__}", "input": "RGB, 0 to 255"}
+    about = adapted.about | {"around": around, "program": f"wildpdiff {__version__}", "input": "RGB, 0 to 255"}
     helper.set_model_props(made, {key: json.dumps(value) for key, value in about.items()})
     onnx.checker.check_model(made)
     return made

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
+from ..worlds.cameras import AROUND
 from .adapted import Adapted
 from .onnx_file import SCRIPT, Checked, write_onnx
 from .plain import write_peft, write_timm
@@ -20,13 +21,13 @@ FORMATS = ("peft", "timm", "onnx")
 @dataclass(frozen=True)
 class Order:
     """What to export: an `adapter`'s folder (or none), a `form` of `FORMATS`, where to `out`; and for ONNX on how many
-    `photographs` of each location it is checked, and the `margin` around boxes (see `write_onnx`)."""
+    `photographs` of each location it is checked, and the side of the square `around` a box (see `write_onnx`)."""
 
     adapter: str
     form: str
     out: Path
     photographs: int = 20
-    margin: float = 0.0
+    around: float = AROUND
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -38,8 +39,8 @@ class Order:
             raise UserError(f"The format must be one of: {', '.join(FORMATS)}; not '{self.form[:20]}'.")
         if not 1 <= self.photographs <= 10_000:
             raise UserError(f"Photographs of each location must be 1 to 10,000, not {self.photographs}.")
-        if not 0 <= self.margin <= 1:
-            raise UserError(f"The margin must lie in 0..1, not {self.margin:g}.")
+        if not 1 <= self.around <= 4:
+            raise UserError(f"The square around a box must be 1 to 4 times its longer side, not {self.around:g}.")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def export_adapter(bundle: Bundle, order: Order) -> Written:
         about = write_timm(adapted, order.out)
         return Written(order.form, (order.out.name, about.name))
     photographs = _photographs(bundle, order.photographs)
-    checked = write_onnx(adapted, order.out, photographs, margin=order.margin)
+    checked = write_onnx(adapted, order.out, photographs, around=order.around)
     return Written(order.form, (order.out.name, SCRIPT), checked)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,17 @@ class Plan:
         samples: generated adapters whose answers are averaged.
     """
 
-    head: HeadRecipe = HeadRecipe()
-    joint: FinetuneRecipe = FinetuneRecipe(converge=200, rows=1, interval=1, learning_rate=1e-3)
-    place: FinetuneRecipe = FinetuneRecipe(converge=20, rows=4, interval=3, learning_rate=1e-3)
+    head: HeadRecipe = field(default_factory=HeadRecipe)
+    joint: FinetuneRecipe = field(
+        default_factory=lambda: FinetuneRecipe(converge=200, rows=1, interval=1, learning_rate=1e-3)
+    )
+    place: FinetuneRecipe = field(
+        default_factory=lambda: FinetuneRecipe(converge=20, rows=4, interval=3, learning_rate=1e-3)
+    )
     places: int = 20
     pasted: int = 48
     labels: int = 20
-    generator: GeneratorRecipe = GeneratorRecipe(mean_steps=600, denoiser_steps=1500)
+    generator: GeneratorRecipe = field(default_factory=lambda: GeneratorRecipe(mean_steps=600, denoiser_steps=1500))
     samples: int = 4
 
 
