@@ -144,6 +144,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("train", "--recipe", "nothing", "--out", "out"),
     "pdiff": ("pdiff", "--network", "mlp-mini", "--parameters", "nothing", "--size", "8", "--out", "out"),
     "doctor": ("doctor", "nothing"),
+    "data": ("data", "inspect", "nothing", "--images", "nothing", "--boxes", "nothing", "--columns", "path=a"),
 }  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (
