@@ -144,12 +144,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("train", "--recipe", "nothing", "--out", "out"),
     "pdiff": ("pdiff", "--network", "mlp-mini", "--parameters", "nothing", "--size", "8", "--out", "out"),
     "doctor": ("doctor", "nothing"),
-<<<<<<< HEAD
     "export": ("export", "--adapter", "none", "--format", "timm", "--out", "out/n.safetensors", "--photographs", "1",
                "--bundle", "BUNDLE"),
-=======
     "data": ("data", "inspect", "nothing", "--images", "nothing", "--boxes", "nothing", "--columns", "path=a"),
->>>>>>> survey
 }  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (
