@@ -207,8 +207,9 @@ def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
     from .build.own import cost, own_recipe
     from .bundle import Bundle
     from .experiments.lab import Lab
+    from .experiments.result import read_result
     from .own.held_out import STUDY, steps_of
-    from .reproduce import REPORT, choose, summary
+    from .reproduce import OF_ANY_BUNDLE, REPORT, choose, summary
     from .reproduce import reproduce as measure
 
     recipe, world, notes = own_recipe(data)
@@ -217,16 +218,13 @@ def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
     _say(cost(recipe, world, steps_of(world, quick=True), workers))
     _build(recipe, out, device, workers, said=notes)
     lab = Lab(Bundle.open(out, device_of(device)), recipe, out, workers=workers, quick=True)
-    report = out / "report"
-    (experiment,) = choose(STUDY)
+    chosen = [experiment for name in (STUDY, *OF_ANY_BUNDLE) for experiment in choose(name)]
     how: dict[str, Any] = {"command": _typed(), "quick": True, "retrain": True, "store": True}
-    for _ in _shown(measure((experiment,), lab, report, **how)):
+    for _ in _shown(measure(chosen, lab, out / "report", **how)):
         pass
-    from .experiments.result import read_result
-
-    print(summary(experiment, read_result(report / f"{STUDY}.json")))  # noqa: T201
-    _say(f"The report: {report / REPORT}; five seeds at full length: wildpdiff reproduce {STUDY} --retrain --bundle "
-         f"{out} --run {out} --out {report}")  # fmt: skip
+    print(summary(chosen[0], read_result(out / "report" / f"{STUDY}.json")))  # noqa: T201
+    _say(f"The report: {out / 'report' / REPORT}")
+    _say(f"Five seeds at full length: wildpdiff reproduce {STUDY} --retrain --bundle {out} --run {out} --out DIR")
 
 
 @app.command()

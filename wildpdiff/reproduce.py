@@ -46,6 +46,8 @@ MODULES: tuple[ModuleType, ...] = (
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment for module in MODULES for experiment in module.EXPERIMENTS
 }
+#: What the app shows of a bundle beside its live answers, and what any bundle can be asked.
+OF_ANY_BUNDLE = ("table2", "table3", "figure6", "fidelity", "curves")
 #: The paper's Figure 8 shows further locations of Figure 3; ours shows all of them at once. p-diff's: see `studies`.
 SAME = {"figure8": "figure3"} | studies.SAME
 _PACKAGES = ("torch", "timm", "peft")

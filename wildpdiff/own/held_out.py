@@ -218,6 +218,6 @@ EXPERIMENTS = (
         figures,
         findings,
         trains=True,
-        depends=("world",),
+        depends=(),
     ),
 )

@@ -10,6 +10,8 @@ from .common import ACCENT, CIVIDIS, INK, LINE, SOFT, Figure, axis_title, border
 NEW = "new"
 """What the generated adapter's row and column are called."""
 VALUES = "values"
+#: Letters of a name that stand side by side; longer ones are turned.
+_LEVEL = 5
 
 
 def similarity_heat(
@@ -35,7 +37,7 @@ def similarity_heat(
     least = min(value for line in values for value in line if value is not None)
     low = max(-1.0, min(math.floor(least * 20) / 20, 0.95))
     names = [*locations, f"<b>{NEW}</b>"]
-    shown = _square()
+    shown = _square([*locations, NEW])
     near = _most_similar(locations, generated)
     named = zip([*locations, NEW], values, strict=True)
     rows = [[name, *("" if value is None else f"{value:.3f}" for value in line)] for name, line in named]
@@ -121,10 +123,13 @@ def _numbers_in_cells(names: list[str], values: list[list[float | None]], low: f
     return trace(VALUES, xs, ys, mode="text", text=texts, textfont=font, hoverinfo="skip", showlegend=False)
 
 
-def _square() -> Figure:
-    shown = layout(margin={"l": 44, "r": 8, "t": 8, "b": 34})
+def _square(names: Sequence[str]) -> Figure:
+    longest = max(map(len, names), default=0)
+    turned = -45 if longest > _LEVEL else 0
+    shown = layout(margin={"l": max(44, 7 * longest + 8), "r": 8, "t": 8, "b": 34 if not turned else 12 + 5 * longest})
     for axis in ("xaxis", "yaxis"):
         shown[axis] |= {"showgrid": False, "ticks": "", "type": "category", "fixedrange": True, "tickangle": 0}
+    shown["xaxis"]["tickangle"] = turned
     shown["yaxis"] |= {"autorange": "reversed"}
     shown["xaxis"] |= {"tickfont": {"size": 10.5, "color": SOFT}}
     return shown

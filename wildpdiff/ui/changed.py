@@ -13,17 +13,24 @@ from ..studio.changed import DRAWN, Change, Flip, Flips
 from ..studio.sessions import stamp_of
 from ..studio.setting import IMAGES, Setting
 from ..studio.words import spoken
-from ..worlds.base import EMPTY
+from ..worlds.base import EMPTY, Enlarging, World
 from .chart import CARRIER, as_text, panel
 from .page import PRIVATE, RUNS, Page, sentence, session_of, title
 
 HINT = (
-    "Photographs of A and B that are named otherwise once this adapter goes in, drawn again at three times the 96 "
-    "pixels a side that the classifier sees. Percentages: its confidence (softmax), which is not how often it is right."
+    "Photographs of A and B that are named otherwise once this adapter goes in{enlarged}. Percentages: its confidence "
+    "(softmax), which is not how often it is right."
 )
+#: Of a world that draws its photographs again.
+ENLARGED = ", drawn again at three times the {size} pixels a side that the classifier sees"
 #: Pictures of one frame.
 TOGETHER = 4
 Json = dict[str, Any]
+
+
+def hint(world: World) -> str:
+    """What the card shows, of a world that draws its photographs again or has them as they are."""
+    return HINT.format(enlarged=ENLARGED.format(size=world.size) if isinstance(world, Enlarging) else "")
 
 
 @dataclass
@@ -36,7 +43,7 @@ class Changed:
         """Lay out the card and connect it; call inside the tab."""
         self.flips = Flips(self.page.studio)
         with gr.Column(elem_classes="card"):
-            title("What changed", HINT)
+            title("What changed", hint(self.page.studio.bundle.world))
             self.view = panel("changed", elem_id="changed", events=("compare",))
             self.pictures = panel(
                 "pictures", html=CARRIER, elem_id="changed-pictures", events=("draw",), visible="hidden"

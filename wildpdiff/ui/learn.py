@@ -12,6 +12,7 @@ from ..bundle import Bundle
 from ..studio.learn import glossary, lessons
 from ..studio.learn import paper_tables as beside
 from ..studio.learn.lessons import Try
+from ..studio.learn.real import real_cameras
 from ..studio.learn.stored import Stored
 from ..studio.learn.tours import tours
 from ..web import template
@@ -37,6 +38,11 @@ class Learn:
         with gr.Column(elem_classes="card", elem_id="beside"):
             title("The paper's tables beside ours", "The same measurements, on two very different sets of photographs.")
             _plain(tables(Stored.of(bundle)))
+        study = real_cameras(Stored.of(bundle))
+        if study is not None:
+            with gr.Column(elem_classes="card", elem_id="real"):
+                title("Real cameras", "Held out whole, named after everything was learned at the others.")
+                _plain(str(PARTS.real(study)))
         with gr.Column(elem_classes="card", elem_id="glossary"):
             title("Words", "What the page's words mean here.")
             _plain(words(bundle))

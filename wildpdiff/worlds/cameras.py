@@ -120,8 +120,8 @@ class CameraWorld:
         source = readable(Path(self._survey.source).name.partition(".")[0])
         shown = "animals are cropped by their boxes" if self.shots.cropped > self.shots.whole else "whole frames"
         return (
-            f"All photographs here are real ones of camera traps ({source}, {len(self.locations)} cameras, "
-            f"{len(self.species) - 1} species; {shown})."
+            f"All photographs here are real, of {len(self.locations)} camera traps ({source}) and "
+            f"{len(self.species) - 1} species; {shown}."
         )
 
     @property

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from ...bundle import Bundle
 from ...errors import UserError
 from ...experiments.result import Result, stored_result
+from ...own.held_out import STUDY
 from ...reproduce import EXPERIMENTS
 
 T = TypeVar("T")
 Data = Mapping[str, Any]
 #: The results that the lessons speak of.
-NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity")
+NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity", STUDY)
 HELD_OUT = "held out"
 #: Regimes of similarity in the order of the paper.
 REGIMES = ("L", "M", "H")
