@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,18 +17,22 @@ from wildpdiff.build.own import OwnData, cast, own_recipe
 from wildpdiff.bundle import Bundle
 from wildpdiff.cli import app
 from wildpdiff.errors import UserError
+from wildpdiff.experiments.lab import Lab
 from wildpdiff.generator.recipe import GeneratorRecipe
 from wildpdiff.network import lite
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.own import held_out
 from wildpdiff.own.advice import sentences
 from wildpdiff.own.cell import FOLDS, Answers, Cell, Plan, fold_of, together, worlds_of
-from wildpdiff.own.frames import detector, differences
+from wildpdiff.own.frames import detector, differences, of_frames
 from wildpdiff.own.measures import by_camera, by_class, of_camera, over_seeds, summary
 from wildpdiff.own.methods import NAMES, answer
+from wildpdiff.studio.learn.real import real_cameras
+from wildpdiff.studio.learn.stored import Stored
 from wildpdiff.training.connect import ConnectRecipe
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.training.head import HeadRecipe, fitted
+from wildpdiff.ui.learn import PARTS
 from wildpdiff.worlds.cameras import CameraWorld
 
 needs_lite = pytest.mark.skipif(lite.weights_file() is None, reason="the package of Lite0's weights is not installed")
@@ -228,10 +233,7 @@ def command(folder: Path) -> Iterator[tuple[str, ...]]:
 @needs_lite
 @pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
-def test_one_command_leads_from_photographs_to_a_bundle_and_a_report(
-    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wildpdiff.build.workers.MOST", 1, raising=False)
+def test_one_command_leads_from_photographs_to_a_bundle_and_a_report(command: tuple[str, ...], tmp_path: Path) -> None:
     out = tmp_path / "mine"
     ended = CliRunner().invoke(app, [*command, "--size", "32", "--out", str(out), "--workers", "1"])
     assert ended.exit_code == 0, (ended.output, ended.exception)
@@ -277,3 +279,52 @@ def test_a_checkpoint_of_timms_lends_its_trunk(tmp_path: Path) -> None:
     assert mine["fc.weight"].shape[0] == 2
     with pytest.raises(UserError, match=r"^'mine.safetensors' (is no|holds weights of other shapes)"):
         Backbone.of_checkpoint(tmp_path / "mine.safetensors", ("fox", "empty"))
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a study counts of made answers: the generated adapters are right, the shared one half of the time."""
+    work = tmp_path_factory.mktemp("answers")
+    spec = OwnData(folder / "forest.json", folder / "photos", size=32).world().to_json()
+    cells = [Cell(fold, seed, spec, "resnet10t", "imagenet", work, TINY) for seed in (0, 1) for fold in range(FOLDS)]
+    frames = [of_frames(cell) for cell in cells]
+    for cell in (*cells, *frames):
+        one = answers(dict.fromkeys(NAMES, 0.5) | {"generated": 1.0})
+        one.chances["labels"][4:] = float("nan")
+        cell.path.parent.mkdir(parents=True, exist_ok=True)
+        replace(one, names=tuple(f"{name}{cell.fold}" for name in one.names)).save(cell.path)
+    return held_out.counted(cells, frames)
+
+
+def test_a_study_is_told_in_tables_figures_and_sentences(told: dict[str, Any]) -> None:
+    assert json.loads(json.dumps(told)) == told
+    first, second, third = held_out.tables(told)
+    assert {len(row) for row in first.rows} == {len(first.head)} and {len(row) for row in second.rows} == {
+        len(second.head)
+    }
+    generated = next(row for row in first.rows if row[0] == NAMES["generated"])
+    assert generated[1] == "100.0 (100.0 to 100.0)"
+    assert "12 cameras in 4 folds, 48 real photographs" in first.note and "2 seed(s)" in first.note
+    assert third.rows[0] == ("animals without a box, frames", "0 of 90")
+    assert len(held_out.figures(told)) == 1
+    sentences = " ".join(held_out.findings(told))
+    assert "Generated from this camera's empties: gains 50.0" in sentences
+    assert "no difference to one shared adapter is shown, all photographs: +0.0" in sentences
+
+
+def test_the_page_shows_the_study_where_a_bundle_stores_it(told: dict[str, Any]) -> None:
+    result = SimpleNamespace(data=told)
+    study = real_cameras(Stored({held_out.STUDY: result}))  # type: ignore[dict-item]
+    assert study is not None and len(study.head) == 1 + len(study.rows[0][1])
+    text = str(PARTS.real(study))
+    assert "100.0<small>100.0 to 100.0</small>" in text and study.sentences[0].split("'")[0] in text
+    assert real_cameras(Stored({})) is None
+    assert real_cameras(Stored({held_out.STUDY: SimpleNamespace(data={"ways": {}})})) is None  # type: ignore[dict-item]
+
+
+def test_the_study_asks_for_a_bundle_of_ones_own(tiny_bundle: Path, tmp_path: Path) -> None:
+    from tiny_bundle import RECIPE
+
+    lab = Lab(Bundle.open(tiny_bundle), RECIPE, tmp_path)
+    with pytest.raises(UserError, match=r"^This asks a survey of cameras; "):
+        held_out.cells_of(lab)
