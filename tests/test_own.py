@@ -36,8 +36,9 @@ from wildpdiff.ui.learn import PARTS
 from wildpdiff.worlds.cameras import CameraWorld
 
 needs_lite = pytest.mark.skipif(lite.weights_file() is None, reason="the package of Lite0's weights is not installed")
+FEW = GeneratorRecipe(mean_steps=2, denoiser_steps=4, denoiser_batch=4)
 SHORT = FinetuneRecipe(converge=2, rows=2, interval=1, batch_size=4)
-TINY = Plan(joint=SHORT, place=SHORT, places=3, pasted=4, generator=GeneratorRecipe(2, 4, 4), samples=2)
+TINY = Plan(joint=SHORT, place=SHORT, places=3, pasted=4, generator=FEW, samples=2)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths = own_build.LENGTHS | {
         "shared": replace(SHORT, rows=1), "finetune": SHORT, "run": replace(SHORT, rows=4), "runs": 3,
         "connect": ConnectRecipe(steps=2, batch_size=4), "components": 4, "long_rows": 2, "samples": 2,
-        "generator": GeneratorRecipe(2, 4, 4), "plain": replace(own_build.PLAIN, denoiser_steps=4, denoiser_batch=4),
+        "generator": FEW, "plain": replace(own_build.PLAIN, denoiser_steps=4, denoiser_batch=4),
     }  # fmt: skip
     monkeypatch.setattr(own_build, "LENGTHS", lengths)
     monkeypatch.setattr(own_build, "PASTED", 4)

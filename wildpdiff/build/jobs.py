@@ -86,4 +86,4 @@ def held_out_pairs(locations: Sequence[str]) -> tuple[tuple[str, str], ...]:
     count = len(locations)
     far = {1, count - 1} | ({count // 2} if count % 2 == 0 else set())
     place = {location: index for index, location in enumerate(locations)}
-    return tuple((a, b) for a, b in pairs(locations) if count > 3 and place[b] - place[a] in far)
+    return tuple((a, b) for a, b in pairs(locations) if count > 4 and place[b] - place[a] in far)
