@@ -13,6 +13,7 @@ from export_parts import row_of, write_adapter
 from survey_files import validated
 from test_cli import Run, document, run
 from test_files import one_sentence
+from tiny_bundle import awake
 from torch import Tensor
 
 from wildpdiff.bundle import Bundle
@@ -50,10 +51,17 @@ def forest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny_bundle: Path, backbone: Backbone) -> Bundle:
-    """The tiny bundle with a classifier that tells pictures apart."""
+def world(tiny_bundle: Path, forest: Path) -> CameraWorld:
+    size = Bundle.open(tiny_bundle).world.size
+    return CameraWorld.open(forest, images=forest.parent / "photos", size=size, species=[*SPECIES])
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle: Path, world: CameraWorld) -> Bundle:
+    """The tiny bundle with a classifier that tells the set's pictures apart, whatever batch they come in."""
     opened = Bundle.open(tiny_bundle)
-    opened.__dict__["_backbone"] = backbone
+    pixels = [pixels for frame in world.frames() if frame.boxes for pixels in pictures(world, frame)]
+    opened.__dict__["_backbone"] = awake(Backbone.build(opened.described.species, seed=0), torch.stack(pixels))
     return opened
 
 
@@ -73,26 +81,27 @@ def named(bundle: Bundle, order: Order) -> Named:
     return found
 
 
-def tops(bundle: Bundle, forest: Path, frame: Frame, row: Tensor | None) -> list[str]:
-    """What the classifier says of the world's own pictures of a photograph."""
-    world = CameraWorld.open(
-        forest, images=forest.parent / "photos", size=bundle.world.size, species=[*SPECIES], eval_share=0.5
-    )
+def pictures(world: CameraWorld, frame: Frame) -> list[Tensor]:
+    """What a world of the set would show of a photograph."""
     boxes = [box for box in frame.boxes or () if box.kind == "animal"] or ([] if frame.human else [None])
-    shots = [Shot(frame.file, 0, "eval", "", box) for box in boxes]
+    return [pixels for _, pixels in world.pictures([Shot(frame.file, 0, "eval", "", box) for box in boxes])]
+
+
+def tops(bundle: Bundle, world: CameraWorld, frame: Frame, row: Tensor | None) -> list[str]:
+    """What the classifier says of each."""
     with torch.no_grad():
-        labels = [int(bundle.backbone(pixels[None], row).argmax()) for _, pixels in world.pictures(shots)]
+        labels = [int(bundle.backbone(one[None], row).argmax()) for one in pictures(world, frame)]
     return [bundle.backbone.species[label] for label in labels]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("worn", [True, False], ids=["adapter", "none"])
 def test_what_is_written_reads_back_to_the_labels_that_the_classifier_gave(
-    bundle: Bundle, forest: Path, adapter: Path, tmp_path: Path, form: str, worn: bool
+    bundle: Bundle, world: CameraWorld, forest: Path, adapter: Path, tmp_path: Path, form: str, worn: bool
 ) -> None:
     order = ordered(forest, form, tmp_path, **({"adapter": str(adapter)} if worn else {}))
     found = named(bundle, order)
-    before = list(open_survey(forest, images=order.images).frames())
+    before = list(world.frames())
     after = {frame.file: frame for frame in open_survey(order.out).frames()}
     row, said = row_of(bundle) if worn else None, []
     assert [*after] == [frame.file for frame in before] and len(after) == found.photographs == 40
@@ -102,7 +111,7 @@ def test_what_is_written_reads_back_to_the_labels_that_the_classifier_gave(
         if frame.file in (BROKEN, GONE):
             assert (own.species, own.empty, own.human) == ((), False, False)
             continue
-        expected = tops(bundle, forest, frame, row)
+        expected = tops(bundle, world, frame, row)
         said += expected
         shown = [name for name in expected if meaning(name) is not Meaning.EMPTY] or expected
         assert (set(own.species), own.empty) == (set(seen_in(shown).species), seen_in(shown).empty and not frame.human)
