@@ -130,6 +130,7 @@ def name_photographs(bundle: Bundle, order: Order) -> Iterator[tuple[Step, Named
     """
     adapted = Adapted.of(bundle, order.adapter)
     survey = open_survey(order.path, images=order.images, columns=order.columns, boxes=order.boxes)
+    survey.source = survey.source or order.path.resolve().name  # of '.'
     frames = _frames(survey)
     reader = Reader(Folder(survey.images), adapted.size)
     _check_found(reader.folder, frames, survey)
