@@ -45,26 +45,15 @@ def backbone() -> "Iterator[Backbone]":
     Its batch norms have measured some noise, or its answers would fade to nothing on the way through the network.
     """
     import torch
+    from tiny_bundle import awake
 
     from wildpdiff.network.backbone import Backbone
     from wildpdiff.worlds.savanna.world import SPECIES
 
-    built = _awake(Backbone.build(SPECIES, seed=0))
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8, generator=rng)
+    built = awake(Backbone.build(SPECIES, seed=0), noise)
     before = {name: value.clone() for name, value in built.network.state_dict().items()}
     yield built
     for name, value in built.network.state_dict().items():
         assert torch.equal(value, before[name]), f"some test changed the shared network's '{name}'"
-
-
-def _awake(backbone: "Backbone") -> "Backbone":
-    import torch
-
-    norms = [module for module in backbone.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        backbone.train()(torch.randint(0, 256, (16, 3, 64, 64), dtype=torch.uint8, generator=rng))
-    for norm in norms:
-        norm.momentum = 0.1
-    return backbone.eval()

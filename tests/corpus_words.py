@@ -147,6 +147,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "export": ("export", "--adapter", "none", "--format", "timm", "--out", "out/n.safetensors", "--photographs", "1",
                "--bundle", "BUNDLE"),
     "data": ("data", "inspect", "nothing", "--images", "nothing", "--boxes", "nothing", "--columns", "path=a"),
+    "name": ("data", "name", ".", "--form", "megadetector", "--out", "out/n.json", "--adapter", "none", "--images", ".",
+             "--bundle", "BUNDLE"),
 }  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (

@@ -13,8 +13,9 @@ from world_contract import check_world
 from wildpdiff.errors import UserError
 from wildpdiff.survey.records import Box, Frame
 from wildpdiff.worlds import open_world
-from wildpdiff.worlds.cameras import AROUND, CameraWorld, cropped, infrared
+from wildpdiff.worlds.cameras import CameraWorld, infrared
 from wildpdiff.worlds.pasted import PastedWorld, Pasting
+from wildpdiff.worlds.reader import AROUND, cropped
 from wildpdiff.worlds.shots import LEAST, Choice, shots_of
 from wildpdiff.worlds.strips import Strips
 

@@ -1,6 +1,7 @@
 """What we write is valid, and read back it says the same."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wildpdiff.survey.write_camtrap import write_camtrap
 
 AT = 1_590_969_600
 BOX, MAN = Box(0.1, 0.2, 0.3, 0.4, confidence=0.9), Box(0.5, 0.5, 0.25, 0.5, PERSON, 0.8)
+SECOND = Box(0.6, 0.1, 0.2, 0.2, confidence=0.7)
 GUESSES = (("zebra", 0.6), ("gnu", 0.25), ("empty", 0.1), ("lion", 0.005))
 LABELLED = [
     Told(Frame("R1/a.jpg", "R1", ("zebra",), sequence="s1", seconds=AT, boxes=(BOX,))),
@@ -34,6 +36,10 @@ GUESSED = [
     Told(Frame("R1/d.jpg", "R1", seconds=AT), (("empty", 0.7), ("zebra", 0.3))),
     Told(Frame("R1/e.jpg", "R1", ("lion",), seconds=AT, boxes=()), (("zebra", 0.2), ("gnu", 0.15), ("lion", 0.15))),
     Told(Frame("R1/f.jpg", "R1", seconds=AT), failure="it cannot be read"),
+    Told(Frame("R1/g.jpg", "R1", seconds=AT, boxes=(BOX, SECOND)), each=(GUESSES, (("empty", 0.9), ("gnu", 0.1)))),
+    Told(Frame("R1/h.jpg", "R1", seconds=AT, boxes=(BOX, MAN, SECOND)), each=(GUESSES, (("gnu", 0.9),))),
+    Told(Frame("R1/i.jpg", "R1", seconds=AT, boxes=(BOX, MAN)), each=((("empty", 0.9),),)),
+    Told(Frame("R1/j.jpg", "R1", seconds=AT, boxes=(BOX,)), each=((("empty", 0.9),),)),
 ]
 
 
@@ -88,6 +94,20 @@ def check_megadetector(document: dict[str, Any]) -> None:
             shares = [share for _, share in one.get("classifications", ())]
             assert shares == sorted(shares, reverse=True) and all(0 <= share <= 1 for share in shares)
             assert all(number in document["classification_categories"] for number, _ in one.get("classifications", ()))
+
+
+def test_where_every_box_was_looked_at_each_has_its_own_name(tmp_path: Path) -> None:
+    empty_beside, both, only_man, nothing = GUESSED[-4:]
+    named = [("zebra",), ("zebra", "gnu", "person"), ("person",), ("empty",)]
+    assert [labels_of(told) for told in (empty_beside, both, only_man, nothing)] == named
+    write_megadetector(tmp_path / "a.json", [both], classifier="wildpdiff")
+    document = json.loads((tmp_path / "a.json").read_text())
+    (image,), classes = document["images"], document["classification_categories"]
+    tops = [classes[one["classifications"][0][0]] if "classifications" in one else None for one in image["detections"]]
+    assert tops == ["zebra", None, "gnu"] and [one["category"] for one in image["detections"]] == ["1", "2", "1"]
+    written(tmp_path / "package", [both])
+    (again,) = open_survey(tmp_path / "package").frames()
+    assert again.boxes == (replace(BOX, confidence=0.6), MAN, replace(SECOND, confidence=0.9))
 
 
 def test_a_photograph_without_a_box_is_a_box_as_sure_as_it_is_not_empty(tmp_path: Path) -> None:

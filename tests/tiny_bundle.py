@@ -95,6 +95,18 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
     return folder
 
 
+def awake(backbone: Backbone, pixels: Tensor) -> Backbone:
+    """A new classifier whose batch norms have measured some pictures, uint8 `[M, 3, H, W]`: its answers differ."""
+    norms = [module for module in backbone.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        backbone.train()(pixels)
+    for norm in norms:
+        norm.momentum = 0.1
+    return backbone.eval()
+
+
 def store(folder: Path, name: str, data: dict) -> None:
     """Put a made-up result into a bundle, stamped as if it had been measured on it."""
     bundle, how = Bundle.open(folder), {"samples": 1, "seed": 0, "quick": True, "seconds": 0.0}

@@ -531,6 +531,36 @@ def inspect_data(
     print(json.dumps(found.to_json()) if as_json else as_text(found))  # noqa: T201
 
 
+@data.command("name")
+def name_data(
+    path: Annotated[Path, typer.Argument(help="Metadata, a table, a package, a detector's output, or a folder.")],
+    out: OutOption,
+    form: Annotated[str, typer.Option("--form", help="megadetector (a .json file) or camtrap (a folder).")],
+    adapter: Annotated[
+        str, typer.Option(help="A PEFT folder, as `generate` writes; none: the classifier itself.")
+    ] = "none",
+    images: ImagesOption = None,
+    boxes: BoxesOption = None,
+    columns: ColumnsOption = "",
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Name the animals on a survey's photographs, as MegaDetector JSON or a Camtrap DP package."""
+    from .bundle import Bundle
+    from .naming import Order, name_photographs
+    from .survey.tables import columns_of
+
+    order, found = Order(path, form, out, adapter, images, boxes, columns_of(columns)), None
+    steps = name_photographs(Bundle.open(bundle, device_of(device)), order)
+    for _, found in _shown(("name", pair) for pair in steps):  # noqa: B007
+        pass
+    for note in found.notes if found else ():
+        _say(note)
+    if found:
+        print(json.dumps(found.to_json()) if as_json else found.words())  # noqa: T201
+
+
 @app.command()
 def bench(
     rounds: Annotated[int, typer.Option(help="Rounds; medians are reported.")] = 7,

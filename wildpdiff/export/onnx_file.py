@@ -27,7 +27,7 @@ from .. import __version__
 from ..cores import cores
 from ..errors import UserError
 from ..files import write_whole
-from ..worlds.cameras import AROUND
+from ..worlds.reader import AROUND
 from .adapted import Adapted, check_ending, check_free
 
 if TYPE_CHECKING:

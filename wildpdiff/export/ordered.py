@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..worlds.cameras import AROUND
+from ..worlds.reader import AROUND
 from .adapted import Adapted
 from .onnx_file import SCRIPT, Checked, write_onnx
 from .plain import write_peft, write_timm

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import UserError
 from .bursts import taken
 from .json_parts import Open, parts, read_safely
-from .names import common_name, seen_in
+from .names import Meaning, common_name, meaning, seen_in
 from .records import ANIMAL, PERSON, VEHICLE, Box, Frame
 from .survey import Oddities, Survey
 from .values import box_of, number_of
@@ -179,7 +179,8 @@ def _of_megadetector(
         elif box.kind != ANIMAL:
             names.append(box.kind)
     # A classifier that guessed something is believed where nothing was found, too.
-    said = tuple(dict.fromkeys(names)) if boxes else ("empty",)
+    found = [name for name in names if meaning(name) is not Meaning.EMPTY]  # a box that is empty beside an animal's
+    said = tuple(dict.fromkeys(found or names)) if boxes else ("empty",)
     return Detected(file, tuple(boxes), said if classes else None, taken(record))
 
 

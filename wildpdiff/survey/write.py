@@ -17,6 +17,8 @@ MOST, LEAST = 5, 0.01
 """Classes that are told of a photograph, and the confidence below which they are not."""
 _NUMBERS = {ANIMAL: "1", PERSON: "2", VEHICLE: "3"}
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
+#: Classes and their confidence, the likeliest first.
+Guesses = tuple[tuple[str, float], ...]
 
 
 class Told(NamedTuple):
@@ -24,28 +26,37 @@ class Told(NamedTuple):
 
     Attributes:
         frame: its record, with boxes if there are any.
-        guesses: classes and their confidence as a classifier says, the likeliest first; without them the record's own
-            labels are written.
+        guesses: classes and their confidence as a classifier says, the likeliest first; without them (and `each`) the
+            record's own labels are written.
         failure: why nothing can be said, as "it cannot be read".
+        each: instead of `guesses`, those of every box of an animal, in the order of the record's boxes.
     """
 
     frame: Frame
-    guesses: tuple[tuple[str, float], ...] = ()
+    guesses: Guesses = ()
     failure: str = ""
+    each: tuple[Guesses, ...] = ()
 
 
 def labels_of(told: Told) -> tuple[str, ...]:
-    """The names that are written of a photograph: the likeliest guess, or the record's own ones.
+    """The names that are written of a photograph: the likeliest guess, or of each box; or the record's own ones.
 
-    A person or vehicle with a box is on it, whatever a classifier of animals says.
+    A person or vehicle with a box is on it, whatever a classifier of animals says; and it is empty only if all of its
+    boxes are.
     """
     frame = told.frame
     human = (PERSON,) if frame.human else ()
-    names = (told.guesses[0][0],) if told.guesses else (*frame.species, *human) or ((EMPTY,) if frame.empty else ())
+    guessed = [guesses[0][0] for guesses in told.each or (told.guesses,) if guesses]
+    names = guessed or [*frame.species, *human] or ([EMPTY] if frame.empty else [])
     people = [box.kind for box in frame.boxes or () if box.kind in (PERSON, VEHICLE)]
-    if not people:
-        return names
-    return tuple(dict.fromkeys([*(name for name in names if meaning(name) is not Meaning.EMPTY), *people]))
+    shown = [name for name in names if meaning(name) is not Meaning.EMPTY]
+    return tuple(dict.fromkeys([*shown, *people] or names))
+
+
+def guesses_by_box(told: Told) -> dict[Box, Guesses]:
+    """What is said of every box of an animal, where a classifier looked at each."""
+    animals = [box for box in told.frame.boxes or () if box.kind == ANIMAL]
+    return dict(zip(animals, told.each, strict=True)) if told.each else {}
 
 
 def megadetector(photographs: Iterable[Told], *, classifier: str, detector: str = "") -> dict[str, Any]:
@@ -85,6 +96,9 @@ def _image(told: Told, classes: dict[str, str]) -> dict[str, Any]:
     if told.failure or not names:
         return {"file": file, "failure": told.failure or "nobody said what it shows", "detections": None}
     boxes = list(told.frame.boxes or ())
+    if told.each:
+        by_box = guesses_by_box(told)
+        return {"file": file, "detections": [_detection(box, by_box.get(box, ()), classes) for box in boxes]}
     if names == (EMPTY,) and not boxes:
         return {"file": file, "detections": []}
     found = []

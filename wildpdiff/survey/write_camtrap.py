@@ -14,7 +14,7 @@ from .camtrap_schema import PROFILE, TABLES, columns, schema
 from .folder import leads_out
 from .names import KINDS, Meaning, meaning
 from .records import ANIMAL, Box, Frame
-from .write import Told, labels_of
+from .write import Told, guesses_by_box, labels_of
 
 _MEDIA_TYPES = {".png": "image/png", ".webp": "image/webp"}
 _TYPES = {Meaning.EMPTY: "blank", Meaning.PERSON: "human", Meaning.VEHICLE: "vehicle", Meaning.NOTHING: "unclassified"}
@@ -132,14 +132,13 @@ def _observations(number: int, told: Told, classifier: str, spans: _Spans) -> Ro
         "deploymentID": frame.location or NOWHERE, "mediaID": f"m{number}", "eventID": frame.sequence or "",
         "eventStart": _time(span[0]), "eventEnd": _time(span[1]), "observationLevel": "media",
     }  # fmt: skip
-    if told.guesses:
-        common |= {"classificationMethod": "machine", "classifiedBy": classifier}
-        common["classificationProbability"] = f"{min(1.0, max(0.0, told.guesses[0][1])):.4f}"
-    elif labels_of(told):
-        common["classificationMethod"] = "human"
     for name, box in _named_boxes(told):
         means = meaning(name) if name else Meaning.NOTHING
-        row = common | {"observationID": f"m{number}-{len(found)}", "observationType": _TYPES.get(means, "animal")}
+        row = (
+            common
+            | _how(told, box, classifier)
+            | {"observationID": f"m{number}-{len(found)}", "observationType": _TYPES.get(means, "animal")}
+        )
         if means is Meaning.ANIMAL:
             row["scientificName"] = "" if name == UNIDENTIFIED else name
         if box is not None:
@@ -151,11 +150,28 @@ def _observations(number: int, told: Told, classifier: str, spans: _Spans) -> Ro
     return found
 
 
+def _how(told: Told, box: Box | None, classifier: str) -> dict[str, Any]:
+    """Who named a box, or the whole photograph; a box that is no animal's and not quite sure is a detector's."""
+    if box is not None and box.kind != ANIMAL and box.confidence < 1:
+        return {"classificationMethod": "machine", "classificationProbability": f"{box.confidence:.4f}"}
+    guesses = guesses_by_box(told).get(box, ()) if box is not None and told.each else told.guesses
+    sure = guesses[0][1] if guesses and (box is None or box.kind == ANIMAL) else None
+    if sure is not None:
+        share = f"{min(1.0, max(0.0, sure)):.4f}"
+        return {"classificationMethod": "machine", "classifiedBy": classifier, "classificationProbability": share}
+    return {"classificationMethod": "human"} if labels_of(told) else {}
+
+
 def _named_boxes(told: Told) -> list[tuple[str, Box | None]]:
-    """Names of a photograph, each with the boxes of its kind; boxes of animals belong to the first species."""
+    """Names of a photograph, each with the boxes of its kind; boxes of animals belong to the first species, or have a
+    name each, and one that is empty beside others is left out."""
     names, boxes = labels_of(told) if not told.failure else (), list(told.frame.boxes or ())
     if not names:
         return [("", None)]
+    if told.each:
+        by_box = guesses_by_box(told)
+        each = [(by_box[box][0][0] if box in by_box else box.kind, box) for box in boxes]
+        return [(name, box) for name, box in each if name in names] or [(names[0], None)]
     found: list[tuple[str, Box | None]] = []
     taken: set[str] = set()
     for name in names:

@@ -14,24 +14,19 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError, readable
-from ..picture import read_frame, resized
+from ..picture import resized
 from ..survey.folder import Folder
 from ..survey.open import open_survey
 from ..survey.records import Box, Frame
 from ..survey.survey import Survey
 from .base import Images, Split, location_of
 from .hashed import fraction
+from .reader import Reader
 from .shots import Choice, Shot, Shots, shots_of
-from .strips import Strips, find_strips
+from .strips import Strips
 
 #: Pictures of an empty place that are kept, and those that are looked at for them.
 BACKGROUNDS, CANDIDATES = 16, 64
-#: Photographs, each of another location as far as there are, that strips are looked for in.
-SAMPLE = 64
-#: A crop is a square whose side is this many times the box's longer one, so that something of the place is around.
-AROUND = 1.2
-#: Height in pixels that a photograph is read at, at most, to crop from.
-_HIGHEST = 1024
 #: Levels of 255 that the channels of an infrared picture differ by, at most, on average.
 _GREY = 6.0
 
@@ -61,9 +56,7 @@ class CameraWorld:
         self.spec, self.size, self.shots, self.species = dict(spec), size, shots, shots.species
         self.locations = tuple(name for name, own in shots.shots.items() if own)
         self._survey = survey
-        self._folder = Folder(survey.images)
-        self._unreadable: set[str] = set()
-        self._short: set[str] = set()
+        self._reader = Reader(Folder(survey.images), size)
 
     @classmethod
     def open(
@@ -144,11 +137,12 @@ class CameraWorld:
             )
         if "strips" in self.__dict__ and self.strips.words():
             found.append(f"Caption strips are cut away: {self.strips.words()} of each photograph.")
-        if self._unreadable:
-            one = readable(min(self._unreadable))
-            found.append(f"Files that cannot be read are left out, {len(self._unreadable):,} so far; '{one}' is one.")
-        if self._short:
-            found.append(f"The end of {len(self._short):,} files is missing; what is there was read.")
+        unreadable, short = self._reader.unreadable, self._reader.short
+        if unreadable:
+            one = readable(min(unreadable))
+            found.append(f"Files that cannot be read are left out, {len(unreadable):,} so far; '{one}' is one.")
+        if short:
+            found.append(f"The end of {len(short):,} files is missing; what is there was read.")
         return tuple(found)
 
     def frames(self) -> Iterator[Frame]:
@@ -157,18 +151,8 @@ class CameraWorld:
 
     @cached_property
     def strips(self) -> Strips:
-        """What the cameras printed into their photographs, from a sample of them.
-
-        Photographs of several heights are asked apart, and the highest strips count.
-        """
-        files = [file for file, _ in zip(self._one_each(), range(SAMPLE), strict=False)]
-        found: dict[int, list[Tensor]] = {}
-        for file in files:
-            picture = self._whole(file, 384)
-            if picture is not None:
-                found.setdefault(picture.shape[-1], []).append(picture)
-        each = [find_strips(pictures) for pictures in found.values()]
-        return Strips(max((one.top for one in each), default=0.0), max((one.bottom for one in each), default=0.0))
+        """What the cameras printed into their photographs, from a sample of them (see `Reader.strips`)."""
+        return self._reader.strips([shot.file for shot in shots] for shots in self.shots.shots.values())
 
     def shots_at(self, location: str, split: Split) -> list[Shot]:
         """What is learned from or measured on at a location, in the order of `labels`.
@@ -202,18 +186,17 @@ class CameraWorld:
     def pictures(self, shots: Iterable[Shot]) -> Iterator[tuple[Shot, Tensor]]:
         """Each shot whose file can be read, with what is to be named of it: uint8 `[3, size, size]`."""
         for shot in shots:
-            picture = self._whole(shot.file, self.height_for(shot.box))
+            picture = self._reader.whole(shot.file, self.height_for(shot.box))
             if picture is not None:
-                yield shot, resized(cropped(self.strips, picture, shot.box), self.size, self.size)
+                yield shot, self._reader.cut(picture, shot.box, self.strips)
 
     def height_for(self, box: Box | None) -> int:
-        """Height in pixels to read a photograph at, so that a crop has about `size` pixels."""
-        share = 1.0 if box is None else max(box.width, box.height, 0.01) * AROUND
-        return min(_HIGHEST, math.ceil(1.2 * self.size / share))
+        """As `Reader.height_for`."""
+        return self._reader.height_for(box)
 
     def frame(self, file: str, height: int) -> Tensor | None:
         """A whole photograph without its strips, uint8 `[3, H, W]`, H at most `height`; None if it cannot be read."""
-        picture = self._whole(file, height)
+        picture = self._reader.whole(file, height)
         return None if picture is None else self.strips.cut(picture)
 
     def backgrounds(self, location: str, light: Light | None = None) -> Tensor:
@@ -265,37 +248,8 @@ class CameraWorld:
             raise UserError(f"Location '{location}' has no empty {light} photograph.")
         return sorted(chosen, key=lambda pair: -float(pair[1].float().mean()))[:BACKGROUNDS]
 
-    def _one_each(self) -> Iterator[str]:
-        """Files for a sample: one of every location, then a second one, and so on."""
-        own = [sorted({shot.file for shot in shots}) for shots in self.shots.shots.values()]
-        for place in range(max(map(len, own), default=0)):
-            yield from (files[place] for files in own if place < len(files))
-
-    def _whole(self, file: str, height: int) -> Tensor | None:
-        try:
-            seen = read_frame(self._folder.find(file), height)
-        except UserError:
-            self._unreadable.add(file)
-            return None
-        if seen.note:
-            self._short.add(file)
-        return seen.pixels
-
     def _nothing(self, location: str, wanted: str) -> UserError:
-        return UserError(f"No photograph of location '{location}' can be read {self._folder.missing(wanted)}.")
-
-
-def cropped(strips: Strips, picture: Tensor, box: Box | None) -> Tensor:
-    """A square around a box, moved into the part of a photograph `[3, H, W]` that is no strip; None is all of that."""
-    if box is None:
-        return strips.cut(picture)
-    height, width = picture.shape[-2:]
-    top, bottom = round(strips.top * height), height - round(strips.bottom * height)
-    side = max(1, min(round(AROUND * max(box.width * width, box.height * height)), bottom - top, width))
-    middle_x, middle_y = (box.left + box.width / 2) * width, (box.top + box.height / 2) * height
-    left = min(max(0, round(middle_x - side / 2)), width - side)
-    upper = min(max(top, round(middle_y - side / 2)), bottom - side)
-    return picture[..., upper : upper + side, left : left + side]
+        return UserError(f"No photograph of location '{location}' can be read {self._reader.folder.missing(wanted)}.")
 
 
 def infrared(picture: Tensor) -> bool:

@@ -20,9 +20,10 @@ from ..errors import UserError
 from ..picture import resized
 from ..survey.records import Box
 from .base import EMPTY, Images, Split, location_of
-from .cameras import CameraWorld, cropped, infrared
+from .cameras import CameraWorld, infrared
 from .cameras import open_world as open_cameras
 from .hashed import fraction
+from .reader import cropped
 from .shots import Shot
 from .strips import Strips
 
