@@ -44,7 +44,7 @@ def frames(count: int = 12, **changes: Any) -> Iterator[Frame]:
 def test_a_survey_of_cameras_keeps_the_promises_of_a_world(world: CameraWorld) -> None:
     check_world(world)
     assert world.species == (*sorted(SPECIES), "empty") and world.locations == tuple(sorted(LOCATIONS))
-    assert "5 cameras, 3 species" in world.about and "cropped" in world.about
+    assert "real, of 5 camera traps" in world.about and "3 species" in world.about and "cropped" in world.about
 
 
 def test_it_is_opened_again_from_its_spec(world: CameraWorld) -> None:

@@ -3,22 +3,25 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from coco_set import write_set
+from coco_set import drawn_map, here, write_set
 from typer.testing import CliRunner
 
 from wildpdiff.build import own as own_build
+from wildpdiff.build import stages, starts
 from wildpdiff.build.own import OwnData, cast, own_recipe
 from wildpdiff.bundle import Bundle
 from wildpdiff.cli import app
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.generator.recipe import GeneratorRecipe
+from wildpdiff.measure.by_location import crossed_conditions, evaluate_locations
 from wildpdiff.network import lite
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.own import held_out
@@ -55,7 +58,7 @@ def data(folder: Path) -> OwnData:
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every length at toy size."""
+    """Every length at toy size, and no process or UMAP, which take seconds to begin."""
     lengths = own_build.LENGTHS | {
         "shared": replace(SHORT, rows=1), "finetune": SHORT, "run": replace(SHORT, rows=4), "runs": 3,
         "connect": ConnectRecipe(steps=2, batch_size=4), "components": 4, "long_rows": 2, "samples": 2,
@@ -64,6 +67,12 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_build, "LENGTHS", lengths)
     monkeypatch.setattr(own_build, "PASTED", 4)
     monkeypatch.setattr(held_out, "QUICK", TINY)
+    monkeypatch.setattr("wildpdiff.reproduce.OF_ANY_BUNDLE", ("table3",))
+    for module in (stages, starts, held_out):
+        monkeypatch.setattr(module, "each", here)
+    for measure in (evaluate_locations, crossed_conditions):
+        monkeypatch.setattr(stages, measure.__name__, partial(measure, steps=2))
+    monkeypatch.setattr(stages.Map, "of", drawn_map)
 
 
 def test_a_head_on_separable_features_names_them_and_never_a_class_that_nobody_saw() -> None:

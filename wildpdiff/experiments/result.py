@@ -100,14 +100,14 @@ def stored_result(bundle: Bundle, experiment: Experiment) -> Result:
 
 
 def keep(bundle: Bundle, result: Result) -> None:
-    """Store a result in a bundle's folder, numbers to seven significant digits, and seal the folder again."""
+    """Store a result in a bundle's folder, numbers to five significant digits, and seal the folder again."""
     save_json(bundle.folder / RESULTS / f"{result.name}.json", _short(result.to_json()), close=True)
     seal(bundle.folder, bundle.manifest)
 
 
 def _short(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.7g}")
+        return float(f"{value:.5g}")
     if isinstance(value, dict):
         return {key: _short(item) for key, item in value.items()}
     return [_short(item) for item in value] if isinstance(value, list | tuple) else value

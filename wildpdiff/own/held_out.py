@@ -35,6 +35,8 @@ QUICK = Plan(
 )
 #: What `wildpdiff reproduce` calls it.
 STUDY = "cameras"
+#: Ways of which each camera's measures are kept, for what an owner is told.
+TOLD = ("joint", "generated", "labels")
 #: The way that others are compared with.
 BASE = "joint"
 
@@ -94,7 +96,7 @@ def counted(cells: Sequence[Cell], frames: Sequence[Cell]) -> Data:
         "frames": summary(over_seeds(whole, "head")),
         "difference": differences(world),
         "detector": detector(world),
-        "by_camera": cameras,
+        "by_camera": {way: cameras[way] for way in TOLD},
         "counts": _counts(every[0]),
     }
     for way in NEEDS_TWO:

@@ -26,7 +26,7 @@ from .cell import Answers, Cell, Pictures, empty_of, learned, pictures, worlds_o
 NAMES = {
     "majority": "majority class",
     "head": "frozen ImageNet features, a new last layer",
-    "prior": "that, and the species met at places that look alike",
+    "prior": "a new last layer, and the species met at places that look alike",
     "joint": "one shared adapter",
     "empties": "shared, then the camera's own empties",
     "pasted": "shared, then animals pasted on all training cameras",
