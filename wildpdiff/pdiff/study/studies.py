@@ -83,6 +83,9 @@ STUDIES = {
     "pdiff-table2-slow": Study(
         partial(plans.whole, networks=plans.WHOLE_SLOW), "network, whole", "table2", _TABLE2, likeness=True
     ),
+    "pdiff-table2-slowest": Study(
+        partial(plans.whole, networks=plans.WHOLE_SLOWEST), "network, whole", "table2", _TABLE2, likeness=True
+    ),
     "pdiff-recipe": Study(plans.papers, "checkpoints", seeds=plans.ABLATION_SEEDS),
     "pdiff-table3a": Study(plans.noise, "noise on", "table3a", _AVERAGE, seeds=plans.ABLATION_SEEDS, likeness=True),
     "pdiff-table3d": Study(
