@@ -90,3 +90,10 @@ def test_a_finished_curve_is_not_measured_again(bundle: Bundle, tmp_path: Path) 
 def test_without_a_training_folder_there_is_one_sentence(bundle: Bundle) -> None:
     with pytest.raises(UserError, match="--run DIR"):
         next(curves.measure(Lab(bundle, SMOKE)))
+
+
+def test_of_a_location_with_fewer_photographs_the_share_is_of_those(data: dict[str, Any]) -> None:
+    assert set(data["photographs"].values()) == {2} and curves.of({"images": 9}, "R10") == 9
+    few_there = data | {"images": 100}
+    whole = curves.findings(few_there | {"photographs": dict.fromkeys(data["photographs"], 2)})
+    assert whole == curves.findings(data) != curves.findings(few_there | {"photographs": {}})

@@ -27,6 +27,13 @@ test('whatever is set, the state holds only what the page knows', () => {
   assert.deepEqual([store.state.t, store.state.seed, store.state.n], [1, 2 ** 31 - 1, 1]);
 });
 
+test('counts of a small set are of the photographs that there are', () => {
+  const store = create_store();
+  store.open_table({ ...table(), photographs: { R10: 95 } }, '?v=1&a=R10&b=R12&t=0.00&m=H');
+  assert.deepEqual(store.known().of, [95, 100]);
+  assert.deepEqual(store.known({ ...store.state, b: 'R10' }).of, [95, 95]);
+});
+
 test('nobody can change the state but by set', () => {
   const store = opened();
   store.state.t = 1;

@@ -104,8 +104,9 @@ def _images(folder: Path, location: str) -> Images:
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Every pair in every regime: correct predictions at both locations, at each blend weight, by each method.
 
-    Data: `weights`, `images`, `seed`, `steps`, `pretrained[location]` and `curves[regime]["A+B"][way]`, the counts at A
-    and at B. It needs a training folder for what is half done.
+    Data: `weights`, `images` (asked for) and `photographs[location]` (that there are), `seed`, `steps`,
+    `pretrained[location]` and `curves[regime]["A+B"][way]`, the counts at A and at B. It needs a training folder for
+    what is half done.
     """
     bundle = lab.bundle
     folder = lab.work / f"curves-{_digest(bundle)}"
@@ -122,6 +123,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     nothing = torch.zeros_like(bundle.joint)[None]
     named = (*bundle.seen, *bundle.unseen)
     data["pretrained"] = {name: _right(bundle, nothing, name)[0] for name in named}
+    data["photographs"] = {name: len(_images(bundle.folder, name)) for name in named}
     data["curves"] = {regime: {} for regime in bundle.regimes}
     for curve in wanted:
         data["curves"][curve.regime][f"{curve.a}+{curve.b}"] = load_json(curve.file)
@@ -140,10 +142,20 @@ def _weaker(data: Data, regime: str, way: str, *, held_out: bool) -> list[list[f
     chosen = {f"{a}+{b}" for a, b in held_out_pairs(names)}
     found = [(key, ways[way]) for key, ways in data["curves"][regime].items() if key in _seen(data)]
     return [
-        [min(a, b) / data["images"] for a, b in zip(*both, strict=True)]
+        [min(pair) for pair in zip(*_shares(data, key, both), strict=True)]
         for key, both in found
         if (key in chosen) == held_out
     ]
+
+
+def _shares(data: Data, key: str, both: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Counts at A and at B of a pair `A+B` as shares of the photographs there."""
+    return [[count / of(data, name) for count in counts] for name, counts in zip(key.split("+"), both, strict=True)]
+
+
+def of(data: Data, location: str) -> int:
+    """How many photographs of a location the counts are of."""
+    return int(data.get("photographs", {}).get(location, data["images"]))
 
 
 def _seen(data: Data) -> list[str]:
@@ -170,8 +182,8 @@ def tables(data: Data) -> list[Table]:
                     rows.append((regime, group, way, *shares, str(len(curves))))
     head = ("regime", "pairs", "way", *(f"{weight:g}" for weight in data["weights"]), "number of pairs")
     note = (
-        f"Percent of {data['images']} photographs a location, one adapter a cell (seed {data['seed']}), with a 95% "
-        "interval over pairs, which share locations. At weights near 0 and 1 the weaker location is the other one."
+        f"Percent of at most {data['images']} photographs a location, one adapter a cell (seed {data['seed']}), with a "
+        "95% interval over pairs, which share locations. At weights near 0 and 1 the weaker location is the other one."
     )
     return [Table("Accuracy at the weaker of two locations, along the blend", head, tuple(rows), note)]
 
@@ -186,9 +198,10 @@ def figures(data: Data) -> list[Figure]:
 def _panel(data: Data, regime: str) -> Figure:
     series = []
     for way in WAYS:
-        curves = [ways[way] for key, ways in data["curves"][regime].items() if key in _seen(data)]
+        found = data["curves"][regime].items()
+        curves = [_shares(data, key, ways[way]) for key, ways in found if key in _seen(data)]
         at = [both[1] for both in curves] + [list(reversed(both[0])) for both in curves]
-        shares = [over_units([count / data["images"] for count in part]) for part in zip(*at, strict=True)]
+        shares = [over_units(list(part)) for part in zip(*at, strict=True)]
         series.append(Series.of(way, data["weights"], shares))
     return lines(f"Regime {regime}", series, x="share of the location", y="accuracy", percent=True)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import UserError
 from ...evaluate import wilson
+from ...paper.curves import of
 from ...picture import MAX_BYTES
 from ..layers import KINDS, layer_names
 from ..peft_zip import MAX_ZIP
@@ -70,8 +71,8 @@ class Lookups:
         """
         stored = curves(self.studio.bundle)
         counts = _stored(stored, setting, way)
-        places = {name: share(right, stored["images"]) for name, right in counts.items()}
-        plain = {name: share(stored["pretrained"][name], stored["images"]) for name in counts}
+        places = {name: share(right, of(stored, name)) for name, right in counts.items()}
+        plain = {name: share(stored["pretrained"][name], of(stored, name)) for name in counts}
         about = asked(setting) | {"way": way, "seed": stored["seed"], "steps": stored["steps"]}
         return {"setting": about, "locations": places, "pretrained": plain}
 

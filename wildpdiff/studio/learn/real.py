@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...own.held_out import STUDY, findings, tables
+from ...own.advice import sentences
+from ...own.held_out import STUDY, tables
 from .stored import Stored
 
 #: Measures that the page shows, by their place in the study's table.
@@ -40,7 +41,7 @@ def _of(data: Mapping[str, Any]) -> RealCameras:
     table = tables(whole)[0]
     rows = tuple((row[0], tuple(_cell(row[place]) for place in SHOWN)) for row in table.rows)
     head = ("Way", *(table.head[place] for place in SHOWN))
-    return RealCameras(head, rows, table.note, tuple(findings(whole)))
+    return RealCameras(head, rows, table.note, tuple(sentences(whole)))
 
 
 def _cell(text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from ...bundle import Bundle
 from ...errors import UserError
 from ...experiments.result import Result, stored_result
 from ...own.held_out import STUDY
+from ...paper.curves import of
 from ...reproduce import EXPERIMENTS
 
 T = TypeVar("T")
@@ -115,9 +116,9 @@ def _group(data: Data, regime: str) -> Data:
 
 
 def _on_curve(data: Data, pair: tuple[str, str], regime: str, way: str, weight: float) -> tuple[float, float, int]:
-    place, images = data["weights"].index(weight), int(data["images"])
-    a, b = data["curves"][regime]["+".join(pair)][way]
-    return a[place] / images, b[place] / images, images
+    place = data["weights"].index(weight)
+    counts, (first, second) = data["curves"][regime]["+".join(pair)][way], (of(dict(data), name) for name in pair)
+    return counts[0][place] / first, counts[1][place] / second, min(first, second)
 
 
 def _in_cells(data: Data, pair: tuple[str, str], regime: str, way: str, weight: float) -> tuple[float, float, int]:

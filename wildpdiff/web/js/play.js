@@ -27,7 +27,7 @@ const remember = (state, answer) => {
 const said = (state, known) => {
   const where = `Accuracy of generated adapters against the blend weight from ${store.named(state.a)} to ${store.named(state.b)}, ${similarity(state.m)}.`;
   if (!known || !known.at) return `${where} Nothing was measured beforehand here.`;
-  return `${where} At ${state.t.toFixed(1)}: ${state.a} ${known.at[0]} of ${known.images}, ${state.b} ${known.at[1]} of ${known.images}.`;
+  return `${where} At ${state.t.toFixed(1)}: ${state.a} ${known.at[0]} of ${known.of[0]}, ${state.b} ${known.at[1]} of ${known.of[1]}.`;
 };
 
 export const curve_of = (state) => {
@@ -37,7 +37,7 @@ export const curve_of = (state) => {
     const dots = (lived[key(own)] || []).map((dot) => ({ ...dot, now: here && dot.t === state.t }));
     return { title: similarity(m), known: store.known(own), dots };
   });
-  const pretrained = Object.fromEntries(Object.entries(store.table.pretrained || {}).map(([name, right]) => [name, right / store.table.images]));
+  const pretrained = Object.fromEntries(Object.entries(store.table.pretrained || {}).map(([name, right]) => [name, right / store.of(name)]));
   const of = (name, side, kind, own) => { const known = store.place(name); return known && known.kind === 'seen' ? store[kind](name) : own[side]; };
   return curve({
     state, same: store.same(state), panels, pretrained, labels: [store.named(state.a), store.named(state.b)], summary: said(state, store.known(state)),
@@ -54,7 +54,7 @@ export const bars_of = (state, answer) => {
     const side = name === state.a ? 0 : name === state.b ? 1 : -1;
     const base = { name, pretrained: own.pretrained, fine_tuned: own.fine_tuned, own: own.generated };
     if (found) return { ...base, ...found, kind: 'live' };
-    if (!answer && sure && sure.at && sure.exact && side >= 0) return { ...base, right: sure.at[side], count: sure.images, kind: 'precomputed' };
+    if (!answer && sure && sure.at && sure.exact && side >= 0) return { ...base, right: sure.at[side], count: sure.of[side], kind: 'precomputed' };
     return { ...base, kind: 'none' };
   });
   return bars(columns, [state.a, state.b]);
@@ -126,6 +126,7 @@ export const panels = {
   scenes: draw_all,
   spread: ({ element }) => {
     const box = element.querySelector('input');
+    store.ready((table) => { box.closest('label').hidden = table.regimes.length < 2; });
     box.addEventListener('change', () => { all_three = box.checked; draw(store.answer); });
   },
 };

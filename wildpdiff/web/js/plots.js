@@ -22,13 +22,13 @@ const panel = (given, known, dots, place) => {
     if (pre !== undefined)
       data.push(line(`pretrained at ${label}`, [0, 1], [pre, pre], { color: colour, width: 1.2, dash: 'dot' }, { ...own, showlegend: false, opacity: 0.8 }));
     if (known && known.ensemble)
-      data.push(line(`weight average at ${label}`, known.weights, known.ensemble[side].map((k) => k / known.images),
+      data.push(line(`weight average at ${label}`, known.weights, known.ensemble[side].map((k) => k / known.of[side]),
         { color: colour, width: 1.3, dash: '2px,3px' }, { ...own, showlegend: false, opacity: 0.9 }));
     if (known && known.own)
       data.push({
-        type: 'scatter', mode: 'lines+markers', name: `generated at ${label}`, x: known.weights, y: known.own[side].map((k) => k / known.images),
+        type: 'scatter', mode: 'lines+markers', name: `generated at ${label}`, x: known.weights, y: known.own[side].map((k) => k / known.of[side]),
         line: { color: colour, width: 2.6, dash }, marker: { color: colour, symbol: given.shape(name, side), size: 7 }, showlegend: legend,
-        customdata: known.own[side].map((k) => `${k}/${known.images}`), hovertemplate: `${label}: %{y:.0%} (%{customdata})<extra>weight %{x}</extra>`, ...own,
+        customdata: known.own[side].map((k) => `${k}/${known.of[side]}`), hovertemplate: `${label}: %{y:.0%} (%{customdata})<extra>weight %{x}</extra>`, ...own,
       });
     const mine = dots.filter((dot) => dot.side === side);
     data.push({
@@ -71,7 +71,7 @@ export const curve = (given) => {
   const panels = given.panels.map((one, index) => ({ ...panel(given, one.known, one.dots, index ? index + 1 : ''), title: one.title }));
   const known = given.panels[0].known, rows = [];
   if (known && known.own)
-    known.weights.forEach((weight, index) => rows.push([weight.toFixed(1), ...known.own.map((one) => `${one[index]}/${known.images}`), ...(known.ensemble ? known.ensemble.map((one) => `${one[index]}/${known.images}`) : [])]));
+    known.weights.forEach((weight, index) => rows.push([weight.toFixed(1), ...known.own.map((one, side) => `${one[index]}/${known.of[side]}`), ...(known.ensemble ? known.ensemble.map((one, side) => `${one[index]}/${known.of[side]}`) : [])]));
   const head = ['weight', ...given.labels.map((label) => `generated at ${label}`), ...given.labels.map((label) => `average at ${label}`)];
   return { data: panels.flatMap((one) => one.data), layout: curve_layout(given, panels), summary: given.summary, table: { head, rows } };
 };
@@ -106,6 +106,7 @@ export const bars = (columns, chosen) => {
   const known = (value) => (value === undefined || value === null ? '' : percent(value));
   const rows = columns.map((one) => [one.name, known(one.pretrained), known(one.fine_tuned), known(one.own), shown(one) ? percent(share(one)) : '', shown(one) ? `${one.right}/${one.count}` : '', one.kind]);
   const said = columns.filter(shown).map((one) => `${one.name} ${percent(share(one))}`).join(', ') || 'being measured';
-  const narrow = { xaxis: { ticktext: columns.map((one) => (chosen.includes(one.name) ? `<b>${one.name}</b>` : one.name)), tickfont: { size: 9.5, color: SOFT } }, markers: { pretrained: 11 } };
+  const long = Math.max(...names.map((name) => name.length)) > 4;
+  const narrow = { xaxis: { ticktext: columns.map((one) => (chosen.includes(one.name) ? `<b>${one.name}</b>` : one.name)), tickfont: { size: 9.5, color: SOFT }, ...(long ? { tickangle: -90, automargin: true } : {}) }, markers: { pretrained: 11 } };
   return { data, layout: made, narrow, pick: 'x', summary: `Accuracy of this adapter by location: ${said}.`, table: { head: ['location', 'pretrained', 'fine-tuned', 'generated for it', 'this adapter', 'right / photographs', 'measured'], rows } };
 };

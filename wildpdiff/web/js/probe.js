@@ -217,8 +217,8 @@ const results = ({ element, props, watch }) => {
   // Before the first sweep: what a row looks like, with the stored counts of the present blend, if there are any.
   const example = () => {
     const state = store.state, known = store.known({ ...state, t: 0.5 }), at = known && known.at;
-    const cells = ['0.50', regime(state.m), WAYS[state.w], '0', ...(at ? at.map((right) => counted(right, known.images)) : ['…', '…'])];
-    cells.push(at ? percent(Math.min(...at) / known.images) : '…');
+    const cells = ['0.50', regime(state.m), WAYS[state.w], '0', ...(at ? at.map((right, side) => counted(right, known.of[side])) : ['…', '…'])];
+    cells.push(at ? percent(Math.min(...at.map((right, side) => right / known.of[side]))) : '…');
     const made = make('tr', { className: 'is-example' }, make('th', { scope: 'row' }, `${state.a} – ${state.b}`));
     made.append(...COLUMNS.map(([, , , , numeric], place) => make('td', { className: numeric ? 'is-number' : '' }, cells[place] || '…')));
     return made;

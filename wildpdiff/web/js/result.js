@@ -20,7 +20,7 @@ const before = (state) => {
   if (own) return { badge: 'waiting', kind: 'known', parts: [...parts, { text: 'nothing is known beforehand about a picture of your own' }] };
   if (!known || !known.at) return { badge: 'waiting', kind: 'known', parts: [...parts, { text: 'not measured beforehand; a live adapter is on its way' }] };
   const sides = store.same(state) ? ['a'] : ['a', 'b'];
-  parts.push(...sides.map((side, index) => ({ text: `${state[side]} ${counted(known.at[index], known.images)}`, strong: true })));
+  parts.push(...sides.map((side, index) => ({ text: `${state[side]} ${counted(known.at[index], known.of[index])}`, strong: true })));
   if (!known.exact) parts.push({ text: `with seed ${store.table.seed} and ${store.table.steps} steps` });
   return { badge: 'precomputed', kind: 'known', parts };
 };
@@ -47,7 +47,7 @@ export const differs = (state, answer) => {
   if (!known || !known.at || !known.exact || answer.stage !== 'done') return false;
   return ['a', 'b'].some((side, index) => {
     const found = (answer.live || {})[state[side]];
-    return found && found.count === known.images && Math.abs(found.right - known.at[index]) > store.table.tolerance;
+    return found && found.count === known.of[index] && Math.abs(found.right - known.at[index]) > store.table.tolerance;
   });
 };
 

@@ -71,6 +71,9 @@ export const create_store = () => {
     emit('link', link);
   };
 
+  // How many photographs of a location the stored counts are of; a small set has fewer than were asked for.
+  const of = (name) => (table.photographs || {})[name] || table.images;
+
   // Counts known beforehand for a state: at A and at B, and whether they are of this very seed and number of steps.
   const known = (wanted = state) => {
     const { a, b, m, w } = wanted, curves = table && table.curves && table.curves[m];
@@ -88,14 +91,14 @@ export const create_store = () => {
     };
     const mine = series(w), index = turned ? last - at : at;
     const exact = wanted.seed === table.seed && wanted.n === 1 && wanted.steps === table.steps;
-    return { weights, images: table.images, exact, own: mine, ensemble: series('weights'), at: at < 0 || !mine ? null : mine.map((one) => one[index]) };
+    return { weights, of: alone ? [of(a), of(a)] : [of(a), of(b)], exact, own: mine, ensemble: series('weights'), at: at < 0 || !mine ? null : mine.map((one) => one[index]) };
   };
 
   // What was measured of a location in a regime when the bundle was made.
   const figures = (m, name) => ((table.known || {})[m] || {})[name] || {};
 
   return {
-    on, emit, set, repeat, place, named, same, title, use, forget, open_table, known, figures, defaults, choices,
+    on, emit, set, repeat, place, named, same, title, of, use, forget, open_table, known, figures, defaults, choices,
     get state() { return { ...state }; },
     get table() { return table; },
     get answer() { return answer; },
