@@ -108,13 +108,27 @@ def test_the_cameras_are_cast_and_nothing_learns_at_a_held_out_one(data: OwnData
     assert set(parts.seen) <= set(parts.learned) and not set(parts.unseen) & set(parts.learned)
 
 
+def some(root: Path, *locations: str) -> OwnData:
+    """The made set with some of its cameras alone."""
+    write_set(root, bursts=24)
+    document = json.loads((root / "forest.json").read_text())
+    document["images"] = [image for image in document["images"] if image["location"] in locations]
+    (root / "some.json").write_text(json.dumps(document))
+    return OwnData(root / "some.json", root / "photos", size=16)
+
+
 def test_two_cameras_are_too_few(tmp_path: Path) -> None:
-    write_set(tmp_path, bursts=16)
-    document = json.loads((tmp_path / "forest.json").read_text())
-    document["images"] = [image for image in document["images"] if image["location"] in ("heath", "mire")]
-    (tmp_path / "two.json").write_text(json.dumps(document))
     with pytest.raises(UserError, match=r"at least three are needed"):
-        cast(OwnData(tmp_path / "two.json", tmp_path / "photos", size=16).world())
+        cast(some(tmp_path, "heath", "mire").world())
+
+
+def test_three_cameras_are_enough_and_make_three_folds(tmp_path: Path) -> None:
+    data = some(tmp_path, "heath", "mire", "brook")
+    recipe, _, _ = own_recipe(data)
+    assert len(recipe.seen) == 2 and len(recipe.unseen) == 1
+    lab = Lab(SimpleNamespace(), recipe, tmp_path, quick=True)  # type: ignore[arg-type]
+    cells = held_out.cells_of(lab)
+    assert [cell.fold for cell in cells] == [0, 1, 2] and all(worlds_of(cell)[1] for cell in cells)
 
 
 def test_the_recipe_says_what_is_too_little_for_what(data: OwnData) -> None:

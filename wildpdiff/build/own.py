@@ -14,13 +14,13 @@ import torch
 from ..errors import UserError
 from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..network import lite
-from ..network.backbone import ARCHITECTURE, Backbone
+from ..network.backbone import ARCHITECTURE, IMAGENET_WEIGHTS, Backbone
 from ..training.connect import ConnectRecipe
 from ..training.finetune import FinetuneRecipe, finetune
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
-from .recipes import IMAGENET, POOLED, Recipe
+from .recipes import POOLED, Recipe
 
 #: Name of the recipe, which is made for a data set and not a constant.
 OWN = "own"
@@ -71,7 +71,7 @@ class OwnData:
     species: tuple[str, ...] = ()
     size: int = 128
     network: str | None = None
-    weights: str = IMAGENET
+    weights: str = IMAGENET_WEIGHTS
     condition: str = POOLED
     seed: int = 0
 

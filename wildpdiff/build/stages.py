@@ -35,7 +35,7 @@ from ..worlds.stored import store
 from .claim import claimed
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .photographs import photographs
-from .recipes import IMAGENET, POOLED, Recipe
+from .recipes import POOLED, Recipe
 from .runs import all_runs, do_run, rows_at
 from .starts import JOINT, LABELS, starts
 from .workers import each
@@ -138,7 +138,7 @@ def checked(recipe: Recipe) -> World:
         if len(world.backgrounds(name)) < 2:
             raise UserError(f"Location '{name}' has one background; at least two are needed.")
     if recipe.weights is not None:
-        backbone_of(recipe, world)
+        _begun(recipe, world)
     if recipe.condition is None and not isinstance(world, Captioned):
         raise UserError(f"Worlds of kind '{world.kind}' have no captions; name a CLIP as the recipe's condition.")
     if recipe.condition not in (None, POOLED):
@@ -146,16 +146,9 @@ def checked(recipe: Recipe) -> World:
     return world
 
 
-def backbone_of(recipe: Recipe, world: World) -> Backbone:
-    """The classifier before anything is learned from the world: from scratch, or with the weights that a recipe names.
-
-    Raises:
-        UserError: if timm does not know the network, or the weights cannot be had or are of another one.
-    """
-    if recipe.weights in (None, IMAGENET):
-        fetched = recipe.weights == IMAGENET
-        return Backbone.build(world.species, architecture=recipe.architecture, pretrained=fetched, seed=recipe.seed)
-    return Backbone.of_checkpoint(Path(str(recipe.weights)), world.species, architecture=recipe.architecture)
+def _begun(recipe: Recipe, world: World) -> Backbone:
+    """The classifier before anything is learned from the world."""
+    return Backbone.with_weights(recipe.weights, world.species, architecture=recipe.architecture, seed=recipe.seed)
 
 
 def _same_recipe(recipe: Recipe, work: Path) -> None:
@@ -171,7 +164,7 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
         return
     learned = world.real if isinstance(world, Enriched) else world
     images = photographs(learned, recipe.pretraining, recipe.pretrain.images_per_location)
-    backbone = backbone_of(recipe, world).to(device)
+    backbone = _begun(recipe, world).to(device)
     if recipe.weights is None:
         yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
     else:

@@ -26,6 +26,8 @@ from .subset import Subset, subset_from_json
 ARCHITECTURE = "efficientnet_b0"
 #: Of `ARCHITECTURE` the ungrouped convolutions of the stem and of stages 0 to 4 (the paper's first six layers).
 ADAPTED = LoRA(r"conv_stem|blocks\.[0-4]\..*(conv_pw|conv_pwl|conv_reduce|conv_expand)", rank=4, alpha=4)
+#: Word for ImageNet weights where a checkpoint may be named.
+IMAGENET_WEIGHTS = "imagenet"
 #: Buffers of batch norms.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 #: Spread of the weights in a head that is yet to be trained.
@@ -127,6 +129,25 @@ class Backbone(nn.Module):
         network = timm_network(architecture, len(species), pretrained=pretrained, seed=seed)
         chosen = adapted_in(network) if subset is None else subset
         return cls(network, species, subset=chosen, architecture=architecture, standard=standard_of(architecture))
+
+    @classmethod
+    def with_weights(
+        cls, weights: str | None, species: tuple[str, ...], *, architecture: str = ARCHITECTURE, seed: int = 0
+    ) -> Backbone:
+        """A network before it learned its classes.
+
+        Args:
+            weights: None from scratch; `imagenet`; or the file of a checkpoint (see `of_checkpoint`).
+            species: names of the K classes.
+            architecture: what timm calls the network.
+            seed: of what is drawn.
+
+        Raises:
+            UserError: if timm does not know the network, or the weights cannot be had or are of another one.
+        """
+        if weights in (None, IMAGENET_WEIGHTS):
+            return cls.build(species, architecture=architecture, pretrained=weights is not None, seed=seed)
+        return cls.of_checkpoint(Path(str(weights)), species, architecture=architecture)
 
     @classmethod
     def of_checkpoint(cls, path: Path, species: tuple[str, ...], *, architecture: str = ARCHITECTURE) -> Backbone:

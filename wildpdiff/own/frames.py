@@ -34,7 +34,7 @@ def answer_frames(cell: Cell) -> None:
     world, held_out = worlds_of(cell)
     known = [own for _, own in learned(world, held_out) if len(own.labels)]
     everything = Images(torch.cat([own.pixels for own in known]), torch.cat([own.labels for own in known]))
-    backbone = Backbone.build(world.species, architecture=cell.architecture, pretrained=True)
+    backbone = Backbone.with_weights(cell.weights, world.species, architecture=cell.architecture)
     fit_head(backbone, everything, cell.plan.head)
     owns = {name: pictures(world, world.shots_at(name, "eval")) for name in held_out}
     owns = {name: own for name, own in owns.items() if len(own.labels)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..build.workers import each
@@ -15,7 +15,7 @@ from ..plots.charts import Series, bars
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
 from ..worlds.base import World
-from ..worlds.cameras import open_world
+from ..worlds.cameras import CameraWorld, open_world
 from .advice import sentences
 from .cell import FOLDS, Answers, Cell, Plan, together
 from .frames import answer_frames, detector, differences, of_frames
@@ -56,8 +56,13 @@ def cells_of(lab: Lab) -> list[Cell]:
     return [
         Cell(fold, lab.seed + seed, spec, lab.recipe.architecture, lab.recipe.weights, work, plan)
         for seed in range(seeds)
-        for fold in range(FOLDS)
+        for fold in range(min(FOLDS, len(_whole(spec, lab).locations)))
     ]
+
+
+def _whole(spec: Mapping[str, Any], lab: Lab) -> CameraWorld:
+    """The survey with no camera held out."""
+    return open_world(dict(spec) | {"held_out": []}, lab.work)
 
 
 def steps_of(world: World, *, quick: bool) -> int:

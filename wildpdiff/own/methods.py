@@ -75,7 +75,7 @@ def begin(cell: Cell) -> Learned:
     world, held_out = worlds_of(cell)
     known = {name: own for name, own in learned(world, held_out) if len(own.labels)}
     everything = joined([Images(own.pixels, own.labels) for own in known.values()])
-    backbone = Backbone.build(world.species, architecture=cell.architecture, pretrained=True, seed=cell.seed)
+    backbone = Backbone.with_weights(cell.weights, world.species, architecture=cell.architecture, seed=cell.seed)
     fit_head(backbone, everything, cell.plan.head)
     begun = Learned(
         cell, world, held_out, backbone, known, torch.zeros(backbone.layout.dim), _pasted(cell, world, known)
@@ -110,9 +110,9 @@ class Ways:
         self.generic = self._generic()
         self.generator = self._generator()
 
-    def at(self, name: str) -> tuple[Pictures, dict[str, Tensor]]:
-        """The photographs of a held-out camera and what every way says of them: chances `[M, K]` by way."""
-        begun, own = self.begun, pictures(self.begun.world, self.begun.world.shots_at(name, "eval"))
+    def at(self, name: str, own: Pictures) -> dict[str, Tensor]:
+        """What every way says of the photographs of a held-out camera: chances `[M, K]` by way."""
+        begun = self.begun
         head = chances(begun.backbone, None, own.pixels)
         said = {
             "majority": self._majority().expand(len(own.labels), -1),
@@ -130,7 +130,7 @@ class Ways:
             said[way] = said["joint"] if row is None else chances(begun.backbone, row, own.pixels)
         said["generated"] = self._generated(name, own, said["joint"])
         said["labels"] = self._by_labels(own, said["joint"])
-        return own, said
+        return said
 
     def _majority(self) -> Tensor:
         counts = sum(self.counts.values(), torch.zeros(len(self.begun.world.species)))
@@ -255,8 +255,9 @@ def answer(cell: Cell) -> None:
     owns: list[Pictures] = []
     found: dict[str, list[Tensor]] = {}
     for name in begun.held_out:
-        if begun.world.shots_at(name, "eval"):
-            own, said = ways.at(name)
+        own = pictures(begun.world, begun.world.shots_at(name, "eval"))
+        if len(own.labels):
+            said = ways.at(name, own)
             names.append(name)
             owns.append(own)
             for way, value in said.items():
