@@ -331,6 +331,7 @@ def test_a_study_is_told_in_tables_figures_and_sentences(told: dict[str, Any]) -
     assert "12 cameras in 4 folds, 48 real photographs" in first.note and "2 seed(s)" in first.note
     assert third.rows[0] == ("animals without a box, frames", "0 of 90")
     assert len(held_out.figures(told)) == 1
+    assert [row[1] for row in held_out.rows(told)][3] == "100.0 (100.0 to 100.0)"
     sentences = " ".join(held_out.findings(told))
     assert "Generated from this camera's empties: gains 50.0" in sentences
     assert "no difference to one shared adapter is shown, all photographs: +0.0" in sentences

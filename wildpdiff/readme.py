@@ -9,12 +9,15 @@ from .bundle import Bundle
 from .experiments.lab import Data
 from .experiments.result import RESULTS, Result, stored_result
 from .measure.statistics import points
+from .own import held_out
 from .paper import NUMBERS, column_means, table2
 from .paper.figure7 import MEANING
 from .pdiff.study import rows as pdiff
 from .reproduce import EXPERIMENTS
 
 Row = tuple[object, ...]
+#: How the study of one's own cameras is trained.
+LONG = " --retrain --bundle runs/mine --run runs/mine"
 #: Generated adapters a cell where no other number is asked for.
 FULL = 100
 
@@ -37,7 +40,9 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
         "figure7": _middle,
         "figure6": _likeness,
         "table3": _unseen,
+        held_out.STUDY: held_out.rows,
         "pdiff-table2": pdiff.systems,
+        "pdiff-table2-slow": pdiff.systems,
         "pdiff-table1": pdiff.systems,
         "pdiff-recipe": pdiff.checkpoints,
         "pdiff-table13": pdiff.memory,
@@ -56,7 +61,8 @@ def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
     """The rows of one experiment, the first with its command and minutes."""
     some = "" if result.quick or result.samples == FULL else f" --samples {result.samples}"
     study = result.name.startswith("pdiff-")
-    long = " --retrain" if study else ""  # else it is only read, without a training folder
+    # Without these, it is only read.
+    long = " --retrain" if study else LONG if result.name == held_out.STUDY else ""
     typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else long or some}`"
     minutes = pdiff.minutes(result.data, result.seconds) if study else result.seconds / 60
     command: tuple[object, object] = (typed, f"{minutes:.0f}")
