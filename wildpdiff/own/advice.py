@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import readable
 from ..measure.statistics import points, size
+from .measures import MEASURES
 
 #: Cameras that are named.
 NAMED = 3
@@ -37,11 +38,13 @@ def _labels(data: dict[str, Any]) -> list[str]:
     minus, own, base = (data["ways"]["labels"]["minus"], data["by_camera"]["labels"], data["by_camera"]["joint"])
     if "accuracy" not in minus:
         return ["No camera met animals at two times, so what labels of its own are worth cannot be measured."]
-    shown, count = points(minus["accuracy"], signed=True), minus["accuracy"]["n"]
-    verdict = "helps" if minus["accuracy"]["real"] and minus["accuracy"]["mean"] > 0 else "shows no difference"
+    parts = [f"{words} {points(minus[what], signed=True)}" for what, words in MEASURES.items() if what in minus]
+    helps = any(minus[what]["real"] and minus[what]["mean"] > 0 for what in ("accuracy", "event") if what in minus)
+    verdict = "helps" if helps else "shows no difference"
+    count = minus["accuracy"]["n"]
     found = [
-        f"Labelling up to twenty photographs of a camera {verdict}: {shown} points at the {count} cameras with two "
-        "events."
+        f"Labelling up to twenty photographs of a camera {verdict} at the {count} cameras with two events, points: "
+        f"{', '.join(parts)}."
     ]
     gains = sorted(own, key=lambda name: base[name]["accuracy"] - own[name]["accuracy"])
     helped = [name for name in gains if own[name]["accuracy"] > base[name]["accuracy"]][:NAMED]
