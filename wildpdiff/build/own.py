@@ -44,7 +44,7 @@ LENGTHS: dict[str, Any] = {
     "long_rows": 20,
 }
 #: Times that everything takes as long as its fine-tuning alone: reading, generators, figures.
-_ASIDE = 1.6
+_ASIDE = 2.2
 
 
 @dataclass(frozen=True)
