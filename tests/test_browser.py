@@ -267,11 +267,11 @@ def at_each_weight(page: Any) -> list[float]:
     """The weaker of A and B at 0, 0.1, ... 1 as the curve shows it, the slider being moved there by keyboard."""
     page.locator("#blend").focus()
     page.keyboard.press("Home")
-    found = []
+    share, found = "...wpd.known().at.map((right, side) => right / wpd.known().of[side])", []
     for stop in range(11):
         cursor = "document.querySelector('#curve .chart-node').layout.shapes[0].x0"
         page.wait_for_function(f"Math.abs({cursor} - {stop / 10}) < 1e-6", timeout=WAIT)
-        found.append(page.evaluate("Math.min(...wpd.known().at) / wpd.known().images"))
+        found.append(page.evaluate(f"Math.min({share})"))
         page.keyboard.press("ArrowRight")
     return found
 

@@ -48,7 +48,9 @@ def test_what_was_measured_at_a_location_before_a_kill_is_not_measured_again(tmp
 
 def _started(out: Path) -> subprocess.Popen[str]:
     """A training that has workers by now."""
-    command = [sys.executable, "-m", "wildpdiff", "train", "--recipe", "smoke", "--out", str(out)]
+    # A test run in a shell's background inherits that Ctrl-C is ignored, and would hand that on.
+    train = ["-m", "wildpdiff", "train", "--recipe", "smoke", "--out", str(out)]
+    command = ["/usr/bin/env", "--default-signal=INT", sys.executable, *train]
     given = {**os.environ, "PYTHONPATH": ROOT}
     run = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=given, start_new_session=True

@@ -147,10 +147,10 @@ def test_with_boxes_animals_are_named_by_what_is_inside_and_all_else_stays(
     (tmp_path / "md.json").write_text(json.dumps(boxes()))
     found = result(tools, photos, tmp_path / "named.json", "--boxes", tmp_path / "md.json")
     images = {image["file"]: image for image in found["images"]}
-    assert found["info"]["detector"] == "a detector" and "inside its box" in found["info"]["note"]
+    assert found["info"]["detector"] == "a detector" and "a square around its box" in found["info"]["note"]
     assert found["detection_categories"] == {"1": "animal", "2": "person"}
     animal, person = images["a/1.jpg"]["detections"]
-    assert_named(animal, expected(bundle, tools, photos / "a/1.jpg", (50, 30, 150, 90)))
+    assert_named(animal, expected(bundle, tools, photos / "a/1.jpg", (40, 0, 160, 120)))
     assert person == {"category": "2", "conf": 0.8, "bbox": [0, 0, 0.1, 0.1]}
     assert "classifications" not in images["a/2.JPG"]["detections"][0]
     assert images["a/4.png"]["detections"] == []
@@ -170,7 +170,7 @@ def test_whatever_a_file_of_boxes_says_is_read_or_refused_in_one_sentence(
         file.write_bytes(content)
         try:
             for one in Boxes(file).of("a/1.jpg") or ():
-                cut(Image.new("RGB", (40, 30)), one["bbox"], 0.1).load()
+                cut(Image.new("RGB", (40, 30)), one["bbox"], 1.2).load()
         except SystemExit as error:
             told = capsys.readouterr().err.strip()
             assert error.code == 2 and not unclear(told), told

@@ -3,7 +3,7 @@
     python name_photographs.py FOLDER --out named.json [--model FILE.onnx] [--boxes megadetector.json]
 
 It writes JSON of MegaDetector's form, version 1.6, which Timelapse, AddaxAI and others read. With --boxes, the output
-of MegaDetector on the same folder, each animal is named by what is inside its box. Without, each photograph is one
+of MegaDetector on the same folder, each animal is named by a square around its box. Without, each photograph is one
 detection as large as the frame, whose confidence is that it is not empty; the file says so in its "info".
 
 `wildpdiff export --format onnx` wrote this script beside the ONNX file; it is its own program and imports nothing else.
