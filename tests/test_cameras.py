@@ -11,9 +11,10 @@ from coco_set import LOCATIONS, SPECIES, write_set
 from world_contract import check_world
 
 from wildpdiff.errors import UserError
+from wildpdiff.survey.look import is_infrared
 from wildpdiff.survey.records import Box, Frame
 from wildpdiff.worlds import open_world
-from wildpdiff.worlds.cameras import CameraWorld, infrared
+from wildpdiff.worlds.cameras import CameraWorld
 from wildpdiff.worlds.pasted import PastedWorld, Pasting
 from wildpdiff.worlds.reader import AROUND, cropped
 from wildpdiff.worlds.shots import LEAST, Choice, shots_of
@@ -145,8 +146,8 @@ def test_a_survey_without_labels_says_so() -> None:
 
 def test_infrared_pictures_are_known_by_their_lack_of_colour() -> None:
     grey = torch.randint(0, 255, (1, 20, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert infrared(grey.expand(3, -1, -1))
-    assert not infrared(
+    assert is_infrared(grey.expand(3, -1, -1))
+    assert not is_infrared(
         torch.randint(0, 255, (3, 20, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     )
 

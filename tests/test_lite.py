@@ -20,8 +20,9 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import header
 from wildpdiff.network import lite
-from wildpdiff.network.backbone import Backbone, Described, imagenet_network, standard_of
+from wildpdiff.network.backbone import Backbone, Described
 from wildpdiff.network.folded import Folded
+from wildpdiff.network.makers import imagenet_network, standard_of
 from wildpdiff.network.peft_folder import attach
 from wildpdiff.network.standard import IMAGENET, Standard
 

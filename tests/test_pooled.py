@@ -19,7 +19,8 @@ from wildpdiff.condition import Condition
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, save_json, save_tensors
 from wildpdiff.network import lite
-from wildpdiff.network.backbone import Backbone, imagenet_network
+from wildpdiff.network.backbone import Backbone
+from wildpdiff.network.makers import imagenet_network
 from wildpdiff.pooled import CENTRE, TRUNK, PooledCondition
 from wildpdiff.studio.learn import glossary
 from wildpdiff.studio.learn.lessons import cards

@@ -14,7 +14,8 @@ from wildpdiff.errors import UserError
 from wildpdiff.survey import json_parts
 from wildpdiff.survey.bursts import all_seconds, seconds_of
 from wildpdiff.survey.inspect import inspect
-from wildpdiff.survey.json_parts import parts, pieces, read_safely
+from wildpdiff.survey.json_parts import parts, pieces
+from wildpdiff.survey.safely import read_safely
 from wildpdiff.survey.open import open_survey
 from wildpdiff.survey.told import as_text
 

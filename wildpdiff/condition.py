@@ -110,7 +110,26 @@ class Preprocess:
         return int(self.size * height / short), int(self.size * width / short)
 
 
-class ClipCondition:
+class OfViews:
+    """A condition that embeds each picture by itself."""
+
+    def views(self, backgrounds: Tensor) -> Tensor:
+        """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU."""
+        raise NotImplementedError
+
+    def __call__(self, backgrounds: Tensor) -> Tensor:
+        """Embedding of a place: the mean of its `views`, scaled to length 1.
+
+        Args:
+            backgrounds: uint8 `[G, 3, H, W]`, G at least 1.
+
+        Returns:
+            float32 `[E]`, on the CPU.
+        """
+        return F.normalize(self.views(backgrounds).mean(dim=0), dim=0)
+
+
+class ClipCondition(OfViews):
     """A `Condition`: the direction of the mean CLIP embedding of a place's backgrounds."""
 
     def __init__(self, name: str, dim: int, network: CLIP, *, model: str, device: torch.device | str = "cpu") -> None:
@@ -146,17 +165,6 @@ class ClipCondition:
                 "architecture or out of reach; fetch them again or choose another model."
             ) from error
         return cls(source.name, dim, network, model=source.model, device=device)
-
-    def __call__(self, backgrounds: Tensor) -> Tensor:
-        """Embedding of a place: the mean of its `views`, scaled to length 1.
-
-        Args:
-            backgrounds: uint8 `[G, 3, H, W]`, G at least 1.
-
-        Returns:
-            float32 `[E]`, on the CPU.
-        """
-        return F.normalize(self.views(backgrounds).mean(dim=0), dim=0)
 
     @torch.no_grad()
     def views(self, backgrounds: Tensor) -> Tensor:

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .condition import BATCH, Preprocess, checked_backgrounds
+from .condition import BATCH, OfViews, Preprocess, checked_backgrounds
 from .errors import UserError
 from .files import load_json, load_tensors, save_json, save_tensors
-from .network.backbone import Backbone, full, half, imagenet_network, standard_of, timm_network
+from .network.backbone import Backbone, full, half
 from .network.features import features
+from .network.makers import imagenet_network, standard_of, timm_network
 
 #: The files of a folder: what network it is, the centre, and the network's weights if no classifier has them.
 ABOUT, CENTRE, TRUNK = "pooled.json", "centre.safetensors", "trunk.safetensors"
@@ -23,7 +24,7 @@ ABOUT, CENTRE, TRUNK = "pooled.json", "centre.safetensors", "trunk.safetensors"
 SIZE = 224
 
 
-class PooledCondition:
+class PooledCondition(OfViews):
     """A `Condition`: the direction in which a place's pooled ImageNet features differ from those of known places.
 
     The features are those of the network's last layer before the classifier, averaged over the picture. Of all places
@@ -101,17 +102,6 @@ class PooledCondition:
             save_tensors(folder / TRUNK, {name: half(value) for name, value in _trunk(self.network).items()})
         save_tensors(folder / CENTRE, {"centre": self.centre})
         save_json(folder / ABOUT, {"architecture": self.architecture, "size": self.size, "trunk": digest})
-
-    def __call__(self, backgrounds: Tensor) -> Tensor:
-        """Embedding of a place: the mean of its `views`, scaled to length 1.
-
-        Args:
-            backgrounds: uint8 `[G, 3, H, W]`, G at least 1.
-
-        Returns:
-            float32 `[E]`, on the CPU.
-        """
-        return F.normalize(self.views(backgrounds).mean(dim=0), dim=0)
 
     def views(self, backgrounds: Tensor) -> Tensor:
         """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU.

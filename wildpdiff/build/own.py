@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..bundle import POOLED
 from ..errors import UserError
 from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..network import lite
@@ -20,7 +21,7 @@ from ..training.finetune import FinetuneRecipe, finetune
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
-from .recipes import POOLED, Recipe
+from .recipes import Recipe
 
 #: Name of the recipe, which is made for a data set and not a constant.
 OWN = "own"

@@ -27,8 +27,6 @@ _SHARES = ("ema", "condition_dropout", "small_share", "brightness", "balance")
 _LARGEST = 1e6
 #: Paper, appendix D: each location its own random initialisation; one for all; one converged adapter for all.
 REGIMES = ("L", "M", "H")
-#: Word for the classifier's own features where a CLIP may be named.
-POOLED = "pooled"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from ..bundle import CLIP, WAYS, Bundle, is_whole
-from ..condition import CONFIG_FILE, ClipCondition, check_clip, keep_clip
+from ..bundle import BACKBONE, POOLED, WAYS, Bundle, is_whole
+from ..condition import check_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator
@@ -21,9 +21,6 @@ from ..measure.by_location import crossed_conditions, evaluate_locations, togeth
 from ..measure.fidelity import fidelity_over
 from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
-from ..picture import digest, packed
-from ..pooled import ABOUT, PooledCondition
-from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
 from ..training.head import fit_head
 from ..training.loop import Step
 from ..training.pretrain import pretrain
@@ -33,16 +30,13 @@ from ..worlds import open_world
 from ..worlds.base import Captioned, Enriched, World, location_of
 from ..worlds.stored import store
 from .claim import claimed
+from .conditions import conditions, encoder
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .photographs import photographs
-from .recipes import POOLED, Recipe
+from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
 from .starts import JOINT, LABELS, starts
 from .workers import each
-
-BACKBONE = "backbone.safetensors"
-#: Height of the pictures to look at.
-SHOWN = 240
 
 Progress = Iterator[tuple[str, Step]]
 
@@ -65,10 +59,10 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
 def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, workers: int) -> Progress:
     _same_recipe(recipe, work)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
-    yield from _timed(work, "clip", _clip(recipe, world, out, work, device))
+    yield from _timed(work, "clip", encoder(recipe, world, out, work, device))
     yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
     yield from _timed(work, "rows", _shared(do_job, _row_jobs(recipe, out, work, device), workers))
-    yield from _timed(work, "conditions", _conditions(recipe, world, out))
+    yield from _timed(work, "conditions", conditions(recipe, world, out))
     regimes = [Task(recipe, out, work, regime, device) for regime in recipe.regimes]
     yield from _timed(work, "curves", _shared(connect_regime, regimes, workers))
     jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])] * recipe.alone
@@ -172,63 +166,6 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
         yield Step(1, 1, float("nan"))
     backbone.round_to_half().save(path)
     checkpoint.unlink(missing_ok=True)
-
-
-def _clip(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> Iterator[Step]:
-    """What turns pictures of a place into numbers: the classifier's own features, or a CLIP.
-
-    The CLIP that the recipe names is copied; without a name, a small one learns from the world's captions.
-    """
-    folder, checkpoint = out / CLIP, work / "clip.safetensors"
-    if (folder / CONFIG_FILE).exists() or (out / POOLED / ABOUT).exists():
-        return
-    if recipe.condition == POOLED:
-        known = (world.backgrounds(name) for name in recipe.seen)
-        PooledCondition.of_imagenet(recipe.architecture, known).save(out / POOLED, Backbone.load(out / BACKBONE))
-        yield Step(1, 1, float("nan"))
-    elif recipe.condition is not None:
-        keep_clip(recipe.condition, folder)
-        yield Step(1, 1, float("nan"))
-    elif isinstance(world, Captioned):
-        model = build_clip(recipe.clip, seed=recipe.seed).to(device)
-        pairs = world.captioned_others(recipe.clip_places, recipe.seed)
-        yield from train_clip(model, pairs, recipe.clip_training, seed=recipe.seed, checkpoint=checkpoint)
-        places = (*recipe.seen, *recipe.unseen, *recipe.pretraining)
-        pixels, captions = world.captioned(places)(torch.Generator().manual_seed(recipe.seed), len(places))
-        save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
-        save_clip(model, recipe.clip, folder, name=f"{world.kind}-clip")
-        checkpoint.unlink(missing_ok=True)
-
-
-def _condition(out: Path) -> ClipCondition | PooledCondition:
-    """What `_clip` made."""
-    if (out / POOLED / ABOUT).exists():
-        return PooledCondition.load(out / POOLED, Backbone.load(out / BACKBONE))
-    return ClipCondition.load(f"local-dir:{out / CLIP}")
-
-
-def _conditions(recipe: Recipe, world: World, out: Path) -> Iterator[Step]:
-    """Embed the backgrounds of the named locations; and keep a picture of each to look at."""
-    path = out / "conditions.safetensors"
-    if path.exists() and (out / "pictures.safetensors").exists():
-        return
-    condition, names = _condition(out), (*recipe.seen, *recipe.unseen)
-    views, pictures = [], []
-    for place, name in enumerate(names):
-        views.append(condition.views(world.backgrounds(name)))
-        pictures.append(world.show(name, SHOWN))
-        if place + 1 < len(names):
-            yield Step(place + 1, len(names), float("nan"))
-    fewest = min(map(len, views))
-    stacked = torch.stack([own[:fewest] for own in views])
-    mean = torch.nn.functional.normalize(stacked.mean(dim=1), dim=1)
-    save_tensors(path, {"mean": mean, "views": stacked}, {"condition": condition.name})
-    save_tensors(
-        out / "pictures.safetensors",
-        {name: packed(picture, quality=95) for name, picture in zip(names, pictures, strict=True)},
-        dict(zip(names, map(digest, pictures), strict=True)),
-    )
-    yield Step(len(names), len(names), float("nan"))
 
 
 def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -101,6 +101,15 @@ def worlds_of(cell: Cell) -> tuple[CameraWorld, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """Photographs of one camera that can be read, with what is known of them."""
+
+    pixels: Tensor
+    labels: Tensor
+    bursts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Answers:
     """What each method says of the photographs of held-out cameras.
 
@@ -119,8 +128,22 @@ class Answers:
     bursts: Tensor
     names: tuple[str, ...]
 
+    @classmethod
+    def of(cls, cameras: Mapping[str, Pictures], said: Mapping[str, Sequence[Tensor]]) -> Answers:
+        """What is said, by method, of each camera's photographs, in the cameras' order; chances `[M, K]` each."""
+        bursts = [(place, burst) for place, own in enumerate(cameras.values()) for burst in own.bursts]
+        numbers = {burst: number for number, burst in enumerate(dict.fromkeys(bursts))}
+        return cls(
+            {method: torch.cat(list(values)) for method, values in said.items()},
+            torch.cat([own.labels for own in cameras.values()]),
+            torch.tensor([place for place, _ in bursts]),
+            torch.tensor([numbers[burst] for burst in bursts]),
+            tuple(cameras),
+        )
+
     def save(self, path: Path) -> None:
-        """Write them as one file."""
+        """Write them as one file; its folder is made if it is not there."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         parts = {f"chances/{name}": value.half() for name, value in self.chances.items()}
         parts |= {"labels": self.labels, "cameras": self.cameras, "bursts": self.bursts}
         save_tensors(path, parts, {"names": json.dumps(self.names)})
@@ -150,20 +173,6 @@ def together(every: list[Answers]) -> Answers:
     return Answers(chances, torch.cat([one.labels for one in every]), torch.cat(cameras), torch.cat(bursts), names)
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Photographs of one camera that can be read, with what is known of them."""
-
-    pixels: Tensor
-    labels: Tensor
-    bursts: tuple[str, ...]
-
-    def of(self, keep: Tensor) -> Pictures:
-        """Some of them, by a mask `[M]`."""
-        bursts = tuple(burst for burst, kept in zip(self.bursts, keep.tolist(), strict=True) if kept)
-        return Pictures(self.pixels[keep], self.labels[keep], bursts)
-
-
 def pictures(world: CameraWorld, shots: list[Shot]) -> Pictures:
     """Shots as pictures; those that cannot be read are left out."""
     found = list(world.pictures(shots))
@@ -177,6 +186,12 @@ def learned(world: CameraWorld, held_out: tuple[str, ...]) -> Iterator[tuple[str
     for name in world.locations:
         if name not in held_out:
             yield name, pictures(world, [*world.shots_at(name, "train"), *world.shots_at(name, "eval")])
+
+
+def with_photographs(world: CameraWorld, held_out: tuple[str, ...]) -> dict[str, Pictures]:
+    """The photographs of the held-out cameras that have some that can be read."""
+    found = {name: pictures(world, world.shots_at(name, "eval")) for name in held_out}
+    return {name: own for name, own in found.items() if len(own.labels)}
 
 
 def empty_of(world: CameraWorld) -> int:

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from ..measure.statistics import over_units
 from ..network.backbone import Backbone
+from ..survey.records import ANIMAL
 from ..training.head import fit_head
 from ..worlds.base import Images
 from ..worlds.cameras import CameraWorld
-from ..worlds.shots import Choice, Shot
-from .cell import Answers, Cell, empty_of, learned, pictures, worlds_of
+from ..worlds.shots import Shot
+from .cell import Answers, Cell, empty_of, learned, with_photographs, worlds_of
 from .methods import chances
 
 #: Side in pixels of the pictures whose difference is taken.
@@ -36,17 +37,9 @@ def answer_frames(cell: Cell) -> None:
     everything = Images(torch.cat([own.pixels for own in known]), torch.cat([own.labels for own in known]))
     backbone = Backbone.with_weights(cell.weights, world.species, architecture=cell.architecture)
     fit_head(backbone, everything, cell.plan.head)
-    owns = {name: pictures(world, world.shots_at(name, "eval")) for name in held_out}
-    owns = {name: own for name, own in owns.items() if len(own.labels)}
-    bursts = [(name, burst) for name, own in owns.items() for burst in own.bursts]
-    numbers = {burst: number for number, burst in enumerate(dict.fromkeys(bursts))}
-    cameras = torch.tensor([place for place, own in enumerate(owns.values()) for _ in own.bursts])
-    said = torch.cat([chances(backbone, None, own.pixels) for own in owns.values()])
-    labels = torch.cat([own.labels for own in owns.values()])
-    cell.path.parent.mkdir(parents=True, exist_ok=True)
-    Answers({"head": said}, labels, cameras, torch.tensor([numbers[one] for one in bursts]), tuple(owns)).save(
-        cell.path
-    )
+    cameras = with_photographs(world, held_out)
+    said = [chances(backbone, None, own.pixels) for own in cameras.values()]
+    Answers.of(cameras, {"head": said}).save(cell.path)
 
 
 def differences(world: CameraWorld) -> dict[str, Any]:
@@ -96,12 +89,12 @@ def _area(shots: Mapping[str, Shot], frames: Mapping[str, Tensor | None], empty:
 
 def detector(world: CameraWorld) -> dict[str, int]:
     """Boxes against labels, frame by frame: animals that got none, and empties that got one."""
-    choice = Choice(confidence=float(world.spec["confidence"]))
+    least = float(world.spec["confidence"])
     found = {"animals": 0, "missed": 0, "empties": 0, "false": 0}
     for frame in world.frames():
         if not frame.species and not frame.empty:
             continue
-        boxed = any(box.kind == "animal" and box.confidence >= choice.confidence for box in frame.boxes or ())
+        boxed = any(box.kind == ANIMAL and box.confidence >= least for box in frame.boxes or ())
         kind, error = ("empties", "false") if frame.empty else ("animals", "missed")
         found[kind] += 1
         found[error] += boxed == frame.empty

@@ -20,7 +20,7 @@ from ..training.head import fit_head
 from ..worlds.base import Images
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
-from .cell import Answers, Cell, Pictures, empty_of, learned, pictures, worlds_of
+from .cell import Answers, Cell, Pictures, empty_of, learned, with_photographs, worlds_of
 
 #: What each way is called in tables, in their order.
 NAMES = {
@@ -251,21 +251,9 @@ def answer(cell: Cell) -> None:
     if cell.path.exists():
         return
     begun = begin(cell)
-    ways, names = Ways(begun), []
-    owns: list[Pictures] = []
-    found: dict[str, list[Tensor]] = {}
-    for name in begun.held_out:
-        own = pictures(begun.world, begun.world.shots_at(name, "eval"))
-        if len(own.labels):
-            said = ways.at(name, own)
-            names.append(name)
-            owns.append(own)
-            for way, value in said.items():
-                found.setdefault(way, []).append(value)
-    bursts = [(place, burst) for place, own in enumerate(owns) for burst in own.bursts]
-    numbers = {burst: number for number, burst in enumerate(dict.fromkeys(bursts))}
-    cameras = torch.tensor([place for place, own in enumerate(owns) for _ in own.bursts])
-    every = {way: torch.cat(values) for way, values in found.items()}
-    numbered = torch.tensor([numbers[burst] for burst in bursts])
-    cell.path.parent.mkdir(parents=True, exist_ok=True)
-    Answers(every, torch.cat([own.labels for own in owns]), cameras, numbered, tuple(names)).save(cell.path)
+    ways, cameras = Ways(begun), with_photographs(begun.world, begun.held_out)
+    said: dict[str, list[Tensor]] = {}
+    for name, own in cameras.items():
+        for way, value in ways.at(name, own).items():
+            said.setdefault(way, []).append(value)
+    Answers.of(cameras, said).save(cell.path)

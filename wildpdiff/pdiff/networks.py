@@ -14,7 +14,7 @@ from torch import nn
 
 from ..errors import UserError
 from ..files import is_file
-from ..network.backbone import timm_network
+from ..network.makers import timm_network
 from .mini import MINI
 
 

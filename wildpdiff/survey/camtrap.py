@@ -12,10 +12,11 @@ from typing import Any
 
 from ..errors import UserError
 from .bursts import seconds_of
-from .json_parts import LONGEST, read_safely
+from .json_parts import LONGEST
 from .names import KINDS, meaning, seen_in
 from .records import ANIMAL, Box, Frame
 from .rows import Package, Row
+from .safely import read_safely
 from .survey import Oddities, Survey
 from .values import box_of, cell, number_of
 

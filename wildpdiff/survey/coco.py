@@ -15,8 +15,9 @@ from ..errors import UserError
 from .bursts import all_seconds, moment_in
 from .coco_labels import Labels, field, key_of, needs
 from .folder import Folder
-from .json_parts import Open, parts, pieces, read_safely
+from .json_parts import Open, parts, pieces
 from .records import Box, Frame
+from .safely import read_safely
 from .survey import Oddities, Survey
 from .values import text_of
 

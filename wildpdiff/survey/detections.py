@@ -10,9 +10,10 @@ from typing import Any
 
 from ..errors import UserError
 from .bursts import taken
-from .json_parts import Open, parts, read_safely
+from .json_parts import Open, parts
 from .names import Meaning, common_name, meaning, seen_in
 from .records import ANIMAL, PERSON, VEHICLE, Box, Frame
+from .safely import read_safely
 from .survey import Oddities, Survey
 from .values import box_of, number_of
 

@@ -9,15 +9,10 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import orjson
-
-from ..errors import UserError
 
 BLOCK = 200_000
 """Bytes that are decoded at once; what they become fits into a processor's cache, which makes it twice as fast."""
@@ -43,21 +38,6 @@ class Part(NamedTuple):
 
 class NotJSONError(ValueError):
     """What was read is no whole JSON document with an object at its top."""
-
-
-@contextmanager
-def read_safely(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a document is read into one sentence about the file of that name."""
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"'{name}' is missing; give the path of a data set's file or folder.") from error
-    except PermissionError as error:
-        raise UserError(f"'{name}' cannot be read; let this user read it.") from error
-    except (ValueError, OSError, RuntimeError, RecursionError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"'{name}' is damaged (not whole JSON); fetch it anew.") from error
 
 
 def parts(opened: Open, *, leap: frozenset[str] = frozenset(), names: frozenset[str] = frozenset()) -> Iterator[Part]:

@@ -16,8 +16,9 @@ from .coco import KIND as COCO
 from .coco import coco_survey
 from .detections import MEGADETECTOR, SPECIESNET, detections_survey, with_boxes
 from .folders import folder_survey
-from .json_parts import Open, parts, read_safely
+from .json_parts import Open, parts
 from .rows import Package, Table
+from .safely import read_safely
 from .survey import Survey
 from .tables import insights_survey, is_insights, table_survey
 

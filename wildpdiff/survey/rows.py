@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from ..errors import UserError
 from ..files import is_file
 from ..labelled import shortened
 from ..zips import check_packing
+from .safely import TABLE, read_safely
 from .survey import Oddities
 
 Row = dict[str, str]
@@ -33,13 +33,13 @@ class Table:
 
     def __init__(self, opened: Callable[[], BinaryIO], name: str) -> None:
         self._opened, self.name = opened, name
-        with _safely(name), opened() as file:
+        with read_safely(name, TABLE), opened() as file:
             start = file.read(_START)
         self._encoding = _encoding(start)
         text = start.decode(self._encoding, "replace")
         first = next((line for line in text.splitlines() if line.strip()), "")
         self._delimiter = max(_DELIMITERS, key=first.count)
-        with _safely(name), self._text() as lines:
+        with read_safely(name, TABLE), self._text() as lines:
             header = next(csv.reader(lines, delimiter=self._delimiter), [])
         self.columns = tuple(name.strip() for name in header)
         if not any(self.columns):
@@ -54,7 +54,7 @@ class Table:
         width = len(self.columns)
         if self._encoding == "cp1252":
             odd.add(f"Tables that are no UTF-8, read as Windows-1252 ('{self.name}')")
-        with _safely(self.name), self._text() as lines:
+        with read_safely(self.name, TABLE), self._text() as lines:
             reader = csv.reader(lines, delimiter=self._delimiter)
             next(reader)
             for cells in reader:
@@ -94,14 +94,14 @@ class Package:
         """Whether there is a file of that name."""
         if not self.zipped:
             return is_file(self.path / self.inner / name)
-        with _safely(self.name), zipfile.ZipFile(self.path) as archive:
+        with read_safely(self.name, TABLE), zipfile.ZipFile(self.path) as archive:
             return self._inside(name) in archive.namelist()
 
     def opened(self, name: str) -> Callable[[], BinaryIO]:
         """How to open a file of it."""
         if not self.zipped:
             return lambda: (self.path / self.inner / name).open("rb")
-        with _safely(self.name), zipfile.ZipFile(self.path) as archive:
+        with read_safely(self.name, TABLE), zipfile.ZipFile(self.path) as archive:
             if self._inside(name) not in archive.namelist():
                 raise UserError(f"'{self.name}' has no file '{name}'; fetch the whole package anew.")
             check_packing(archive.getinfo(self._inside(name)))
@@ -148,18 +148,3 @@ def _encoding(start: bytes) -> str:
         if error.start < len(start) - 4 or len(start) < _START:
             return "cp1252"
     return "utf-8-sig"
-
-
-@contextmanager
-def _safely(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong while a table is read into one sentence about the file of that name."""
-    try:
-        yield
-    except UserError:
-        raise
-    except FileNotFoundError as error:
-        raise UserError(f"'{name}' is missing; fetch the whole data set anew.") from error
-    except PermissionError as error:
-        raise UserError(f"'{name}' cannot be read; let this user read it.") from error
-    except (csv.Error, ValueError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UserError(f"'{name}' is damaged (not a whole table); fetch it anew.") from error

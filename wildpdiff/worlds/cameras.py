@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..errors import UserError, readable
 from ..picture import resized
 from ..survey.folder import Folder
+from ..survey.look import is_infrared
 from ..survey.open import open_survey
 from ..survey.records import Box, Frame
 from ..survey.survey import Survey
@@ -27,8 +27,6 @@ from .strips import Strips
 
 #: Pictures of an empty place that are kept, and those that are looked at for them.
 BACKGROUNDS, CANDIDATES = 16, 64
-#: Levels of 255 that the channels of an infrared picture differ by, at most, on average.
-_GREY = 6.0
 
 Light = Literal["day", "infrared"]
 
@@ -52,10 +50,12 @@ class CameraWorld:
     portable = False
     caution = "A whole burst often carries one label, and most cameras met few animals: look at intervals before means."
 
-    def __init__(self, spec: Mapping[str, Any], survey: Survey, shots: Shots, *, size: int) -> None:
+    def __init__(
+        self, spec: Mapping[str, Any], survey: Survey, shots: Shots, *, size: int, strips: Strips | None = None
+    ) -> None:
         self.spec, self.size, self.shots, self.species = dict(spec), size, shots, shots.species
         self.locations = tuple(name for name, own in shots.shots.items() if own)
-        self._survey = survey
+        self._survey, self._strips = survey, strips
         self._reader = Reader(Folder(survey.images), size)
 
     @classmethod
@@ -99,9 +99,7 @@ class CameraWorld:
         spec = self.spec | {"held_out": list(locations)} | changes
         chosen = Choice(**{key: _tuple(spec[key]) for key in asdict(Choice())})
         shots = shots_of(self._survey.frames(), replace(chosen))
-        world = CameraWorld(_listed(spec), self._survey, shots, size=self.size)
-        world.__dict__["strips"] = self.strips
-        return world
+        return CameraWorld(_listed(spec), self._survey, shots, size=self.size, strips=self.strips)
 
     def to_json(self) -> dict[str, Any]:
         """The spec that it is opened again from."""
@@ -135,7 +133,7 @@ class CameraWorld:
                 f"{len(bare)} of {len(self.locations)} cameras have no empty photograph that shows the place, such as "
                 f"'{readable(bare[0])}'; nothing can be written for them."
             )
-        if "strips" in self.__dict__ and self.strips.words():
+        if self._strips is not None and self.strips.words():
             found.append(f"Caption strips are cut away: {self.strips.words()} of each photograph.")
         unreadable, short = self._reader.unreadable, self._reader.short
         if unreadable:
@@ -149,10 +147,12 @@ class CameraWorld:
         """The survey's records, those that are left out included."""
         return self._survey.frames()
 
-    @cached_property
+    @property
     def strips(self) -> Strips:
         """What the cameras printed into their photographs, from a sample of them (see `Reader.strips`)."""
-        return self._reader.strips([shot.file for shot in shots] for shots in self.shots.shots.values())
+        if self._strips is None:
+            self._strips = self._reader.strips([shot.file for shot in shots] for shots in self.shots.shots.values())
+        return self._strips
 
     def shots_at(self, location: str, split: Split) -> list[Shot]:
         """What is learned from or measured on at a location, in the order of `labels`.
@@ -241,8 +241,8 @@ class CameraWorld:
         found = [(file, picture) for file, picture in read if picture is not None]
         if not found:
             raise self._nothing(location, drawn[0])
-        by_light = {"day": [pair for pair in found if not infrared(pair[1])]}
-        by_light["infrared"] = [pair for pair in found if infrared(pair[1])]
+        by_light = {"day": [pair for pair in found if not is_infrared(pair[1])]}
+        by_light["infrared"] = [pair for pair in found if is_infrared(pair[1])]
         chosen = by_light[light] if light else by_light["day"] if len(by_light["day"]) > 1 else found
         if not chosen:
             raise UserError(f"Location '{location}' has no empty {light} photograph.")
@@ -250,12 +250,6 @@ class CameraWorld:
 
     def _nothing(self, location: str, wanted: str) -> UserError:
         return UserError(f"No photograph of location '{location}' can be read {self._reader.folder.missing(wanted)}.")
-
-
-def infrared(picture: Tensor) -> bool:
-    """Whether a picture, uint8 `[3, H, W]`, has next to no colour."""
-    red, green, blue = picture.float()
-    return float(((red - green).abs() + (green - blue).abs()).mean()) < _GREY
 
 
 def _tuple(value: Any) -> Any:

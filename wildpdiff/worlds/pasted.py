@@ -18,9 +18,10 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..picture import resized
+from ..survey.look import is_infrared
 from ..survey.records import Box
 from .base import EMPTY, Images, Split, location_of
-from .cameras import CameraWorld, infrared
+from .cameras import CameraWorld
 from .cameras import open_world as open_cameras
 from .hashed import fraction
 from .reader import cropped
@@ -166,7 +167,7 @@ class PastedWorld:
         places = self.real.background_files(location)
         for _ in range(_TRIES):
             ground = self._read(places[_draw(rng, len(places))])
-            cut = None if ground is None else self._cut(label, rng, infrared(ground))
+            cut = None if ground is None else self._cut(label, rng, is_infrared(ground))
             if ground is not None and cut is not None:
                 frame, box = _paste(ground, *cut, rng)
                 return resized(cropped(Strips(), frame, box), self.size, self.size), label
@@ -184,7 +185,7 @@ class PastedWorld:
             frame = self._read(drawn.file)
             if frame is not None:
                 best, shot = frame, drawn
-                if infrared(frame) == grey:
+                if is_infrared(frame) == grey:
                     break
         if best is None or shot is None or shot.box is None:
             return None

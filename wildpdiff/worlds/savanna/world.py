@@ -68,7 +68,7 @@ class SavannaWorld:
     species: tuple[str, ...] = SPECIES
     locations: tuple[str, ...] = (*SEEN, *UNSEEN, *PRETRAINING)
     about: str = f"All photographs here are drawn by a program, a procedural savanna with {len(SPECIES) - 1} species."
-    caution: str = "No real animal was photographed, and no number here is about real photographs."
+    caution: str = "No real animal was photographed, and no number of this savanna is about real photographs."
     portable: bool = True
 
     @property

@@ -1,0 +1,159 @@
+"""Commands that train: bundles by recipes, and zoos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import UserError
+from .shared import (
+    DEFAULT_BUNDLE,
+    BoxesOption,
+    BundleOption,
+    ColumnsOption,
+    DeviceOption,
+    ImagesOption,
+    OutOption,
+    RegimeOption,
+    app,
+    device_of,
+    say,
+    shown,
+    typed,
+)
+
+
+@app.command()
+def train(
+    out: OutOption,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="A recipe's name; own for your cameras, with --data; smoke to test the way; full for 300 rows a "
+            "location; or a .json file."
+        ),
+    ] = DEFAULT_BUNDLE.name,
+    data: Annotated[
+        Path | None, typer.Option(help="Your photographs: metadata, a table, a package or a folder.")
+    ] = None,
+    images: ImagesOption = None,
+    boxes: BoxesOption = None,
+    columns: ColumnsOption = "",
+    species: Annotated[
+        str, typer.Option(help="Of your data, with commas; all with enough photographs by default.")
+    ] = "",
+    network: Annotated[str | None, typer.Option(help="For your data: a classifier of timm's.")] = None,
+    weights: Annotated[str, typer.Option(help="For your data: imagenet, or a checkpoint of timm's (safetensors).")] = (
+        "imagenet"
+    ),
+    condition: Annotated[str, typer.Option(help="For your data: pooled (ImageNet features), or a CLIP: MODEL/TAG.")] = (
+        "pooled"
+    ),
+    size: Annotated[int, typer.Option(help="For your data: pixels a side of what is named.")] = 128,
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+) -> None:
+    """Make a bundle from nothing; killed and run again, it goes on where it was."""
+    from ..build.own import OWN, OwnData
+    from ..build.recipes import recipe_of
+    from ..survey.tables import columns_of
+
+    if (recipe == OWN) != (data is not None):
+        raise UserError(f"Your own photographs need both: --recipe {OWN} and --data PATH.")
+    if data is None:
+        _build(recipe_of(recipe), out, device, workers)
+        return
+    names = tuple(part.strip() for part in species.split(",") if part.strip())
+    chosen = OwnData(data, images, boxes, columns_of(columns), names, size, network, weights, condition)
+    _build_own(chosen, out, device, workers)
+
+
+def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str] = ()) -> None:
+    """Make a bundle by a recipe, and say what was odd about its world, but for what was said already."""
+    from ..build.stages import build, spread_notes
+    from ..worlds import open_world
+    from ..worlds.base import Noting
+
+    world = open_world(recipe.world)
+    known = set(said)
+
+    def say_notes() -> None:
+        for note in world.notes if isinstance(world, Noting) else ():
+            if note not in known:
+                known.add(note)
+                say(note)
+
+    say_notes()
+    for _ in shown(build(recipe, out, device=device_of(device), workers=workers)):
+        pass
+    say_notes()  # what was met while photographs were read
+    for regime, note in spread_notes(out).items():
+        say(f"Regime {regime}: {note}.")
+    say(f"The bundle is ready: wildpdiff serve --bundle {out}")
+
+
+def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
+    """A bundle of somebody's own cameras, and a report on what adapters are worth there."""
+    from ..build.own import cost, own_recipe
+    from ..bundle import Bundle
+    from ..experiments.lab import Lab
+    from ..experiments.result import read_result
+    from ..own.held_out import STUDY, steps_of
+    from ..reproduce import OF_ANY_BUNDLE, REPORT, choose, summary
+    from ..reproduce import reproduce as measure
+
+    recipe, world, notes = own_recipe(data)
+    for note in notes:
+        say(note)
+    say(cost(recipe, world, steps_of(world, quick=True), workers))
+    _build(recipe, out, device, workers, said=notes)
+    lab = Lab(Bundle.open(out, device_of(device)), recipe, out, workers=workers, quick=True)
+    chosen = [experiment for name in (STUDY, *OF_ANY_BUNDLE) for experiment in choose(name)]
+    how: dict[str, Any] = {"command": typed(), "quick": True, "retrain": True, "store": True}
+    for _ in shown(measure(chosen, lab, out / "report", **how)):
+        pass
+    print(summary(chosen[0], read_result(out / "report" / f"{STUDY}.json")))  # noqa: T201
+    say(f"The report: {out / 'report' / REPORT}")
+    say(f"Five seeds at full length: wildpdiff reproduce {STUDY} --retrain --bundle {out} --run {out} --out DIR")
+
+
+@app.command()
+def recipe(
+    name: Annotated[str, typer.Argument(help="Its name; an unknown one is answered with those there are.")] = (
+        DEFAULT_BUNDLE.name
+    ),
+) -> None:
+    """Print a recipe as JSON, to change and hand to `wildpdiff train --recipe FILE.json`."""
+    from ..build.recipes import recipe_of
+
+    print(json.dumps(recipe_of(name).to_json(), indent=1))  # noqa: T201
+
+
+@app.command()
+def zoo(
+    out: OutOption,
+    regime: RegimeOption = "H",
+    interval: Annotated[int, typer.Option(help="Steps between two saved rows: 1, 10 and 100 in the paper.")] = 5,
+    rows: Annotated[int, typer.Option(help="Rows a location.")] = 100,
+    locations: Annotated[str, typer.Option(help="seen, or names with commas.")] = "seen",
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+) -> None:
+    """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
+    from ..build.orders import Order, cost, grow_order
+    from ..build.recipes import trained_by
+    from ..bundle import Bundle
+
+    opened = Bundle.open(bundle, device_of(device))
+    names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
+    order, recipe = Order(regime, interval, rows, names), trained_by(opened)
+    price = cost(opened, recipe, order, out, workers=workers)
+    say(price.words(order, recipe, workers))
+    for _ in shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
+        pass
+    say(f"The zoo is ready: {out}")
