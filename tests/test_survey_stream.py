@@ -15,8 +15,8 @@ from wildpdiff.survey import json_parts
 from wildpdiff.survey.bursts import all_seconds, seconds_of
 from wildpdiff.survey.inspect import inspect
 from wildpdiff.survey.json_parts import parts, pieces
-from wildpdiff.survey.safely import read_safely
 from wildpdiff.survey.open import open_survey
+from wildpdiff.survey.safely import read_safely
 from wildpdiff.survey.told import as_text
 
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
