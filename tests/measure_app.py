@@ -1,4 +1,5 @@
-"""Times the app in a real browser: `python tests/measure_app.py [--moves 40] [--starts 5]` prints one JSON document.
+"""Times the app in a real browser: `python tests/measure_app.py [--moves 40] [--starts 5] [--bundle DIR]`
+prints one JSON document.
 
 `start`: seconds from the start of `wildpdiff serve` until the charts are drawn, and until the first live bars after a
 key press that follows at once, over several starts. `page`: seconds from opening the
@@ -85,15 +86,15 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"n": len(ordered), "p50": ordered[len(ordered) // 2], "p95": ordered[at], "max": ordered[-1]}
 
 
-def served() -> subprocess.Popen[bytes]:
-    """A server that has just been started."""
-    command = [sys.executable, "-c", "from wildpdiff.cli import main; main()", "serve", "--port", str(PORT)]
+def served(more: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A server that has just been started, with further options."""
+    command = [sys.executable, "-c", "from wildpdiff.cli import main; main()", "serve", "--port", str(PORT), *more]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def start(browser: Browser) -> tuple[float, float]:
+def start(browser: Browser, more: Sequence[str]) -> tuple[float, float]:
     """Seconds from the start of a server to the drawn charts of its page, and to the first live bars."""
-    began, server = time.perf_counter(), served()
+    began, server = time.perf_counter(), served(more)
     try:
         wait_for_port()
         context = browser.new_context(viewport={"width": 1280, "height": 900})
@@ -109,13 +110,13 @@ def start(browser: Browser) -> tuple[float, float]:
         server.wait(timeout=30)
 
 
-def measure(moves: int, starts: int) -> dict[str, Any]:
+def measure(moves: int, starts: int, more: Sequence[str]) -> dict[str, Any]:
     """Start the app several times; then open it and move its slider."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        begun = [start(browser) for _ in range(starts)]
+        begun = [start(browser, more) for _ in range(starts)]
         browser.close()
-    server = served()
+    server = served(more)
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
@@ -141,5 +142,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moves", type=int, default=40)
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--bundle", help="another one than that which comes along")
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.moves, asked.starts)))
+    print(json.dumps(measure(asked.moves, asked.starts, ["--bundle", asked.bundle] if asked.bundle else [])))
