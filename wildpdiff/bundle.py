@@ -22,6 +22,8 @@ from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
 from .picture import unpacked
 from .pooled import PooledCondition, described
+from .universal.universal import FOLDER as UNIVERSAL
+from .universal.universal import Universal
 from .variant import OURS, PAPER, Variant, names, variants_from_json
 from .weightspace import Map
 from .worlds import open_world
@@ -51,7 +53,8 @@ class Bundle:
     to look at, as the bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see
     `picture.digest`), `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),
     `joint.safetensors` (`row` `[D]`, trained on all seen locations), `generator-FIRST/` (unconditional, of the first
-    seen location), `results/` (stored experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be
+    seen location), `universal/` (generator U, see `universal.Universal`; there may be none), `results/` (stored
+    experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be
     none); and of each variant that the manifest lists (see `variant.Variant`) the generator's folder, its denoiser if
     it is another one, the zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as
     latents, `[Q, k]` each) and the map (see `weightspace.Map`).
@@ -76,8 +79,8 @@ class Bundle:
     def fingerprints(self) -> dict[str, str]:
         """A fingerprint of each part that numbers may depend on, from the checksums of its files and the world's spec.
 
-        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `pdiff` (of a bundle that has
-        p-diff systems), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and
+        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `universal` and `pdiff` (of a
+        bundle that has them), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and
         `map-R`. Stored results are no part.
         """
         parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
@@ -228,6 +231,18 @@ class Bundle:
     def unconditional(self) -> AdapterGenerator:
         """The generator of one location alone, the first seen one; it looks at no condition."""
         return self._loaded(f"generator-{self.seen[0]}")
+
+    @cached_property
+    def universal(self) -> Universal | None:
+        """Generator U, for places that nobody fine-tuned at; None if the bundle has none.
+
+        Raises:
+            UserError: if it is damaged, or belongs to another classifier.
+        """
+        if not is_folder(self.folder / UNIVERSAL):
+            return None
+        with torch.inference_mode(False):
+            return Universal.load(self.folder / UNIVERSAL, self.backbone)
 
     @cached_property
     def _zoos(self) -> dict[str, CodedZoo]:

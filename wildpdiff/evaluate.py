@@ -24,6 +24,15 @@ def logits(backbone: Backbone, adapter: Tensor | None, pixels: Tensor, *, batch_
     return torch.cat([network(backbone.prepared(batch.to(device))).cpu() for batch in pixels.split(size)])
 
 
+@torch.inference_mode()
+def logits_by(folded: Folded, adapter: Adapter, pixels: Tensor) -> Tensor:
+    """As `logits`, by a folded copy, which takes on the adapter: twice as fast on a CPU, and equal but for rounding."""
+    device = next(folded.network.parameters()).device
+    batches = prepared_batches(pixels, best_batch(device), device, folded.standard)
+    folded.set_adapter(adapter)
+    return torch.cat([folded(batch).cpu() for batch in batches])
+
+
 def accuracy(
     backbone: Backbone,
     adapters: Tensor | Sequence[Adapter],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,16 @@ from .generator import AdapterGenerator
 from .network.peft_folder import save_peft
 from .picture import read_picture
 
+#: How generator U is asked for where a regime may be named.
+U = "U"
+
 
 @dataclass(frozen=True)
 class Request:
     """What to generate: a named `location` (blended with another by `weight`) or a `background` picture; and the
-    generator's `regime` of similarity and `way` (see `Bundle.generator`); `eta` as for `AdapterGenerator.path`."""
+    generator's `regime` of similarity and `way` (see `Bundle.generator`); `eta` as for `AdapterGenerator.path`. With no
+    `regime`, generator U writes for a picture where the bundle has one, and regime H (or the bundle's own) otherwise;
+    `U` asks for it."""
 
     location: str | None
     blend_with: str | None
@@ -27,7 +32,7 @@ class Request:
     samples: int
     seed: int
     steps: int
-    regime: str = "H"
+    regime: str = ""
     way: str = "ours"
     eta: float = 0.0
 
@@ -63,6 +68,9 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
     """
     if request.samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
+    if request.regime == U or (not request.regime and request.background is not None and bundle.universal):
+        return _universal(bundle, request, out)
+    request = replace(request, regime=request.regime or bundle.regime)
     first, last, words = ends_of(bundle, request)
     generator = bundle.generator(request.regime, way=request.way)
     both = (end.expand(request.samples, -1) for end in (first, last))
@@ -75,6 +83,30 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
         save_peft(bundle.backbone, row.cpu(), folder, card=card(generator, words, seed, request))
         adapters.append({"folder": folder.name, "seed": seed})
     return {"condition": words, "generator": generator.fingerprint, "steps": request.steps, "adapters": adapters}
+
+
+def _universal(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
+    """Adapters of generator U for a picture: one is the mean of all, several are samples."""
+    universal = bundle.universal
+    if universal is None:
+        raise UserError(f"This bundle has no generator U; choose one of: {', '.join(bundle.regimes)}.")
+    if request.background is None:
+        raise UserError("Generator U writes for places that nobody fine-tuned at; give a picture with --background.")
+    picture, note = read_picture(request.background)
+    words = f"the picture {readable(request.background.name)}"
+    words = f"{words} ({note})" if note else words
+    count = 0 if request.samples == 1 else request.samples
+    written = universal.write(universal.known(bundle.backbone, picture[None]), samples=count, seed=request.seed)
+    about = {"condition": words, "condition model": universal.condition.name, "generator": f"U {universal.fingerprint}"}
+    about |= {"trust": f"{written.trust:.2f}"}
+    adapters = []
+    for index, (row, log_prior) in enumerate(zip(written.rows, written.log_prior, strict=True)):
+        seed = request.seed + index
+        folder, own = Path(out) / f"adapter-{seed}", {"seed": str(seed) if count else "none: the mean of all samples"}
+        save_peft(bundle.backbone, row.detach().cpu(), folder, card=about | own, log_prior=log_prior)
+        adapters.append({"folder": folder.name, "seed": seed})
+    told = {"condition": words, "generator": f"U {universal.fingerprint}", "trust": round(written.trust, 3)}
+    return told | {"adapters": adapters}
 
 
 def card(generator: AdapterGenerator, condition: str, seed: int, request: Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .shared import DEFAULT_BUNDLE, BundleOption, DeviceOption, JsonOption, OutOption, RegimeOption, app, device_of, say
+from .shared import DEFAULT_BUNDLE, BundleOption, DeviceOption, JsonOption, OutOption, app, device_of, say
 
 
 @app.command()
@@ -63,7 +63,9 @@ def generate(
     samples: Annotated[int, typer.Option(help="How many adapters.")] = 1,
     seed: Annotated[int, typer.Option(help="The first adapter's seed; the next ones count up.")] = 0,
     steps: Annotated[int, typer.Option(help="DDIM steps.")] = 50,
-    regime: RegimeOption = "H",
+    regime: Annotated[
+        str, typer.Option(help="L, M, H or U; for a picture U, which learned at 1,000 places, else H by default.")
+    ] = "",
     way: Annotated[str, typer.Option(help="ours, or paper: its plain form, which never saw a blend.")] = "ours",
     eta: Annotated[float, typer.Option(help="Fresh noise in every step: 0 none (DDIM), 1 as DDPM.")] = 0.0,
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -77,7 +79,9 @@ def generate(
     opened = Bundle.open(bundle, device_of(device))
     request = Request(location, blend_with, weight, background, samples, seed, steps, regime, way, eta)
     written = write_adapters(opened, request, out)
-    say(f"Wrote {len(written['adapters'])} PEFT folder(s) for {written['condition']} to {out}.")
+    trusted = f", trust {written['trust']:.0%}" if "trust" in written else ""
+    by = f"generator {written['generator']}{trusted}"
+    say(f"Wrote {len(written['adapters'])} PEFT folder(s) for {written['condition']} to {out}, by {by}.")
     if as_json:
         print(json.dumps(written))  # noqa: T201
 

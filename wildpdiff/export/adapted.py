@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..files import is_folder, load_json
 from ..network.backbone import Backbone
 from ..network.lora_file import CONFIG
-from ..network.peft_folder import load_peft
+from ..network.peft_folder import load_peft, load_prior
 
 #: How no adapter is asked for.
 NONE = "none"
@@ -36,6 +36,7 @@ class Adapted:
         name: of the adapter.
         size: side of the photographs that it was trained on, in pixels.
         card: what the adapter's own README says of its origin.
+        log_prior: of the place's classes, `[K]`, which is added to the classifier's biases; None: nothing is.
     """
 
     backbone: Backbone
@@ -43,6 +44,7 @@ class Adapted:
     name: str
     size: int
     card: dict[str, str]
+    log_prior: Tensor | None = None
 
     @classmethod
     def of(cls, bundle: Bundle, adapter: str) -> Adapted:
@@ -62,12 +64,18 @@ class Adapted:
         row, card = load_peft(backbone, folder), _card(folder)
         _check_classifier(folder, card, backbone)
         origin = {key: value for key, value in card.items() if key not in _OURS}
-        return cls(backbone, row, folder.resolve().name, size, origin)
+        return cls(backbone, row, folder.resolve().name, size, origin, load_prior(backbone, folder))
 
     @property
     def network(self) -> nn.Module:
-        """One of timm's with the adapter merged in, in evaluation mode; it shares tensors with the classifier."""
-        return (self.backbone.copy() if self.row is None else self.backbone.merged(self.row.to(self._device))).eval()
+        """One of timm's with the adapter and the prior merged in, in evaluation mode; it shares tensors with the
+        classifier."""
+        network = self.backbone.copy() if self.row is None else self.backbone.merged(self.row.to(self._device))
+        if self.log_prior is not None:
+            module, _, leaf = self.backbone.head_bias.rpartition(".")
+            whole = network.get_parameter(self.backbone.head_bias) + self.log_prior.to(self._device)
+            setattr(network.get_submodule(module), leaf, nn.Parameter(whole, requires_grad=False))
+        return network.eval()
 
     @property
     def about(self) -> dict[str, Any]:

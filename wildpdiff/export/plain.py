@@ -19,7 +19,8 @@ def write_peft(adapted: Adapted, out: Path) -> None:
     if adapted.row is None:
         raise UserError("The format peft needs an adapter; give the folder of one, or choose timm or onnx.")
     check_free([out])
-    save_peft(adapted.backbone, adapted.row.cpu(), out, card=adapted.card or {"adapter": adapted.name})
+    card = adapted.card or {"adapter": adapted.name}
+    save_peft(adapted.backbone, adapted.row.cpu(), out, card=card, log_prior=adapted.log_prior)
 
 
 def write_timm(adapted: Adapted, out: Path) -> Path:

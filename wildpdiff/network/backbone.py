@@ -221,6 +221,13 @@ class Backbone(nn.Module):
         """
         return _lora(self.subset)
 
+    @property
+    def head_bias(self) -> str:
+        """Name of the biases `[K]` of the last layer; empty if timm does not tell it or it has none."""
+        layers = getattr(self.network, "get_classifier", lambda: None)()
+        own = getattr(layers, "bias", None)
+        return next((name for name, value in self.network.named_parameters() if value is own), "")
+
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
         self.network.load_state_dict({name: full(half(value)) for name, value in self.network.state_dict().items()})

@@ -22,7 +22,8 @@ _PAIRS = {
 }
 
 
-#: A raw row `[D]`, or what to add to each weight by its name, as `LoRA.products` gives it; nothing leaves it as it is.
+#: A raw row `[D]`, or what to add to each weight by its name, as `LoRA.products` gives it, and to the last layer's
+#: biases (see `Backbone.head_bias`); nothing leaves the network as it is.
 Adapter = Tensor | Mapping[str, Tensor]
 
 
@@ -46,6 +47,7 @@ class Folded:
                     self._scale[f"{at}{conv}.weight"] = _fold(block, conv, norm)
         self.network.to(memory_format=torch.channels_last)
         self._device = next(self._shared.parameters()).device
+        names |= {backbone.head_bias} - {""}
         self._plain = {name: self._shared.get_parameter(name).detach() for name in names}
         self._own = {name: self.network.get_parameter(name) for name in names}
 
@@ -57,7 +59,7 @@ class Folded:
             UserError: if D is not the layout's.
         """
         if isinstance(adapter, Tensor):
-            weights = self.subset.weights(self._shared, adapter.to(self._device))
+            weights = self._plain | self.subset.weights(self._shared, adapter.to(self._device))
         else:
             added = {name: adapter[name].to(self._device) for name in self._plain.keys() & adapter.keys()}
             weights = {name: plain + added.get(name, 0) for name, plain in self._plain.items()}

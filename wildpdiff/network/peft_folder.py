@@ -14,12 +14,28 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..errors import UserError
-from ..files import load_tensors
+from ..files import load_json, load_tensors, save_json
 from .adapter import AdapterLayout
 from .backbone import Backbone
 from .lora_file import CONFIG, WEIGHTS, row_of
 
 _PREFIX = "base_model.model."
+#: What is added to the classifier's biases beside the adapter: a place's log prior, by species.
+PRIOR = "prior.json"
+_PRIOR_CARD = """
+The adapter is one half: `prior.json` says how often each species is expected at the place, as logarithms of shares. Add
+them to the biases of the last layer, or rare species are named too often:
+
+```python
+import json
+import torch
+
+prior = torch.tensor(list(json.load(open("this folder/prior.json")).values()))
+network.base_model.model.get_parameter("{bias}").data += prior
+```
+
+`wildpdiff export` merges both.
+"""
 
 
 def attach(backbone: Backbone, row: Tensor) -> PeftModel:
@@ -50,7 +66,9 @@ def write_row(model: PeftModel, layout: AdapterLayout, row: Tensor) -> None:
     set_peft_model_state_dict(model, {f"{_PREFIX}{name}.weight": value for name, value in layout.unpack(row).items()})
 
 
-def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str]) -> None:
+def save_peft(
+    backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[str, str], log_prior: Tensor | None = None
+) -> None:
     """Write one raw row `[D]` as a PEFT folder that plain `peft` and `timm` load; whole or not at all.
 
     Args:
@@ -58,6 +76,8 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
         row: the adapter.
         folder: `adapter_config.json`, `adapter_model.safetensors` and `README.md` are written there.
         card: what the README says of the adapter's origin, a line each.
+        log_prior: of a place's classes, `[K]`, to be added to the classifier's biases; it is written beside the
+            adapter, as `prior.json`, which plain peft does not read.
 
     Raises:
         UserError: if the folder cannot be written.
@@ -71,7 +91,9 @@ def save_peft(backbone: Backbone, row: Tensor, folder: Path, *, card: Mapping[st
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
             fresh = Path(temporary) / "adapter"
             model.save_pretrained(str(fresh), save_embedding_layers=False)
-            (fresh / "README.md").write_text(_card(backbone, card), encoding="utf-8")
+            (fresh / "README.md").write_text(_card(backbone, card, log_prior), encoding="utf-8")
+            if log_prior is not None:
+                save_json(fresh / PRIOR, dict(zip(backbone.species, log_prior.tolist(), strict=True)))
             if folder.exists():
                 folder.rename(Path(temporary) / "earlier")
             fresh.rename(folder)
@@ -105,11 +127,28 @@ def load_peft(backbone: Backbone, folder: Path) -> Tensor:
     return row_of(config, tensors, backbone.lora, backbone.layout)
 
 
+def load_prior(backbone: Backbone, folder: Path) -> Tensor | None:
+    """The log prior `[K]` that lies beside an adapter; None if there is none.
+
+    Raises:
+        UserError: if it is damaged or of other species.
+    """
+    path = Path(folder) / PRIOR
+    if not path.exists():
+        return None
+    told = load_json(path)
+    numbers = isinstance(told, dict) and all(isinstance(value, int | float) for value in told.values())
+    if not numbers or tuple(told) != backbone.species:
+        raise UserError(f"'{PRIOR}' must hold one number for each of the classifier's {len(backbone.species)} classes.")
+    return torch.tensor(list(told.values()), dtype=torch.float32)
+
+
 def _ours(name: str) -> str:
     return name.removeprefix(_PREFIX).removesuffix(".weight")
 
 
-def _card(backbone: Backbone, card: Mapping[str, str]) -> str:
+def _card(backbone: Backbone, card: Mapping[str, str], log_prior: Tensor | None) -> str:
     lines = "\n".join(f"- {key}: {value}" for key, value in card.items())
     text = Path(__file__).with_name("adapter_card.md").read_text(encoding="utf-8")
-    return text.format(backbone=backbone, classes=len(backbone.species), lines=lines)
+    told = text.format(backbone=backbone, classes=len(backbone.species), lines=lines)
+    return told if log_prior is None else told + _PRIOR_CARD.format(bias=backbone.head_bias)

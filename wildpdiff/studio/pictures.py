@@ -28,6 +28,7 @@ class Upload:
         picture: the square that is shown, uint8 `[3, size, size]`; of a picture, what the model sees.
         nearest: the seen locations that look most like it with their similarity, best first.
         notes: what there is to know about how it was read.
+        sight: generator U's own embedding of it, `[E]`; None if the bundle has no U.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Upload:
     picture: Tensor
     nearest: tuple[tuple[str, float], ...]
     notes: tuple[str, ...] = ()
+    sight: Tensor | None = None
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..bundle import Bundle, blend
 from ..errors import UserError
 from ..generator import AdapterGenerator
-from ..network.folded import Folded
+from ..network.folded import Adapter, Folded
 from ..picture import read_picture, sentence_of
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
@@ -209,12 +209,17 @@ class Studio:
         """
         picture, note = read_picture(data)
         with self._lock:
-            embedding = self.bundle.condition(picture[None])
+            embedding, sight = self.bundle.condition(picture[None]), self.sight(picture[None])
         seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])
         similar = cosine(embedding[None], seen)[0]
         order = similar.argsort(descending=True)[:3].tolist()
         nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
-        return Upload(name, embedding, picture, nearest, (sentence_of(note),) if note else ())
+        return Upload(name, embedding, picture, nearest, (sentence_of(note),) if note else (), sight)
+
+    def sight(self, pictures: Tensor) -> Tensor | None:
+        """Generator U's embedding `[E]` of pictures of a place, uint8 `[G, 3, H, W]`; None if the bundle has no U."""
+        universal = self.bundle.universal
+        return None if universal is None else universal.condition(pictures)
 
     def forget(self, session: str, name: str | None = None) -> None:
         """Forget one of a session's backgrounds, or all, with what was written for them."""
@@ -262,7 +267,7 @@ class Studio:
         for name in names:
             self.images(name, IMAGES[-1])
         with self._lock:
-            self.bundle.condition  # noqa: B018 - loads it
+            self.bundle.condition, self.bundle.universal  # noqa: B018 - loads them
         importlib.import_module("wildpdiff.network.peft_folder")
 
     def images(self, location: str, count: int) -> Images:
@@ -295,14 +300,15 @@ class Studio:
             return self._maps[regime]
 
     @contextmanager
-    def wearing(self, rows: Tensor) -> Iterator[list[Folded]]:
-        """A private network for each raw row `[N, D]`, with the row merged in; the copies serve again afterwards."""
+    def wearing(self, adapters: Tensor | Sequence[Adapter]) -> Iterator[list[Folded]]:
+        """A private network for each of N adapters (raw rows `[N, D]`, or any form), with it merged in; the copies
+        serve again afterwards."""
         with self._lock:
             backbone = self.bundle.backbone
-        networks = [_taken(self._spare) or Folded(backbone) for _ in rows]
+        networks = [_taken(self._spare) or Folded(backbone) for _ in adapters]
         try:
-            for network, row in zip(networks, rows, strict=True):
-                network.set_adapter(row.to(self.bundle.device))
+            for network, adapter in zip(networks, adapters, strict=True):
+                network.set_adapter(adapter)
             yield networks
         finally:
             self._spare.extend(networks[: max(0, SPARE - len(self._spare))])

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..evaluate import wilson
 from ..measure.statistics import difference
+from ..network.folded import Adapter
 from ..plots.invent import Gap, Share
 from ..worlds.base import Images
 from .studio import Studio
@@ -18,10 +19,11 @@ from .studio import Studio
 
 @dataclass(frozen=True)
 class Arm:
-    """One adapter of a trial: what the page calls it, and its raw row `[D]`; a row of zeros changes nothing."""
+    """One adapter of a trial: what the page calls it, and its raw row `[D]` or another form of it; a row of zeros
+    changes nothing."""
 
     name: str
-    row: Tensor
+    adapter: Adapter
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def scores(studio: Studio, arms: Sequence[Arm], batches: Iterable[Images]) -> It
     The classifiers are private copies that are handed back when the iterator is closed or ends.
     """
     score = Score.nothing([arm.name for arm in arms])
-    with studio.wearing(torch.stack([arm.row for arm in arms])) as networks:
+    with studio.wearing([arm.adapter for arm in arms]) as networks:
         for batch in batches:
             named = studio.predictions(networks, batch.pixels)
             labels = torch.cat([score.labels, batch.labels])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -18,8 +18,10 @@ from ..bundle import Bundle
 from ..condition import ClipCondition
 from ..errors import UserError
 from ..files import load_tensors
+from ..network.folded import Adapter
 from ..ood import Gauge
 from ..picture import resized
+from ..universal.universal import Universal
 from ..weightspace import cosine
 from ..worlds.base import Captioned, Images
 from .description import checked, tile
@@ -29,6 +31,7 @@ from .results import picture_uri
 from .setting import Setting
 from .studio import Studio
 from .trial import Arm, Score, plain_row, scores
+from .universal import BOTH, Halves, Served, alike, expected, served, trusted
 from .words import spoken
 
 Json = dict[str, Any]
@@ -121,7 +124,9 @@ class Strangers:
         phrase = checked(text, condition.network, self.caption(self.bundle.seen[0]))
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
-        return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes))
+        universal = self.bundle.universal
+        sight = None if universal is None else universal.condition.text([phrase.text])[0]
+        return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes), sight)
 
     def looked(self, name: str, gauge: Gauge, kind: str) -> Json:
         """What is known of a condition before its adapter is written.
@@ -149,16 +154,20 @@ class Strangers:
             "nearest": [[name, round(similarity, 4)] for name, similarity in reading.nearest],
         }
 
-    def adapted(self, alone: Setting, *, picture: bool) -> Iterator[Json]:
+    def adapted(self, alone: Setting, *, picture: bool, halves: Halves = BOTH) -> Iterator[Json]:
         """A condition's adapter in growing frames: what it is like, whether the condition mattered, what it says.
 
         Args:
             alone: the setting in which the condition's id is A and B, of one adapter.
             picture: whether it is a picture that can be named itself.
+            halves: which halves of generator U's adapter are the place's own.
 
         Raises:
             UserError: as `Studio.write`.
         """
+        if self.bundle.universal is not None:
+            yield from self._by_universal(self.bundle.universal, alone, picture=picture, halves=halves)
+            return
         began, upload = time.perf_counter(), self.studio.pictures.of(alone.a)
         near = upload.nearest[0][0]
         own = self.studio.write(alone)[0]
@@ -168,13 +177,59 @@ class Strangers:
         like_noise, like_near = cosine(own[None], torch.stack([noise, known]))[0].tolist()
         frame |= compared(like_noise, like_near, near)
         yield frame
-        rows = dict(zip(ARMS, (plain_row(self.studio), own, noise), strict=True))
-        itself = {arm: self._named(rows[arm], upload.picture) for arm in ARMS[:2]} if picture else None
+        arms: dict[str, Adapter] = dict(zip(ARMS, (plain_row(self.studio), own, noise), strict=True))
+        yield frame | self._measured(arms, upload, near, began, picture=picture)
+
+    def _by_universal(self, universal: Universal, alone: Setting, *, picture: bool, halves: Halves) -> Iterator[Json]:
+        """As `adapted`, by generator U, which neither regime nor seed nor steps concern."""
+        began, upload, kind = time.perf_counter(), self.studio.pictures.of(alone.a), "pictures" if picture else "words"
+        near, sight = upload.nearest[0][0], upload.sight
+        if sight is None:
+            raise UserError("This was brought before generator U was there; bring it again.")
+        own = served(self.studio, universal, sight, kind=kind, halves=halves)
+        known = self._known_by_universal
+        ranked = sorted(zip(known, alike(own.beside, torch.stack(list(known.values()))), strict=True), key=_second)
+        frame: Json = {"stage": "written", "by": "U", "rows": [[name, round(value, 4)] for name, value in ranked]}
+        frame |= {"halves": asdict(halves), "trust": round(own.written.trust, 3)}
+        frame["prior"] = expected(self.studio, universal, sight, kind)
+        yield frame
+        noise = self._noise_by_universal
+        likes = alike(own.beside, torch.stack([noise.beside, known[near]]))
+        frame["like"] = [["pure noise", round(likes[0], 4)], [near, round(likes[1], 4)]]
+        frame["mattered"] = trusted(own)
+        yield frame
+        arms = dict(zip(ARMS, (plain_row(self.studio), own.adapter, noise.adapter), strict=True))
+        yield frame | self._measured(arms, upload, near, began, picture=picture)
+
+    @cached_property
+    def _known_by_universal(self) -> dict[str, Tensor]:
+        """What generator U writes beside the joint row for a picture of each known location, `[D]` each."""
+        universal, pictures = self._universal, self.bundle.pictures
+        return {name: served(self.studio, universal, universal.condition(pictures[name][None]), kind="pictures").beside
+                for name in self.bundle.seen}  # fmt: skip
+
+    @cached_property
+    def _noise_by_universal(self) -> Served:
+        """What generator U writes for a picture of noise."""
+        return served(
+            self.studio, self._universal, self._universal.condition(self.noise.picture[None]), kind="pictures"
+        )
+
+    @property
+    def _universal(self) -> Universal:
+        universal = self.bundle.universal
+        if universal is None:
+            raise UserError("This bundle has no generator U.")
+        return universal
+
+    def _measured(self, arms: Mapping[str, Adapter], upload: Upload, near: str, began: float, *, picture: bool) -> Json:
+        """What pretrained, the condition's adapter and that for noise say of the picture, and of photographs."""
+        itself = {arm: self._named(arms[arm], upload.picture) for arm in ARMS[:2]} if picture else None
         images = self.studio.images(near, PHOTOGRAPHS)
         shown = Images(images.pixels[:PHOTOGRAPHS], images.labels[:PHOTOGRAPHS])
-        [score] = scores(self.studio, [Arm(*arm) for arm in rows.items()], [shown])
+        [score] = scores(self.studio, [Arm(*arm) for arm in arms.items()], [shown])
         seconds = round(time.perf_counter() - began, 2)
-        yield frame | {"stage": "measured", "itself": itself, "at": self._at(score, near), "seconds": seconds}
+        return {"stage": "measured", "itself": itself, "at": self._at(score, near), "seconds": seconds}
 
     def _written(self, own: Tensor, alone: Setting) -> Json:
         """What a row `[D]` was written for, and how much it is like the known locations' mean rows."""
@@ -205,11 +260,11 @@ class Strangers:
         return world.caption(name)
 
     @torch.inference_mode()
-    def _named(self, row: Tensor, picture: Tensor) -> list[list[Any]]:
-        """The likeliest species of one picture, uint8 `[3, H, W]`, under a row `[D]`, with the confidence in each."""
+    def _named(self, adapter: Adapter, picture: Tensor) -> list[list[Any]]:
+        """The likeliest species of one picture, uint8 `[3, H, W]`, under an adapter, with the confidence in each."""
         side = self.bundle.world.size
         pixels = resized(picture, side, side)[None].to(self.bundle.device)
-        with self.studio.wearing(row[None]) as [network]:
+        with self.studio.wearing([adapter]) as [network]:
             best = network(network.standard.prepared(pixels))[0].softmax(dim=0).topk(BEST)
         names = [spoken(self.bundle.world.species[index]) for index in best.indices.tolist()]
         return [[name, round(share, 4)] for name, share in zip(names, best.values.tolist(), strict=True)]
@@ -235,6 +290,10 @@ class Strangers:
         rows = [[spoken(species[label]), *(count[label] for count in counts)] for label in order[:ROWS]]
         rest = [sum(count[label] for label in order[ROWS:]) for count in counts]
         return [*rows, ["all others", *rest]] if any(rest) else rows
+
+
+def _second(pair: tuple[str, float]) -> float:
+    return -pair[1]
 
 
 def _place(name: str, upload: Upload) -> Json:

@@ -155,6 +155,16 @@ class Inventing(Protocol):
     def empty_place(self, place: Any) -> Tensor:
         """The pictures that a condition is made of, as `backgrounds`: uint8 `[G, 3, H, W]`."""
 
+    def empties(self, place: Any, count: int) -> Tensor:
+        """`count` pictures of the empty place, which begin as `empty_place` does: uint8 `[count, 3, H, W]`."""
+
+    def pasted(self, grounds: Tensor, labels: Sequence[int], *, seed: int, others: Tensor | None = None) -> Images:
+        """Labelled photographs of an empty place, uint8 `[G, 3, H, W]`, with animals pasted on; cut out of `others` by
+        rough masks if there are any, otherwise along their outlines."""
+
+    def caption(self, place: Any) -> str:
+        """What a person would say of the empty place."""
+
     def shares(self, place: Any) -> list[float]:
         """Share of each of the K classes among a place's photographs; they sum up to 1."""
 

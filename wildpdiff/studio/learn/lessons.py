@@ -210,8 +210,8 @@ def _numbers(places: Places, stored: Stored) -> Card:
         "nothing, and an adapter half-way need not be drawn midway. The heat map and the ruler can tell.",
         f"Few photographs say little. The paper's smallest location has {count}: {right} right is "
         f"{right / count:.0%}, yet the 95% Wilson interval goes from {low:.0%} to {high:.0%}.",
-        "A good accuracy does not make a generator good. It may write one adapter again and again, copy what it was "
-        "trained on, or average it, so samples are held against rows it never saw: their spread, the nearest "
+        "A good accuracy does not make a generator good. It may write one adapter again, copy what it was trained on, "
+        "or average it, so samples are held against rows it never saw: their spread, the nearest "
         f"training row, tests that try to tell them apart. {places.caution}",
     )
     picture = str(template("whiskers").whiskers([_whisker(*shown) for shown in (FEW, MANY)]).strip())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from torch import Tensor
 from ...errors import UserError
 from ..base import Images
 from . import animals, factors
+from .caption import caption
 from .location import BOUNDS, Location, draw_location, rng_of
+from .pasting import pasted
 from .plate import Plate, paint_plate
 from .prior import AFFINITY
 from .shot import draw_shot, render
@@ -107,6 +109,18 @@ class SavannaInventing:
     def empty_place(self, place: Place) -> Tensor:
         """The pictures that the condition is made of, as many and as large as a bundle's: uint8 `[G, 3, H, W]`."""
         return self.world.empties(place.location, self.world.config.background_images)
+
+    def empties(self, place: Place, count: int) -> Tensor:
+        """`count` pictures of the empty place by day, which begin as `empty_place` does: uint8 `[count, 3, H, W]`."""
+        return self.world.empties(place.location, count)
+
+    def pasted(self, grounds: Tensor, labels: Sequence[int], *, seed: int, others: Tensor | None = None) -> Images:
+        """Cut-out animals on pictures of an empty place; see `pasting.pasted`."""
+        return pasted(grounds, labels, seed=seed, others=others)
+
+    def caption(self, place: Place) -> str:
+        """What a person would say of the empty place."""
+        return caption(place.location)
 
     def shares(self, place: Place) -> list[float]:
         """Share of each of the K classes among a place's photographs; they sum up to 1, `empty` stands last.

@@ -30,6 +30,16 @@ class Canvas:
         self._image.ellipse(box, fill=_ink(colour))
         self._distance.ellipse(box, fill=z)
 
+    def ellipses(self, shapes: np.ndarray, colours: np.ndarray, z: float) -> None:
+        """Fill N ellipses, one after the other: centres and radii `[4, N]` as for `ellipse`, colours `[N, 3]`."""
+        x, y, rx, ry = shapes
+        boxes = np.rint([x - rx, y - ry, x + rx, y + ry]).T.tolist()
+        inks = (np.clip(colours, 0.0, 1.0) * 255 + 0.5).astype(np.int64).tolist()
+        paint, measure = self._image.ellipse, self._distance.ellipse
+        for box, ink in zip(boxes, inks, strict=True):
+            paint(box, fill=tuple(ink))
+            measure(box, fill=z)
+
     def shade(self, x: float, y: float, rx: float, ry: float) -> None:
         """Darken an ellipse of ground, softly: the shadow under what will stand there."""
         left, top = round(x - rx), round(y - ry)
@@ -209,13 +219,13 @@ def _leaves(
     numbers = rng.random((int(40 + 220 * fine), 5))
     numbers = numbers[np.argsort(-numbers[:, 1], kind="stable")]
     size = (0.13 - 0.075 * fine) * (rx + ry) * 0.5
-    for across, up, jitter, radius, tone in numbers:
-        half = (1 - (2 * up - 1) ** 2) ** 0.5
-        cx = x + (2 * across - 1) * rx * (0.3 + 0.7 * half)
-        cy = y + (2 * up - 1) * ry * 0.95 + (jitter - 0.5) * 0.25 * ry
-        r = (0.6 + 0.8 * radius) * size
-        gain = 0.52 + 0.5 * (1 - up) + 0.34 * (tone - 0.5) + 0.1 * (0.5 - across)
-        canvas.ellipse(cx, cy, 1.35 * r, 0.8 * r, toned(leaf, gain), spot.z)
+    across, up, jitter, radius, tone = numbers.T
+    half = (1 - (2 * up - 1) ** 2) ** 0.5
+    cx = x + (2 * across - 1) * rx * (0.3 + 0.7 * half)
+    cy = y + (2 * up - 1) * ry * 0.95 + (jitter - 0.5) * 0.25 * ry
+    r = (0.6 + 0.8 * radius) * size
+    gain = 0.52 + 0.5 * (1 - up) + 0.34 * (tone - 0.5) + 0.1 * (0.5 - across)
+    canvas.ellipses(np.stack([cx, cy, 1.35 * r, 0.8 * r]), np.outer(gain, leaf), spot.z)
 
 
 #: A dome's outline from its right foot over the top to its left foot: half-widths and heights, in shares.

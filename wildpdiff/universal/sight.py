@@ -1,0 +1,300 @@
+"""What U knows a place by: an embedding of pictures and of words that was trained on places drawn anew.
+
+Pictures go through the frozen classifier; the means and spreads of its channels at several depths are what a small
+network, the eye, turns into an embedding. Words are counted, alone and in pairs, and the ear adds up what each means.
+Both learn to agree (as CLIP's two towers do), and the numbers that a world drew for a place are to be read from it.
+
+Instead of a larger CLIP: trained on the same 5,000 places, a CLIP with a MobileNet as its picture tower put the caption
+of a new place first in 25% after five minutes, this one in 45% after one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss, normalize
+
+from ..condition import BATCH, OfViews, Preprocess, checked_backgrounds
+from ..errors import UserError
+from ..files import load_tensors, save_tensors
+from ..network.backbone import Backbone
+from ..training.loop import Step, cosine, rng_at
+
+#: Horizontal bands in which features are averaged.
+BANDS = 4
+#: Words count alone and in pairs.
+LONGEST = 2
+
+
+@dataclass(frozen=True)
+class SightRecipe:
+    """How a `Sight` is trained: AdamW with cosine decay. `numbers` weighs the reading of a world's numbers against the
+    agreement of pictures and words; `noise` is put on the features."""
+
+    dim: int = 128
+    hidden: int = 512
+    dropout: float = 0.5
+    steps: int = 1200
+    batch_size: int = 256
+    rate: float = 2e-3
+    weight_decay: float = 0.5
+    numbers: float = 2.0
+    noise: float = 0.3
+
+
+class Sight(OfViews):
+    """A `Condition` of pictures and words; see the module."""
+
+    def __init__(self, backbone: Backbone, net: SightNet, *, size: int) -> None:
+        """Put a trained network beside the classifier.
+
+        Args:
+            backbone: whose features are seen; left as it is.
+            net: eye and ear.
+            size: pixels a side at which pictures enter.
+        """
+        self.backbone, self.net, self.size, self.dim = backbone, net.eval(), size, net.dim
+        self.preprocess = Preprocess(size, backbone.standard.mean, backbone.standard.std)
+        digest = hashlib.sha256(f"{backbone.fingerprint} {size}".encode())
+        for name, value in net.state_dict().items():
+            digest.update(name.encode() + value.float().cpu().contiguous().numpy().tobytes())
+        self.name = f"sight/{digest.hexdigest()[:12]}"
+
+    @torch.no_grad()
+    def views(self, backgrounds: Tensor) -> Tensor:
+        """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU.
+
+        Raises:
+            ValueError: if the pictures have another form or there are none.
+        """
+        return self.net.seen(seen_by(self.backbone, self.preprocess, backgrounds))
+
+    @torch.no_grad()
+    def text(self, captions: Sequence[str]) -> Tensor:
+        """One embedding of length 1 for each caption, comparable with `views`: float32 `[G, E]`, on the CPU.
+
+        Raises:
+            UserError: if a caption has no word that it knows.
+        """
+        return self.net.heard(captions)
+
+    @torch.no_grad()
+    def numbers(self, embedding: Tensor) -> dict[str, float]:
+        """What it reads in an embedding `[E]`: the world's numbers of the place, in the world's units."""
+        return dict(zip(self.net.names, self.net.read(embedding[None])[0].tolist(), strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write eye and ear as one file, in half precision; the classifier is the bundle's."""
+        about = {"config": json.dumps([self.net.features, self.net.dim, self.net.hidden, self.size])}
+        about |= {"words": json.dumps(self.net.words), "names": json.dumps(self.net.names)}
+        save_tensors(path, {name: value.half() for name, value in self.net.state_dict().items()}, about)
+
+    @classmethod
+    def load(cls, path: Path, backbone: Backbone) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or damaged.
+        """
+        tensors, about = load_tensors(path)
+        try:
+            features, dim, hidden, size = json.loads(about["config"])
+            net = SightNet(features, dim, hidden, json.loads(about["words"]), json.loads(about["names"]))
+            net.load_state_dict({name: value.float() for name, value in tensors.items()})
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"'{path.name}' is damaged or of another version; fetch or make it anew.") from error
+        return cls(backbone, net, size=size)
+
+
+class SightNet(nn.Module):
+    """The eye and the ear."""
+
+    centre: Tensor
+    spread: Tensor
+    middle: Tensor
+    range: Tensor
+
+    def __init__(
+        self, features: int, dim: int, hidden: int, words: Sequence[str], names: Sequence[str], dropout: float = 0.0
+    ) -> None:
+        """Fresh weights; see `learn_sight`.
+
+        Args:
+            features: numbers of a picture.
+            dim: E.
+            hidden: width of the eye.
+            words: what the ear knows, single words and pairs.
+            names: of the world's numbers.
+            dropout: while it learns.
+        """
+        super().__init__()
+        self.features, self.dim, self.hidden = features, dim, hidden
+        self.words, self.names = list(words), list(names)
+        self._places = {word: place for place, word in enumerate(self.words)}
+        self.register_buffer("centre", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
+        self.register_buffer("middle", torch.zeros(len(names)))
+        self.register_buffer("range", torch.ones(len(names)))
+        drop = nn.Dropout(dropout)
+        hide = (nn.Linear(features, hidden), nn.SiLU(), drop, nn.Linear(hidden, hidden), nn.SiLU(), drop)
+        self.eye = nn.Sequential(*hide, nn.Linear(hidden, dim))
+        self.ear = nn.Linear(len(words), dim)
+        self.reader = nn.Linear(dim, len(names))
+        self.scale = nn.Parameter(torch.tensor(2.6))
+
+    def seen(self, features: Tensor) -> Tensor:
+        """Embeddings `[G, E]` of pictures' features."""
+        return normalize(self.eye(((features - self.centre) / self.spread).clamp(-6, 6)), dim=1)
+
+    def heard(self, captions: Sequence[str]) -> Tensor:
+        """Embeddings `[G, E]` of captions."""
+        return normalize(self.ear(torch.stack([self.counted(caption) for caption in captions])), dim=1)
+
+    def counted(self, caption: str) -> Tensor:
+        """Which of the words and pairs a caption has, `[W]`, 0 or 1.
+
+        Raises:
+            UserError: if it has none.
+        """
+        found = [self._places[part] for part in parts(caption) if part in self._places]
+        if not found:
+            raise UserError(
+                "None of these words is known here; describe the place as its captions do, for example: "
+                f"{', '.join(word for word in self.words if ' ' in word)[:60]}."
+            )
+        counts = torch.zeros(len(self.words))
+        counts[found] = 1
+        return counts
+
+    def read(self, embeddings: Tensor) -> Tensor:
+        """The world's numbers `[G, N]` in embeddings `[G, E]`."""
+        read: Tensor = self.reader(embeddings * self.dim**0.5)
+        return read * self.range + self.middle
+
+
+def parts(caption: str) -> list[str]:
+    """The words of a caption, and its pairs of neighbouring words."""
+    words = re.findall(r"[a-z0-9-]+", caption.lower())
+    return [" ".join(words[at : at + size]) for size in range(1, LONGEST + 1) for at in range(len(words) - size + 1)]
+
+
+@torch.no_grad()
+def seen_by(backbone: Backbone, preprocess: Preprocess, pictures: Tensor) -> Tensor:
+    """Pictures' features `[G, F]`: of the pixels and of each stage of the network, each channel's mean and spread, and
+    its means in horizontal bands.
+
+    Args:
+        backbone: the frozen classifier.
+        preprocess: how pictures enter.
+        pictures: uint8 `[G, 3, H, W]`.
+    """
+    network: Any = backbone.network
+    device = next(backbone.parameters()).device
+    found = []
+    for batch in checked_backgrounds(pictures).split(BATCH):
+        pixels = preprocess(batch.to(device)).contiguous(memory_format=torch.channels_last)
+        stages = [pixels, *network.forward_intermediates(pixels, intermediates_only=True)]
+        told = [
+            torch.cat([x.mean((2, 3)), x.std((2, 3)), nn.functional.adaptive_avg_pool2d(x, (BANDS, 1)).flatten(1)], 1)
+            for x in stages
+        ]
+        found.append(torch.cat(told, dim=1).float().cpu())
+    return torch.cat(found)
+
+
+def learn_sight(
+    features: Tensor, captions: Sequence[str], numbers: Tensor, names: Sequence[str], recipe: SightRecipe, *, seed: int
+) -> tuple[SightNet, Iterator[Step]]:
+    """A new eye and ear, and the steps of their training; they are trained when the steps have ended.
+
+    Args:
+        features: of V pictures of each of P places, `[P, V, F]`.
+        captions: of each place.
+        numbers: that the world drew for each place, `[P, N]`.
+        names: of the numbers.
+        recipe: how long and how fast.
+        seed: of weights and batches.
+    """
+    words = sorted({part for caption in captions for part in parts(caption)})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = SightNet(features.shape[2], recipe.dim, recipe.hidden, words, names, recipe.dropout)
+    flat = features.flatten(0, 1).float()
+    net.centre.copy_(flat.mean(dim=0))
+    net.spread.copy_(flat.std(dim=0) + 1e-5)
+    net.middle.copy_(numbers.mean(dim=0))
+    net.range.copy_(numbers.std(dim=0) + 1e-6)
+    heard = torch.stack([net.counted(caption) for caption in captions])
+    return net, _learning(net, features, heard, (numbers - net.middle) / net.range, recipe, seed)
+
+
+def _learning(
+    net: SightNet, features: Tensor, heard: Tensor, numbers: Tensor, recipe: SightRecipe, seed: int
+) -> Iterator[Step]:
+    optimizer = torch.optim.AdamW(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    own = torch.arange(min(recipe.batch_size, len(features)))
+    net.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + 1)
+        for index in range(recipe.steps):
+            rng = rng_at(seed, index)
+            drawn = torch.randperm(len(features), generator=rng)[: len(own)]
+            view = torch.randint(features.shape[1], (len(own),), generator=rng)
+            shown = features[drawn, view].float()
+            shown = shown + recipe.noise * net.spread * torch.randn(shown.shape, generator=rng)
+            pictures, words = net.seen(shown), normalize(net.ear(heard[drawn]), dim=1)
+            alike = net.scale.exp() * pictures @ words.T
+            agree = (cross_entropy(alike, own) + cross_entropy(alike.T, own)) / 2
+            loss = agree + recipe.numbers * mse_loss((net.read(pictures) - net.middle) / net.range, numbers[drawn])
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * cosine(index, recipe.steps, warmup=20)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            yield Step(index + 1, recipe.steps, loss.item())
+    net.eval()
+    with torch.no_grad():
+        for value in net.state_dict().values():
+            value.copy_(value.half())
+
+
+@torch.no_grad()
+def judged(
+    net: SightNet, features: Tensor, captions: Sequence[str], numbers: Tensor, known: Tensor, told: Tensor
+) -> dict[str, Any]:
+    """How well new places are known: how often the own caption comes first, and what is linear in the embedding.
+
+    Args:
+        net: eye and ear.
+        features: of V pictures of each new place, `[P, V, F]`.
+        captions: of the new places.
+        numbers: of the new places, `[P, N]`.
+        known: features of training places to fit the linear reading to, `[J, F]`.
+        told: their numbers, `[J, N]`.
+
+    Returns:
+        `one` and `all`: retrieval from one picture, and from the mean of all; `places`; `linear`: R squared by name.
+    """
+    different = sorted(set(captions))
+    words, own = net.heard(different), torch.tensor([different.index(caption) for caption in captions])
+    views = net.seen(features.flatten(0, 1).float()).view(len(features), features.shape[1], -1)
+    share = {
+        name: float(((sight @ words.T).argmax(dim=1) == own).float().mean())
+        for name, sight in (("one", views[:, 0]), ("all", normalize(views.mean(dim=1), dim=1)))
+    }
+    ones = torch.ones(len(known), 1)
+    inputs = torch.cat([net.seen(known.float()), ones], dim=1)
+    goal = (told - net.middle) / net.range
+    weights = torch.linalg.solve(inputs.T @ inputs + 0.3 * torch.eye(inputs.shape[1]), inputs.T @ goal)
+    wanted = (numbers - net.middle) / net.range
+    errors = torch.cat([views[:, 0], ones[: len(views)]], dim=1) @ weights - wanted
+    linear = 1 - errors.square().mean(dim=0) / wanted.var(dim=0)
+    return {**share, "places": len(captions), "linear": dict(zip(net.names, linear.tolist(), strict=True))}

@@ -1,0 +1,1 @@
+"""Locations never seen: every way to serve them, measured at places that nothing was chosen on."""

@@ -1,0 +1,123 @@
+"""The study in tables, figures and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..experiments.lab import Data, Table
+from ..measure.statistics import points, size
+from ..plots import Figure
+from ..plots.charts import Series, bars, lines
+from .ways import WAYS
+
+#: Ways of the figure, from nothing to all.
+STEPS = ("pretrained", "joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most", "oracle")
+
+
+def tables(data: Data) -> list[Table]:
+    """Every way; what is gained over others; the share of the oracle's gain; far pictures."""
+    ways, gains = data["ways"], data["gains"]
+    head = ("way", "accuracy, %", "mean over classes, %", "minus pretrained", "minus joint")
+    rows = tuple(
+        (
+            WAYS[way],
+            points(ways[way]["all"]),
+            points(ways[way]["classes"]),
+            _gain(data, way, "pretrained"),
+            _gain(data, way, "joint"),
+        )
+        for way in WAYS
+        if way in ways
+    )
+    note = (
+        f"{data['places']} places that nothing was trained at or chosen on ({data['named']} of them the paper's), "
+        f"{data['photographs']} photographs each, {data['seeds']} training seeds; 95% intervals over places. "
+        f"U learned at {data['training_places']:,} places."
+    )
+    others = tuple(
+        (_words(name), points(own, signed=True))
+        for name, own in gains.items()
+        if name.partition("-")[2] not in ("pretrained", "joint")
+    )
+    way_to = tuple(
+        (WAYS[way], f"{own['mean']:.0%} ({own['low']:.0%} to {own['high']:.0%})")
+        for way, own in data["share_of_oracle"].items()
+    )
+    far = data["far"]
+    closed = (("pictures of no place of this world", f"{far['count']}"),
+              ("of these the gate closes for", f"{far['closed']}"),
+              ("mean gain over pretrained, points", f"{100 * far['mean']:+.1f}"),
+              ("worst gain, points", f"{100 * far['worst']:+.1f}"))  # fmt: skip
+    return [
+        Table("Every way to serve a place that nothing was trained at", head, rows, note),
+        Table("One way minus another, points", ("difference", "points (95% interval)"), others),
+        Table("Share of the way from pretrained to fine-tuned there", ("way", "share (95% interval)"), way_to),
+        Table("Adapters for pictures of something else", ("what", "measured"), closed,
+              f"Held against photographs of {far['places']} places that the pictures do not show."),
+    ]  # fmt: skip
+
+
+def figures(data: Data) -> list[Figure]:
+    """Accuracy by way, and by the number of training places."""
+    names = [WAYS[way] for way in STEPS if way in data["ways"]]
+    cells = [data["ways"][way]["all"] for way in STEPS if way in data["ways"]]
+    made = [
+        bars(
+            "Places never seen, step by step",
+            names,
+            [Series.of("mean over places", names, cells)],
+            y="accuracy",
+            percent=True,
+        )
+    ]
+    if data["scaling"]:
+        counts = [int(count) for count in data["scaling"]]
+        series = [Series.of("U, one picture, minus pretrained", counts, list(data["scaling"].values()))]
+        made.append(lines("Gain by the number of training places", series, x="training places", y="gain", percent=True))
+    return made
+
+
+def findings(data: Data) -> list[str]:
+    """What is shown and what is not."""
+    gains, sentences = data["gains"], []
+    for way, other in (
+        ("u", "pretrained"),
+        ("u", "joint"),
+        ("u", "joint_prior"),
+        ("u", "u_prior"),
+        ("u", "paste80_prior"),
+        ("u", "u_shuffled"),
+    ):
+        own = gains.get(f"{way}-{other}")
+        if own is not None:
+            sentences.append(_sentence(WAYS[way], WAYS[other], own))
+    best = max((way for way in ("u", "u_unlabelled", "u_most")), key=lambda way: data["share_of_oracle"][way]["mean"])
+    share = data["share_of_oracle"]
+    sentences.append(
+        f"From one picture U goes {share['u']['mean']:.0%} of the way from pretrained to an adapter fine-tuned there "
+        f"with labels; the most that it can be told ({WAYS[best]}) makes it {share[best]['mean']:.0%}."
+    )
+    return sentences
+
+
+def _sentence(way: str, other: str, gain: Data) -> str:
+    if not gain["real"]:
+        return f"{way} and {other}: no difference is shown, {points(gain, signed=True)} points."
+    word = "more" if gain["mean"] > 0 else "less"
+    return f"{way} names {size(gain)} points {word} right than {other}."
+
+
+def _gain(data: Data, way: str, other: str) -> str:
+    own = data["gains"].get(f"{way}-{other}")
+    return points(own, signed=True) if own else "–"
+
+
+def _words(name: str) -> str:
+    way, _, other = name.partition("-")
+    return f"{WAYS[way]} − {WAYS[other]}"
+
+
+def shown(data: Data, ways: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Ways with their accuracy and their gain over pretrained, for the page."""
+    found = [way for way in ways if way in data["ways"]]
+    return [(WAYS[way], points(data["ways"][way]["all"]), _gain(data, way, "pretrained")) for way in found]
