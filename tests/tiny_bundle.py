@@ -8,8 +8,9 @@ from torch import Tensor
 
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.stages import variants
+from wildpdiff.build.universal import blank
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import ClipCondition, Condition
+from wildpdiff.condition import ClipCondition, Condition, Preprocess
 from wildpdiff.experiments.result import Result, keep
 from wildpdiff.files import save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
@@ -20,6 +21,10 @@ from wildpdiff.pooled import PooledCondition
 from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.training.finetune import FinetuneRecipe
+from wildpdiff.universal.gate import Gate
+from wildpdiff.universal.sight import Sight, SightRecipe, learn_sight, seen_by
+from wildpdiff.universal.spread import Spread
+from wildpdiff.universal.universal import Universal
 from wildpdiff.weightspace import Map, project
 from wildpdiff.worlds.savanna.world import SEEN, SPECIES, UNSEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import CodedZoo
@@ -85,6 +90,8 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
     )
     alone = _measured(unconditional, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
+    if not pooled:
+        tiny_universal(backbone, world).save(folder / "universal", whole=True)
     joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
     save_tensors(folder / "joint.safetensors", {"row": joint})
     about = {"variants": variants(RECIPE), "seen": list(SEEN), "unseen": list(UNSEEN), "world": world.to_json()}
@@ -93,6 +100,30 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
     if curves:
         store(folder, "curves", _curves())
     return folder
+
+
+def tiny_universal(backbone: Backbone, world: SavannaWorld, *, seed: int = 0) -> Universal:
+    """A generator U whose every part is real and nothing is trained, but whose map answers to what it is told."""
+    pictures = torch.stack([world.backgrounds(name)[:2] for name in SEEN[:4]])
+    preprocess = Preprocess(world.size, backbone.standard.mean, backbone.standard.std)
+    seen = torch.stack([seen_by(backbone, preprocess, own) for own in pictures])
+    captions = [world.caption(name) for name in SEEN]
+    brief = SightRecipe(dim=16, hidden=8, steps=2, batch_size=4)
+    net, steps = learn_sight(seen, captions[:4], torch.rand(4, 3), ("trees", "bush", "wet"), brief, seed=seed)
+    list(steps)
+    sight = Sight(backbone, net, size=world.size)
+    model = blank(backbone, sight.dim, "diagonal", seed).eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model.joint.data.copy_(backbone.subset.initial(backbone.network, torch.Generator().manual_seed(seed)))
+        for part in (model.prior, model.residual):
+            torch.nn.init.normal_(part[-1].weight, std=0.3)
+        model.half().float()
+        spread = Spread.of(0.1 * torch.randn(40, model.config.code + len(SPECIES)), 16 + len(SPECIES) + 1, seed=seed)
+    known = torch.cat([sight.views(own) for own in pictures])
+    gates = {kind: Gate(known.half().float(), 0.2, 0.6) for kind in ("pictures", "words")}
+    notes = {"places": "4"}
+    return Universal(model, spread.half().float(), gates, sight, notes, backbone_fingerprint=backbone.fingerprint)
 
 
 def awake(backbone: Backbone, pixels: Tensor) -> Backbone:

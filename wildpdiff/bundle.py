@@ -48,7 +48,7 @@ class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
     Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec), `backbone.safetensors`,
-    `clip/` (an open_clip folder) or `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]`
+    `clip/` (an open_clip folder, its table of tokens packed, see `condition.pack_clip`) or `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]`
     and `views` `[P, G, E]` of the named locations), `pictures.safetensors` (by its name one background of each location
     to look at, as the bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see
     `picture.digest`), `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),
@@ -233,13 +233,18 @@ class Bundle:
         return self._loaded(f"generator-{self.seen[0]}")
 
     @cached_property
+    def has_universal(self) -> bool:
+        """Whether it has a generator U, without loading it."""
+        return is_folder(self.folder / UNIVERSAL)
+
+    @cached_property
     def universal(self) -> Universal | None:
         """Generator U, for places that nobody fine-tuned at; None if the bundle has none.
 
         Raises:
             UserError: if it is damaged, or belongs to another classifier.
         """
-        if not is_folder(self.folder / UNIVERSAL):
+        if not self.has_universal:
             return None
         with torch.inference_mode(False):
             return Universal.load(self.folder / UNIVERSAL, self.backbone)

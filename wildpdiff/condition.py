@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,15 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from .errors import UserError
-from .files import is_file, load_json, save_json, save_tensors, sha256
+from .files import header, is_file, load_json, load_tensors, save_json, save_tensors, sha256, told
 
 if TYPE_CHECKING:
     from open_clip import CLIP, ClipLoss, SimpleTokenizer
 
 __all__ = ["CLIP", "ClipCondition", "ClipLoss", "Condition", "Preprocess", "SimpleTokenizer", "create_clip"]
 
+#: Names of a packed CLIP's tokens and of the rows of its table that are kept (see `pack_clip`).
+TOKENS, KEPT = "token_embedding.weight", "token_embedding.rows"
 LOCAL, HUB = "local-dir:", "hf-hub:"
 CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
 BATCH = 64
@@ -153,6 +156,12 @@ class ClipCondition(OfViews):
         """
         import open_clip
 
+        if packed_in(model):
+            with tempfile.TemporaryDirectory() as whole:
+                unpack_clip(Path(model.removeprefix(LOCAL)), Path(whole))
+                condition = cls.load(f"{LOCAL}{whole}", pretrained, device)
+            condition._model = model
+            return condition
         source = _source(model, pretrained)
         try:
             network: Any = open_clip.create_model(
@@ -234,6 +243,42 @@ def keep_clip(name: str, folder: Path) -> None:
     save_tensors(folder / WEIGHTS_FILE, network.state_dict())
     about = {"name": condition.name.rpartition("/")[0] or model, "model_cfg": config, "preprocess_cfg": preprocess}
     save_json(folder / CONFIG_FILE, about)
+
+
+def packed_in(model: str) -> bool:
+    """Whether `local-dir:FOLDER` holds a packed CLIP."""
+    path = Path(model.removeprefix(LOCAL)) / WEIGHTS_FILE
+    return model.startswith(LOCAL) and is_file(path) and KEPT in header(path)[0]
+
+
+def pack_clip(folder: Path) -> None:
+    """Leave of a CLIP's table of tokens only the rows that are not zero, as of a small CLIP that read few words.
+
+    `ClipCondition.load` opens the folder as before, under the same name; for open_clip itself `unpack_clip` it.
+
+    Raises:
+        UserError: if a file is missing or cannot be written.
+    """
+    tensors, about = load_tensors(folder / WEIGHTS_FILE)
+    rows = tensors[TOKENS].any(dim=1).nonzero().flatten()
+    packed = {**tensors, TOKENS: tensors[TOKENS][rows], KEPT: rows.int()}
+    save_tensors(folder / WEIGHTS_FILE, packed, about)
+
+
+def unpack_clip(folder: Path, whole: Path) -> None:
+    """Write a packed CLIP as a folder that open_clip opens: the files that were packed, bit by bit.
+
+    Raises:
+        UserError: if a file is missing or damaged, or cannot be written.
+    """
+    tensors, about = load_tensors(folder / WEIGHTS_FILE)
+    config = load_json(folder / CONFIG_FILE)
+    with told(folder / WEIGHTS_FILE, "a packed CLIP"):
+        rows, kept = tensors.pop(KEPT).long(), tensors[TOKENS]
+        table = kept.new_zeros(int(config["model_cfg"]["text_cfg"]["vocab_size"]), kept.shape[1])
+        table[rows] = kept
+    save_tensors(whole / WEIGHTS_FILE, {**tensors, TOKENS: table}, about)
+    save_json(whole / CONFIG_FILE, config)
 
 
 def check_clip(name: str) -> None:

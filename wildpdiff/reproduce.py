@@ -23,6 +23,7 @@ from .paper import curves, fidelity, figure2, figure3, figure6, slider, table1, 
 from .pdiff import ablations
 from .pdiff.study import studies
 from .training.loop import Step
+from .unseen import study as unseen
 from .worlds.base import World
 
 REPORT = "report.html"
@@ -36,6 +37,7 @@ MODULES: tuple[ModuleType, ...] = (
     slider,
     figure6,
     table3,
+    unseen,
     figure3,
     table5,
     table7,

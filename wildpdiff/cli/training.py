@@ -122,6 +122,33 @@ def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
 
 
 @app.command()
+def universal(
+    run: Annotated[Path, typer.Option(help="Folder for what is half done; killed and run again, it goes on there.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    places: Annotated[int, typer.Option(help="Places drawn anew to learn at.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option(help="Processes that draw places.")] = 2,
+) -> None:
+    """Train generator U, which writes for places that nobody fine-tuned at, and put it into a bundle."""
+    from dataclasses import replace
+
+    from ..build.universal import Site, UniversalRecipe, install, prepare
+    from ..build.universal import train as train_universal
+    from ..bundle import Bundle
+
+    if not 10 <= places <= 100_000:
+        raise UserError(f"Generator U learns at 10 to 100,000 places, not {places}.")
+    opened = Bundle.open(bundle, device_of(device))
+    site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", workers)
+    for steps in (prepare(site), train_universal(site, seed)):
+        for _ in shown(steps):
+            pass
+    install(site, seed)
+    say(f"Generator U is in the bundle: wildpdiff serve --bundle {bundle}")
+
+
+@app.command()
 def recipe(
     name: Annotated[str, typer.Argument(help="Its name; an unknown one is answered with those there are.")] = (
         DEFAULT_BUNDLE.name

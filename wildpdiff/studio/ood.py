@@ -69,8 +69,15 @@ def compared(like_noise: float, like_near: float, near: str) -> Json:
 
 def findings(bundle: Bundle, regime: str) -> list[str]:
     """What was found out about adapters for locations that the generator never met: the paper's word and, if the bundle
-    has it, its own Table 3."""
-    return [PAPER, *_measured(bundle, regime)]
+    has it, what generator U is worth, or else its own Table 3."""
+    told = [PAPER, *_measured(bundle, regime)]
+    if not bundle.has_universal:
+        return told
+    try:
+        experiment = EXPERIMENTS["unseen"]
+        return [PAPER, *experiment.findings(stored_result(bundle, experiment).data)]
+    except UserError as error:
+        return [*told, str(error)]
 
 
 def reading_skill(bundle: Bundle) -> str:

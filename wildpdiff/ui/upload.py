@@ -15,6 +15,7 @@ from ..studio.api.requests import from_base64
 from ..studio.description import LONGEST
 from ..studio.ood import findings, reading_skill, scale
 from ..studio.pictures import Upload
+from ..studio.universal import Halves
 from ..studio.upload import NOISE, Strangers
 from ..web import markup
 from .chart import panel
@@ -50,6 +51,7 @@ class Stranger:
             kind=self.kind,
             gauge=None if words else scale(self.numbers.gauge, bundle.unseen, "pictures"),
             findings={regime: findings(bundle, regime) for regime in bundle.regimes},
+            universal=bundle.has_universal,
             examples=self._examples(),
             most=LONGEST if words else MAX_BYTES,
             problem=None,
@@ -97,7 +99,7 @@ class Stranger:
     def _frames(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[list[Any]]:
         setting = self.page.setting(_alone(name, sent(event).get("state"), self.numbers.bundle.regime), request)
         looked = self._looked(name)
-        for frame in self.numbers.adapted(setting, picture=self.kind == "picture"):
+        for frame in self.numbers.adapted(setting, picture=self.kind == "picture", halves=Halves.of(sent(event))):
             yield [gr.update(value=looked | frame, problem=None), gr.skip()]
 
     def _looked(self, name: str) -> Json:

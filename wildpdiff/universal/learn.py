@@ -7,6 +7,7 @@ network but the one whose logits are kept; and what is written beside the joint 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +142,8 @@ def learn_prior(
         rng = rng_at(seed + 1, index)
         drawn = torch.randint(len(labels), (64,), generator=rng).tolist()
         known, used = known_of(sights, drawn, recipe, rng)
-        scores, free = logits[drawn] + model.log_prior(known)[:, None], ~used[:, : logits.shape[1]]
+        with _own_dropout(seed, index):
+            scores, free = logits[drawn] + model.log_prior(known)[:, None], ~used[:, : logits.shape[1]]
         loss = cross_entropy(scores[free], labels[drawn][free])
         _descend(optimizer, loss, [recipe.rate * cosine(index, recipe.prior_steps, warmup=20)])
         yield Step(index + 1, recipe.prior_steps, loss.item())
@@ -181,7 +183,8 @@ def learn_residual(
         rng = rng_at(seed + 2, index)
         drawn = torch.randint(len(places), (recipe.places,), generator=rng).tolist()
         known, used = known_of(sights, drawn, recipe, rng)
-        rows = model.rows(model.codes(known))
+        with _own_dropout(seed, index):
+            rows = model.rows(model.codes(known))
         leaf, losses = rows.detach().requires_grad_(), []
         for own, (place, taken) in enumerate(zip(drawn, used, strict=True)):
             free = _others(taken, places.labels.shape[1])
@@ -197,6 +200,14 @@ def learn_residual(
         if kept and (index + 1) % recipe.save_every == 0:
             kept.save(index + 1)
     model.eval()
+
+
+@contextmanager
+def _own_dropout(seed: int, index: int) -> Iterator[None]:
+    """Let dropout depend on seed and step alone, so that a resumed run drops the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed * 1_000_003 + index)
+        yield
 
 
 def _others(taken: Tensor, count: int) -> Tensor:

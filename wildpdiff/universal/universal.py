@@ -14,7 +14,7 @@ from torch.nn.functional import normalize, softmax
 
 from ..errors import UserError
 from ..evaluate import logits
-from ..files import load_json, load_tensors, save_json, save_tensors, told
+from ..files import load_json, load_tensors, save_json, save_tensors
 from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
 from ..network.folded import Adapter
@@ -152,8 +152,9 @@ class Universal:
                 f"Generator U writes adapters for network {self.backbone_fingerprint}, not {backbone.fingerprint}."
             )
 
-    def save(self, folder: Path) -> None:
-        """Write the map, the spread and the gates, in half precision; the condition's folder is the caller's."""
+    def save(self, folder: Path, *, whole: bool = False) -> None:
+        """Write the map, the spread and the gates, in half precision; and, if `whole`, what it knows places by, which
+        several trainings share."""
         tensors = {f"map.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"spread.{name}": value for name, value in self.spread.state_dict().items()}
         tensors |= {f"gate.{name}": gate.known for name, gate in self.gates.items()}
@@ -162,6 +163,8 @@ class Universal:
         layout = self.model.layout
         about["layout"] = {"names": list(layout.names), "shapes": [list(shape) for shape in layout.shapes]}
         about["gates"] = {name: [gate.near, gate.far] for name, gate in self.gates.items()}
+        if whole:
+            self.condition.save(folder / SIGHT)
         save_json(folder / ABOUT, about | {"condition": self.condition.name, "notes": self.notes})
 
     @classmethod
@@ -181,17 +184,20 @@ class Universal:
             raise UserError(f"'{ABOUT}' is no generator U of format {FORMAT}; fetch or make it anew.")
         tensors, _ = load_tensors(folder / WEIGHTS)
         whole = {name: value.float() for name, value in tensors.items()}
-        with told(folder / ABOUT, "a generator U"):
+        try:
             layout = AdapterLayout(tuple(about["layout"]["names"]), tuple(tuple(s) for s in about["layout"]["shapes"]))
             model = UniversalMap(MapConfig(**about["map"]), layout)
             spread = _spread_of(_under("spread.", whole), model)
             model.load_state_dict(_under("map.", whole))
             gates = {name: Gate(whole[f"gate.{name}"], *edges) for name, edges in about["gates"].items()}
-            condition, notes = about["condition"], dict(about["notes"])
+            condition, notes = str(about["condition"]), dict(about["notes"])
+            fingerprint = str(about["backbone"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"'{ABOUT}' and '{WEIGHTS}' do not fit together; fetch or make them anew.") from error
         own = Sight.load(sight or folder / SIGHT, backbone)
         if own.name != condition:
             raise UserError(f"Generator U was trained on '{condition}' conditions, not '{own.name}'.")
-        made = cls(model, spread, gates, own, notes, backbone_fingerprint=about["backbone"])
+        made = cls(model, spread, gates, own, notes, backbone_fingerprint=fingerprint)
         made.check(backbone)
         return made
 

@@ -24,7 +24,7 @@ from .ways import WAYS
 
 #: Training seeds, new places and their photographs, and the numbers of training places of the scaling curve.
 SEEDS, PLACES, PHOTOGRAPHS = 3, 60, 1000
-SCALING = (10, 30, 100, 300, 1000)
+SCALING = (10, 100, 1000)
 #: The same where it is to be quick.
 FEW_PLACES, FEW_PHOTOGRAPHS = 5, 420
 #: How a generator U of the scaling curve is trained: the same for every number of places, and shorter.
@@ -58,14 +58,12 @@ def site_of(lab: Lab) -> Site:
 
 
 def trainings(lab: Lab) -> list[Training]:
-    """Every U of the study: seeds and their controls, and the scaling curve."""
+    """Every U of the study: its seeds, the control of the first one, and the scaling curve."""
     site = site_of(lab)
     seeds = range(lab.seed, lab.seed + (1 if lab.quick else SEEDS))
-    whole = [
-        Training(lab.bundle.folder, site.work, site.recipe, seed, kind)
-        for seed in seeds
-        for kind in (site.recipe.kind, "none")
-    ]
+    kinds = [(seed, site.recipe.kind) for seed in seeds]
+    kinds.insert(1, (lab.seed, "none"))
+    whole = [Training(lab.bundle.folder, site.work, site.recipe, seed, kind) for seed, kind in kinds]
     brief = replace(site.recipe, map=site.recipe.map if lab.quick else SHORT)
     counts = [count for count in SCALING if count <= site.recipe.places]
     scaling = [

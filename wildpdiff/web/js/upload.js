@@ -103,6 +103,14 @@ const scores = ({ right, count, interval }) => ranked(Object.entries(ARMS).map((
   return [label, share, `${right[arm]}/${count}, ${percent(share)} (${percent(low)} to ${percent(high)})`, [low, high]];
 }), { look: 'stranger-scores', colour: (label) => (label === ARMS.generated ? 'var(--accent)' : 'var(--ink-soft)') });
 
+// How often generator U expects each species, with the span of its samples, and the mean of all places.
+const expected = (rows) => {
+  const most = Math.max(...rows.map(([, , , high]) => high));
+  return ranked(rows.map(([name, share, low, high, usual]) => [
+    name, share / most, `${percent(share)} (${percent(low)} to ${percent(high)}); elsewhere ${percent(usual)}`, [low / most, high / most],
+  ]), { look: 'stranger-scores', colour: () => 'var(--accent)' });
+};
+
 const species = (at) => {
   const most = Math.max(...at.species.flatMap((row) => row.slice(1)));
   const made = table(['named', 'in truth', 'pretrained', 'its adapter'], at.species);
@@ -111,13 +119,20 @@ const species = (at) => {
   return made;
 };
 
+// What two cards are called where generator U writes: its rows lie close together, what it writes beside them need not.
+const RENAMED = [
+  ['.stranger-rows', 'Its adapter is most like', 'Cosine of what is written beside the row for all places with that for each known location’s picture.'],
+  ['.stranger-matter', 'Is its word taken?', 'Cosine with what is written for other conditions; 0 where nothing is written.'],
+];
+
 const upload = ({ element, props, trigger, watch }) => {
   const root = element.querySelector('.stranger'), find = (name) => root.querySelector(name);
   const words = props.kind === 'words', own = words ? 'your words' : 'your picture';
   const status = find('.stranger-status'), problem = find('.stranger-problem');
   let move = null, width = 0, drawn = null, sent_at = 0;
   // What is sent, with the present state, and when: by that a refusal finds back.
-  const send = (event, given) => { sent_at = Math.max(Date.now(), sent_at + 1); trigger(event, { ...given, state: store.state, at: sent_at }); };
+  const halves = () => Object.fromEntries([...root.querySelectorAll('[data-half]')].map((box) => [box.dataset.half, box.checked]));
+  const send = (event, given) => { sent_at = Math.max(Date.now(), sent_at + 1); trigger(event, { ...given, ...halves(), state: store.state, at: sent_at }); };
 
   const wait = (text) => { status.textContent = text; problem.textContent = ''; root.dataset.busy = 'yes'; };
   const write = () => { wait('Writing its adapter …'); send('write', { name: props.value.place.name }); };
@@ -153,6 +168,7 @@ const upload = ({ element, props, trigger, watch }) => {
     const waiting = () => make('p', { className: 'stranger-waiting' }, 'being computed …');
     into('.stranger-pictures > div', cosines(value.nearest, { thumbs: true }));
     into('.stranger-rows > div', value.rows ? cosines(value.rows, { thumbs: true }) : waiting());
+    if (value.prior) into('.stranger-prior > div', expected(value.prior));
     into('.stranger-matter > div', value.like ? cosines(value.like) : waiting());
     find('.stranger-matter > p:last-child').textContent = value.mattered || '';
     into('.stranger-itself', ...(value.itself ? itself(value.itself) : []));
@@ -175,8 +191,8 @@ const upload = ({ element, props, trigger, watch }) => {
   ];
 
   // What the adapter on show was written for, and whether the bar now says something else.
-  const stale = (value) => ['m', 'w', 'seed', 'steps'].some((key) => value[key] !== undefined && store.state[key] !== value[key]);
-  const said = (value) => `similarity ${regime(value.m)}, ${value.w === 'paper' ? 'paper’s plain form' : 'our way'}, seed ${value.seed}, ${value.steps} steps`;
+  const stale = (value) => value.by !== 'U' && ['m', 'w', 'seed', 'steps'].some((key) => value[key] !== undefined && store.state[key] !== value[key]);
+  const said = (value) => value.by === 'U' ? `by generator U; ${percent(value.trust)} of its word taken` : `similarity ${regime(value.m)}, ${value.w === 'paper' ? 'paper’s plain form' : 'our way'}, seed ${value.seed}, ${value.steps} steps`;
   const report = () => {
     const value = props.value;
     if (!value) return;
@@ -283,6 +299,12 @@ const upload = ({ element, props, trigger, watch }) => {
     const button = make('button', { type: 'button', className: 'quiet', title: text || `Try ${label}` }, label);
     button.addEventListener('click', () => start(text, name));
     find('.stranger-examples').append(button);
+  }
+  for (const box of root.querySelectorAll('[data-half]')) box.addEventListener('change', () => { if (props.value) write(); });
+  find('.stranger-halves').hidden = find('.stranger-prior').hidden = !props.universal;
+  if (props.universal) for (const [part, title, hint] of RENAMED) {
+    find(`${part} > .panel-title`).textContent = title;
+    find(`${part} > .panel-hint`).textContent = hint;
   }
   for (const button of root.querySelectorAll('[data-use]')) button.addEventListener('click', () => use(button.dataset.use));
   find('[data-remove]').addEventListener('click', remove);
