@@ -243,8 +243,8 @@ def test_own_photographs_are_scored_as_evaluate_scores_them(studio: Studio) -> N
     *_, last = own_trial.own_scores(studio, setting, shown)
     arms = own_trial.own_arms(studio, setting, shown)
     assert [arm.name for arm in arms[:4]] == ["blend at 0.50", "A (R10)", "B (R12)", "from your empty photos"]
-    assert torch.equal(arms[0].row, studio.write(setting)[0])
-    rows = torch.stack([arm.row for arm in arms])
+    assert torch.equal(arms[0].adapter, studio.write(setting)[0])
+    rows = torch.stack([arm.adapter for arm in arms])
     assert torch.equal(last.right, correct(studio.bundle.backbone, rows, shown.pixels, shown.labels))
     table = own_trial.species_table(last, SPECIES)
     assert [row[0] for row in table["rows"]] == ["wildebeest", "zebra", "empty"]

@@ -214,7 +214,9 @@ def test_where_a_picture_was_taken_reaches_neither_disk_nor_page_nor_download(
     shown = base64.b64decode(values(frames)[0]["src"].partition(",")[2])
     assert b"SecretCamera" not in shown and not Image.open(BytesIO(shown)).getexif()
     name = values(frames)[0]["place"]["name"]
-    assert set(vars(numbers.studio.pictures.of(name))) == {"name", "embedding", "picture", "nearest", "notes"}
+    assert set(vars(numbers.studio.pictures.of(name))) == {
+        "name", "embedding", "picture", "nearest", "notes", "sight",
+    }  # fmt: skip
     saved = numbers.studio.save(Setting(name, "R10", steps=2), tmp_path)
     assert b"SecretCamera" not in saved.read_bytes() and name not in saved.name
 
@@ -297,7 +299,7 @@ def test_without_a_state_the_bundles_own_regime_is_written(
     picture_part: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Setting] = []
-    monkeypatch.setattr(Strangers, "adapted", lambda self, alone, picture: asked.append(alone) or iter(()))
+    monkeypatch.setattr(Strangers, "adapted", lambda self, alone, picture, halves: asked.append(alone) or iter(()))
     name = picture_part.page.studio.pictures.add("me", picture_part.numbers.noise)
     assert list(picture_part.again(event(name=name), request())) == []
     assert (asked[0].regime, asked[0].way, asked[0].seed, asked[0].steps) == ("H", "ours", 0, 50)

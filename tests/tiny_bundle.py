@@ -50,7 +50,9 @@ RECIPE = replace(
 )
 
 
-def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None = None) -> Path:
+def write_tiny_bundle(
+    folder: Path, *, curves: bool = False, pooled: str | None = None, universal: bool = False
+) -> Path:
     """Write a bundle whose map is drawn by hand (UMAP would cost seconds) and whose figures count up from 0.5.
 
     Args:
@@ -58,6 +60,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
         curves: with made-up counts along every blend.
         pooled: an architecture with ImageNet weights, which is the classifier, too, and whose pooled features take the
             place of a CLIP.
+        universal: with a generator U.
     """
     world = SavannaWorld(SavannaConfig(eval_images=4, background_images=2))
     options = {"architecture": pooled, "pretrained": True} if pooled else {}
@@ -90,7 +93,7 @@ def write_tiny_bundle(folder: Path, *, curves: bool = False, pooled: str | None 
     )
     alone = _measured(unconditional, _rows(backbone, seed=1)[:1], views, seed=3, notes={"location": SEEN[0]})
     alone.save_pretrained(folder / f"generator-{SEEN[0]}", torch.float16)
-    if not pooled:
+    if universal:
         tiny_universal(backbone, world).save(folder / "universal", whole=True)
     joint = backbone.subset.initial(backbone.network, torch.Generator()).half()
     save_tensors(folder / "joint.safetensors", {"row": joint})

@@ -47,17 +47,18 @@ PARTS = {
 class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
-    Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec), `backbone.safetensors`,
-    `clip/` (an open_clip folder, its table of tokens packed, see `condition.pack_clip`) or `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]`
-    and `views` `[P, G, E]` of the named locations), `pictures.safetensors` (by its name one background of each location
-    to look at, as the bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see
-    `picture.digest`), `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),
-    `joint.safetensors` (`row` `[D]`, trained on all seen locations), `generator-FIRST/` (unconditional, of the first
-    seen location), `universal/` (generator U, see `universal.Universal`; there may be none), `results/` (stored
-    experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be
-    none); and of each variant that the manifest lists (see `variant.Variant`) the generator's folder, its denoiser if
-    it is another one, the zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as
-    latents, `[Q, k]` each) and the map (see `weightspace.Map`).
+    Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec),
+    `backbone.safetensors`, `clip/` (an open_clip folder, its table of tokens packed, see `condition.pack_clip`) or
+    `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]` and `views` `[P, G, E]` of
+    the named locations), `pictures.safetensors` (by its name one background of each location to look at, as the
+    bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see `picture.digest`),
+    `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),
+    `joint.safetensors` (`row` `[D]`, trained on all seen locations), `generator-FIRST/` (unconditional, of the
+    first seen location), `universal/` (generator U, see `universal.Universal`; there may be none), `results/`
+    (stored experiments), `pdiff/NAME/` (p-diff systems, see `pdiff.stored`; there may be none); and of each variant
+    that the manifest lists (see `variant.Variant`) the generator's folder, its denoiser if it is another one, the
+    zoo (all fine-tuned rows as latents, see `zoo.CodedZoo`), the curves (`anchors` and `hubs` as latents, `[Q, k]`
+    each) and the map (see `weightspace.Map`).
     """
 
     folder: Path

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..bundle import BACKBONE, CLIP, POOLED
-from ..condition import CONFIG_FILE, ClipCondition, keep_clip
+from ..condition import CONFIG_FILE, ClipCondition, keep_clip, pack_clip
 from ..files import save_json, save_tensors
 from ..network.backbone import Backbone
 from ..picture import digest, packed
@@ -45,6 +45,7 @@ def encoder(recipe: Recipe, world: World, out: Path, work: Path, device: str) ->
         pixels, captions = world.captioned(places)(torch.Generator().manual_seed(recipe.seed), len(places))
         save_json(work / "clip.json", {"retrieval": retrieval(model, pixels, captions), "places": len(captions)})
         save_clip(model, recipe.clip, folder, name=f"{world.kind}-clip")
+        pack_clip(folder)
         checkpoint.unlink(missing_ok=True)
 
 

@@ -133,6 +133,7 @@ def universal(
     """Train generator U, which writes for places that nobody fine-tuned at, and put it into a bundle."""
     from dataclasses import replace
 
+    from ..build.claim import claimed
     from ..build.universal import Site, UniversalRecipe, install, prepare
     from ..build.universal import train as train_universal
     from ..bundle import Bundle
@@ -141,10 +142,11 @@ def universal(
         raise UserError(f"Generator U learns at 10 to 100,000 places, not {places}.")
     opened = Bundle.open(bundle, device_of(device))
     site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", workers)
-    for steps in (prepare(site), train_universal(site, seed)):
-        for _ in shown(steps):
-            pass
-    install(site, seed)
+    with claimed(site.work, run.name):
+        for steps in (prepare(site), train_universal(site, seed)):
+            for _ in shown(steps):
+                pass
+        install(site, seed)
     say(f"Generator U is in the bundle: wildpdiff serve --bundle {bundle}")
 
 

@@ -137,8 +137,8 @@ class Invent:
         values: dict[str, Any],
         count: int,
         wish: dict[str, Any] | None,
-        halves: list[str],
         request: gr.Request,
+        halves: list[str] | None = None,
     ) -> Iterator[list[Any]]:
         """Write the place's adapter and measure it, frame by frame, until it is done or the session stops it."""
         stamp, session = _stamp(values), session_of(request)
@@ -146,7 +146,7 @@ class Invent:
         yield [_found("The empty place is being photographed \u2026", "looking", stamp), *[gr.skip()] * 4, _stop(True)]
         try:
             place, setting = self.way.place_of(values), self._setting(wish)
-            own = Halves(**{name: text in (halves or []) for text, name in HALVES})
+            own = Halves(**{name: halves is None or text in halves for text, name in HALVES})
             for finding in findings(self.page.studio, place, setting, int(count), own):
                 if self.turns.over(session, turn):
                     yield [_found(stopped(text), "stopped", stamp), *[gr.skip()] * 4, _stop(False)]

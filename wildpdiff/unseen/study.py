@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..build.claim import claimed
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, prepare
 from ..build.workers import each
@@ -93,14 +94,15 @@ def cells(lab: Lab, every: Sequence[Training]) -> list[Cell]:
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Draw places, train, ask; what is done already is left as it is. Then count."""
     site, every = site_of(lab), trainings(lab)
-    for _, step in prepare(site):
-        yield step, {}
     asked = cells(lab, every)
-    for step in test_stock(site, asked[0].count, asked[0].photographs).fill(workers=lab.workers):
-        yield step, {}
-    for work, jobs in ((do_training, every), (answer, asked)):
-        for count in each(work, jobs, workers=lab.workers):
-            yield Step(count, len(jobs), float("nan")), {}
+    with claimed(site.work, site.work.name):
+        for _, step in prepare(site):
+            yield step, {}
+        for step in test_stock(site, asked[0].count, asked[0].photographs).fill(workers=lab.workers):
+            yield step, {}
+        for work, jobs in ((do_training, every), (answer, asked)):
+            for count in each(work, jobs, workers=lab.workers):
+                yield Step(count, len(jobs), float("nan")), {}
     yield Step(1, 1, float("nan")), counted(every, asked, site)
 
 

@@ -1,0 +1,187 @@
+"""Generator U in the product: the page's tab Unseen, invented places, the command line, files for other programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_bundle import write_tiny_bundle
+
+from wildpdiff.bundle import Bundle
+from wildpdiff.errors import UserError
+from wildpdiff.evaluate import logits
+from wildpdiff.export.ordered import Order, export_adapter
+from wildpdiff.files import load_tensors
+from wildpdiff.generate import Request, write_adapters
+from wildpdiff.network.makers import timm_network
+from wildpdiff.network.peft_folder import PRIOR, load_peft, load_prior
+from wildpdiff.picture import read_picture
+from wildpdiff.studio.invent import findings, inventing_in, upload
+from wildpdiff.studio.pictures import HOUSE
+from wildpdiff.studio.setting import Setting
+from wildpdiff.studio.studio import Studio
+from wildpdiff.studio.universal import Halves, alike, expected, served, trusted
+from wildpdiff.studio.upload import Strangers
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("u") / "bundle", universal=True)
+
+
+@pytest.fixture(scope="module")
+def studio(folder: Path) -> Studio:
+    return Studio.open(folder)
+
+
+@pytest.fixture(scope="module")
+def picture(folder: Path) -> Path:
+    path = folder.parent / "place.png"
+    pixels = Bundle.open(folder).world.backgrounds("D03")[0]
+    Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(path)
+    return path
+
+
+def request(picture: Path | None, *, samples: int = 1, regime: str = "", location: str | None = None) -> Request:
+    return Request(location, None, 0.0, picture, samples, 0, 2, regime)
+
+
+# the command line's door
+
+
+def test_a_picture_is_written_for_by_u_and_a_named_location_by_its_own_generator(
+    folder: Path, picture: Path, tmp_path: Path
+) -> None:
+    bundle = Bundle.open(folder)
+    by_picture = write_adapters(bundle, request(picture), tmp_path / "a")
+    by_name = write_adapters(bundle, request(None, location="R10"), tmp_path / "b")
+    asked = write_adapters(bundle, request(picture, regime="H"), tmp_path / "c")
+    assert by_picture["generator"].startswith("U ")
+    assert by_name["generator"] == asked["generator"] == bundle.generator("H").fingerprint
+    assert (tmp_path / "a" / "adapter-0" / PRIOR).exists()
+    assert not (tmp_path / "b" / "adapter-0" / PRIOR).exists()
+    assert "prior.json" in (tmp_path / "a" / "adapter-0" / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_is_written_is_what_u_says_of_the_picture(folder: Path, picture: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(folder)
+    write_adapters(bundle, request(picture, samples=2), tmp_path)
+    universal = bundle.universal
+    assert universal
+    shown = read_picture(picture)[0]
+    written = universal.write(universal.known(bundle.backbone, shown[None]), samples=2, seed=0)
+    for index in (0, 1):
+        own = tmp_path / f"adapter-{index}"
+        assert torch.allclose(load_peft(bundle.backbone, own), written.rows[index].detach(), atol=1e-6)
+        told = load_prior(bundle.backbone, own)
+        assert told is not None
+        assert torch.allclose(told, written.log_prior[index], atol=1e-5)
+
+
+def test_u_is_refused_for_a_name_and_in_a_bundle_that_has_none(
+    folder: Path, tiny_bundle: Path, picture: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="give a picture with --background"):
+        write_adapters(Bundle.open(folder), request(None, location="R10", regime="U"), tmp_path)
+    with pytest.raises(UserError, match="no generator U; choose one of: L, M, H"):
+        write_adapters(Bundle.open(tiny_bundle), request(picture, regime="U"), tmp_path)
+
+
+def test_an_export_has_the_prior_merged_in(folder: Path, picture: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(folder)
+    write_adapters(bundle, request(picture), tmp_path)
+    own = tmp_path / "adapter-0"
+    export_adapter(bundle, Order(str(own), "timm", tmp_path / "whole.safetensors"))
+    network = timm_network("efficientnet_b0", len(bundle.backbone.species)).eval()
+    network.load_state_dict(load_tensors(tmp_path / "whole.safetensors")[0])
+    pixels = bundle.world.images("R10", "eval").pixels
+    prior = load_prior(bundle.backbone, own)
+    assert prior is not None
+    wanted = logits(bundle.backbone, load_peft(bundle.backbone, own), pixels) + prior
+    with torch.no_grad():
+        found = network(bundle.backbone.prepared(pixels))
+    assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.std()))
+    export_adapter(bundle, Order(str(own), "peft", tmp_path / "again"))
+    again = load_prior(bundle.backbone, tmp_path / "again")
+    assert again is not None
+    assert torch.allclose(again, prior)
+
+
+def test_a_prior_of_other_species_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+    backbone = Bundle.open(folder).backbone
+    (tmp_path / PRIOR).write_text(json.dumps({"cat": 0.0}), encoding="utf-8")
+    with pytest.raises(UserError, match="one number for each of the classifier's 19 classes"):
+        load_prior(backbone, tmp_path)
+
+
+# the page
+
+
+def test_a_picture_gets_its_adapter_its_expected_species_and_its_trust(studio: Studio, picture: Path) -> None:
+    strangers = Strangers(studio)
+    name = studio.pictures.add(HOUSE, strangers.picture(picture.read_bytes()))
+    *_, frame = strangers.adapted(Setting(name, name, regime="H"), picture=True)
+    assert frame["by"] == "U"
+    assert frame["stage"] == "measured"
+    shares = [share for _, share, *_ in frame["prior"]]
+    assert shares == sorted(shares, reverse=True)
+    assert all(low <= high and 0 <= usual <= 1 for _, _, low, high, usual in frame["prior"])
+    assert 0 <= frame["trust"] <= 1
+    assert len(frame["rows"]) == len(studio.bundle.seen)
+    assert set(frame["at"]["right"]) == {"pretrained", "generated", "noise"}
+
+
+def test_switched_off_halves_are_the_adapter_for_all_places(studio: Studio, picture: Path) -> None:
+    universal = studio.bundle.universal
+    assert universal
+    sight = studio.upload(picture.read_bytes()).sight
+    assert sight is not None
+    bare = served(studio, universal, sight, kind="pictures", halves=Halves(residual=False, prior=False))
+    assert not bare.beside.any()
+    assert torch.equal(bare.row, universal.model.joint.detach())
+    assert Halves.of({"prior": False}) == Halves(residual=True, prior=False)
+    assert Halves.of({}) == Halves()
+
+
+def test_what_is_expected_comes_with_the_span_of_what_a_picture_leaves_open(studio: Studio, picture: Path) -> None:
+    universal = studio.bundle.universal
+    assert universal
+    sight = studio.upload(picture.read_bytes()).sight
+    assert sight is not None
+    rows = expected(studio, universal, sight, "pictures")
+    assert any(high > low for _, _, low, high, _ in rows)
+    assert expected(studio, universal, sight, "pictures") == rows
+
+
+def test_trust_is_told_in_words(studio: Studio) -> None:
+    universal = studio.bundle.universal
+    assert universal
+    near, far = universal.gates["pictures"].known[0], -universal.gates["pictures"].known.mean(dim=0)
+    assert "in full" in trusted(served(studio, universal, near, kind="pictures"))
+    assert "gate is closed" in trusted(served(studio, universal, far, kind="pictures"))
+
+
+def test_nothing_beside_the_joint_row_is_like_nothing() -> None:
+    assert alike(torch.zeros(4), torch.ones(2, 4)) == [0.0, 0.0]
+
+
+def test_words_are_read_by_us_own_ear(studio: Studio) -> None:
+    strangers, universal = Strangers(studio), studio.bundle.universal
+    assert universal
+    caption = strangers.caption("D03")
+    brought = strangers.words(caption)
+    assert brought.sight is not None
+    assert torch.equal(brought.sight, universal.condition.text([caption])[0])
+
+
+def test_an_invented_place_is_served_by_u_first_and_measured_beside_the_others(studio: Studio) -> None:
+    place = inventing_in(studio).surprise(5)
+    setting = Setting(studio.bundle.seen[0], studio.bundle.seen[0], regime="H", steps=2)
+    *_, last = findings(studio, place, setting, 24)
+    assert last.score.arms[:3] == ("generated by U", "pretrained", "for all places")
+    assert "generated, H" in last.score.arms
+    off = Halves(residual=False, prior=False)
+    *_, bare = findings(studio, place, setting, 24, off)
+    assert torch.equal(bare.score.named[0], bare.score.named[2])
+    assert upload(studio, place).sight is not None
