@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from ..network.backbone import Backbone
 from ..network.folded import Folded
 from ..training.loop import Step, rng_at
 from ..universal.gate import Gate
-from ..universal.learn import MapRecipe, Sights, known_of, learn_joint, learn_prior, learn_residual
+from ..universal.learn import MapRecipe, Sights, known_of, learn_joint, learn_prior, learn_residual, learn_update
 from ..universal.map import Kind, Known, MapConfig, UniversalMap, evidence
 from ..universal.places import Places
 from ..universal.sight import Sight, SightRecipe, judged, learn_sight, seen_by
@@ -29,8 +29,8 @@ from ..universal.universal import ABOUT, FOLDER, SIGHT, Universal
 from .stock import Stock
 
 Progress = Iterator[tuple[str, Step]]
-#: Photographs of a training place that unlabelled ones are drawn from, and those by which the prior is judged.
-MEASURED, JUDGED = 60, 25
+#: Photographs of a training place that unlabelled ones are drawn from.
+MEASURED = 60
 #: Episodes a training place by which the spread learns.
 TURNS = 8
 #: Pictures of a place by which what knows places learns.
@@ -117,15 +117,15 @@ def train(site: Site, seed: int, *, kind: Kind | None = None, places: int | None
     model = blank(backbone, condition.dim, recipe.kind, seed)
     shared = site.work / f"joint-{len(shown)}-{recipe.map.joint_steps}"
     yield from (("joint", step) for step in _joint(model, backbone, shown, recipe.map, shared))
-    kept = _kept(shared / "logits.safetensors", lambda: _logits(model, backbone, None, shown, MEASURED))
+    kept = _kept(shared / "logits.safetensors", lambda: _logits(model, backbone, shown))
     sights = _sights(condition, shown, kept, shared / f"sights-{digest(condition.name)[:8]}.safetensors")
     model.fit(_once(sights, recipe.map, seed), shown.shares)
     yield from (("residual", step) for step in _residual(model, backbone, shown, sights, recipe.map, seed, out))
-    typical = _once(sights, replace(recipe.map, words=0.0, unlabelled=0.0), seed)
-    final = _kept(out / "logits.safetensors", lambda: _logits(model, backbone, typical, shown, JUDGED))
-    learning = learn_prior(model, sights, final, shown.labels[:, : final.shape[1]], recipe.map, seed=seed)
-    yield from (("prior", step) for step in learning)
-    found, inputs = _differences(model, sights, recipe.map, seed)
+    views, words, shares = _told_of_prior(site, condition, shown, sights, places)
+    yield from (("prior", step) for step in learn_prior(model, views, words, shares, recipe.map, seed=seed))
+    labels = shown.labels[:, : kept.shape[1]]
+    yield from (("update", step) for step in learn_update(model, sights, labels, recipe.map, seed=seed))
+    found, inputs = _differences(model, sights, shown.shares, recipe.map, seed)
     spread = Spread.of(found, inputs.shape[1], seed=seed)
     yield from (("spread", step) for step in spread.learn(found, inputs, recipe.spread, seed=seed))
     gates = _gates(condition, sights, site.stock("validation").open())
@@ -174,9 +174,14 @@ def _residual(
     path, state = folder / "residual.safetensors", folder / "state.safetensors"
     if not path.exists():
         yield from learn_residual(backbone, model, shown, sights, recipe, seed=seed, checkpoint=state)
-        save_tensors(path, model.state_dict())
+        save_tensors(path, _beside(model.state_dict()))
         state.unlink(missing_ok=True)
-    model.load_state_dict(load_tensors(path)[0])
+    model.load_state_dict(_beside(load_tensors(path)[0]), strict=False)
+
+
+def _beside(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a map's numbers those that episodes teach."""
+    return {name: value for name, value in state.items() if name.partition(".")[0] in ("joint", "residual", "basis")}
 
 
 def _kept(path: Path, measure: Callable[[], Tensor]) -> Tensor:
@@ -186,12 +191,31 @@ def _kept(path: Path, measure: Callable[[], Tensor]) -> Tensor:
     return load_tensors(path)[0]["logits"]
 
 
-@torch.no_grad()
-def _logits(model: UniversalMap, backbone: Backbone, known: Known | None, places: Places, count: int) -> Tensor:
-    """Balanced logits of the first photographs of each place, `[P, count, K]`, of the joint row or of what is known."""
-    rows = model.joint.expand(len(places), -1) if known is None else model.rows(model.codes(known))
-    folded = Folded(backbone)
-    return torch.stack([logits_by(folded, row, own[:count]) for row, own in zip(rows, places.pixels, strict=True)])
+def _logits(model: UniversalMap, backbone: Backbone, places: Places) -> Tensor:
+    """Balanced logits of the joint row for the first photographs of each place, `[P, m, K]`."""
+    folded, row = Folded(backbone), model.joint.detach()
+    return torch.stack([logits_by(folded, row, own[:MEASURED]) for own in places.pixels])
+
+
+def _told_of_prior(
+    site: Site, condition: Sight, shown: Places, sights: Sights, places: int | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings of pictures and captions, and true shares, of all places that teach the prior: the training places,
+    and the scenes, of which there are no photographs, if no number of `places` is asked for."""
+    views, words = sights.views[:, :VIEWS], sights.words
+    if places is not None:
+        return views, words, shown.shares
+    path = site.work / f"scenes-{digest(condition.name)[:8]}.safetensors"
+    scenes = site.stock("scenes").open()
+    if not path.exists():
+        seen = torch.stack([condition.views(own) for own in scenes.empties])
+        save_tensors(path, {"views": seen, "words": condition.text(list(scenes.captions))})
+    tensors, _ = load_tensors(path)
+    return (
+        torch.cat([tensors["views"][:, :VIEWS], views]),
+        torch.cat([tensors["words"], words]),
+        torch.cat([scenes.shares, shown.shares]),
+    )
 
 
 def _sights(condition: Sight, places: Places, kept: Tensor, path: Path) -> Sights:
@@ -200,7 +224,7 @@ def _sights(condition: Sight, places: Places, kept: Tensor, path: Path) -> Sight
         views = torch.stack([condition.views(own) for own in places.empties])
         save_tensors(path, {"views": views, "words": condition.text(list(places.captions))})
     tensors, _ = load_tensors(path)
-    return Sights(tensors["views"], tensors["words"], kept.softmax(dim=2))
+    return Sights(tensors["views"], tensors["words"], kept)
 
 
 def _once(sights: Sights, recipe: MapRecipe, seed: int) -> Known:
@@ -209,19 +233,27 @@ def _once(sights: Sights, recipe: MapRecipe, seed: int) -> Known:
 
 
 @torch.no_grad()
-def _differences(model: UniversalMap, sights: Sights, recipe: MapRecipe, seed: int) -> tuple[Tensor, Tensor]:
-    """What the map would write with all that there is to know, minus what it writes in an episode, `[N, C + K]`; and
-    what is known in that episode, `[N, I]`."""
-
-    def written(known: Known) -> Tensor:
-        return torch.cat([model.codes(known), model.log_prior(known)], dim=1)
-
+def _differences(
+    model: UniversalMap, sights: Sights, shares: Tensor, recipe: MapRecipe, seed: int
+) -> tuple[Tensor, Tensor]:
+    """What would be written with all that there is to know, the true shares included, minus what is written in an
+    episode, `[N, C + K]`; and what is known in that episode, `[N, I]`."""
     everything = Known(
         normalize(sights.views.mean(dim=1), dim=1), torch.stack([evidence(own) for own in sights.confidence])
     )
-    goal, places = written(everything), list(range(len(sights.views)))
-    little = [known_of(sights, places, recipe, rng_at(seed + 11, turn))[0] for turn in range(TURNS)]
-    return torch.cat([goal - written(own) for own in little]), torch.cat([model.inputs(own) for own in little])
+    code, prior, places = model.codes(everything), shares.clamp(min=1e-3).log(), list(range(len(sights.views)))
+    found, inputs = [], []
+    for turn in range(TURNS):
+        own, used = known_of(sights, places, recipe, rng_at(seed + 11, turn))
+        told = [
+            model.log_prior(
+                Known(own.embedding[at : at + 1], own.evidence[at : at + 1], sights.scores[at : at + 1, which])
+            )
+            for at, which in enumerate(used)
+        ]
+        found.append(torch.cat([code - model.codes(own), prior - torch.cat(told)], dim=1))
+        inputs.append(model.inputs(own))
+    return torch.cat(found), torch.cat(inputs)
 
 
 def _gates(condition: Sight, sights: Sights, validation: Places) -> dict[str, Gate]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -36,7 +37,8 @@ class MapRecipe:
     joint_steps: int = 3000
     joint_batch: int = 32
     joint_rate: float = 2e-3
-    prior_steps: int = 3000
+    prior_steps: int = 1500
+    update_steps: int = 600
     steps: int = 1000
     places: int = 4
     photographs: int = 16
@@ -51,11 +53,16 @@ class MapRecipe:
 @dataclass(frozen=True)
 class Sights:
     """How training places look: single pictures `[P, G, E]`, captions `[P, E]`, each of length 1; and the balanced
-    confidence of the joint network in each class, for the first m of each place's photographs, `[P, m, K]`."""
+    logits of the joint network for the first m of each place's photographs, `[P, m, K]`."""
 
     views: Tensor
     words: Tensor
-    confidence: Tensor
+    scores: Tensor
+
+    @cached_property
+    def confidence(self) -> Tensor:
+        """The joint network's confidence in each class for these photographs, `[P, m, K]`."""
+        return self.scores.softmax(dim=2)
 
 
 #: Numbers of unlabelled photographs in an episode that has any, and of backgrounds.
@@ -124,30 +131,59 @@ def learn_joint(
 
 
 def learn_prior(
-    model: UniversalMap, sights: Sights, logits: Tensor, labels: Tensor, recipe: MapRecipe, *, seed: int
+    model: UniversalMap, views: Tensor, words: Tensor, shares: Tensor, recipe: MapRecipe, *, seed: int
 ) -> Iterator[Step]:
-    """Train the prior in place, by the loss of kept logits with it added.
+    """Train what a picture says of a place's prior, in place; it needs no photograph, so any place can teach it.
 
     Args:
         model: whose `prior` learns.
-        sights: how the training places look.
-        logits: balanced ones of the first photographs, no more than `sights` has, `[P, j, K]`.
-        labels: of these, `[P, j]`.
+        views: embeddings of G pictures of each place, `[P, G, E]`.
+        words: of the caption of each, `[P, E]`.
+        shares: the true ones, `[P, K]`.
         recipe: how long and how fast.
-        seed: of the episodes.
+        seed: of the batches.
     """
-    optimizer = torch.optim.AdamW(model.prior.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(model.prior.parameters(), lr=2 * recipe.rate, weight_decay=0.05)
     model.train()
     for index in range(recipe.prior_steps):
         rng = rng_at(seed + 1, index)
-        drawn = torch.randint(len(labels), (64,), generator=rng).tolist()
-        known, used = known_of(sights, drawn, recipe, rng)
+        drawn = torch.randint(len(views), (256,), generator=rng)
+        shown = views[drawn, torch.randint(views.shape[1], (256,), generator=rng)]
+        spoken = torch.rand(256, 1, generator=rng) < recipe.words
         with _own_dropout(seed, index):
-            scores, free = logits[drawn] + model.log_prior(known)[:, None], ~used[:, : logits.shape[1]]
-        loss = cross_entropy(scores[free], labels[drawn][free])
-        _descend(optimizer, loss, [recipe.rate * cosine(index, recipe.prior_steps, warmup=20)])
+            told = model.log_prior(Known(torch.where(spoken, words[drawn], shown), shown))
+        loss = -(shares[drawn] * told).sum(dim=1).mean()
+        _descend(optimizer, loss, [2 * recipe.rate * cosine(index, recipe.prior_steps, warmup=20)])
         yield Step(index + 1, recipe.prior_steps, loss.item())
     model.eval()
+
+
+def learn_update(
+    model: UniversalMap, sights: Sights, labels: Tensor, recipe: MapRecipe, *, seed: int
+) -> Iterator[Step]:
+    """Train what unlabelled photographs change of a prior, in place, by the joint network's loss on others.
+
+    Args:
+        model: whose `update` learns; its `prior` is trained.
+        sights: how the training places look.
+        labels: of the photographs that `sights` has logits of, `[P, m]`.
+        recipe: how long and how fast.
+        seed: of the batches.
+    """
+    optimizer = torch.optim.AdamW(model.update.parameters(), lr=3 * recipe.rate, weight_decay=recipe.weight_decay)
+    photographs = labels.shape[1]
+    for index in range(recipe.update_steps):
+        rng = rng_at(seed + 3, index)
+        drawn, order = torch.randint(len(labels), (16,), generator=rng), torch.randperm(photographs, generator=rng)
+        count = min(FEW[index % len(FEW)], photographs // 2)
+        view = torch.randint(sights.views.shape[1], (16,), generator=rng)
+        looked, judged = (sights.scores[drawn][:, part] for part in (order[:count], order[count:]))
+        embedding = sights.views[drawn, view]
+        told = model.log_prior(Known(embedding, embedding, looked))
+        scores = (judged + told[:, None]).flatten(0, 1)
+        loss = cross_entropy(scores, labels[drawn][:, order[count:]].flatten())
+        _descend(optimizer, loss, [3 * recipe.rate * cosine(index, recipe.update_steps, warmup=20)])
+        yield Step(index + 1, recipe.update_steps, loss.item())
 
 
 def learn_residual(

@@ -15,10 +15,13 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..network.adapter import AdapterLayout
 from ..network.lora import factors, packed
+from .priors import Shrinking, estimated
 
 Kind = Literal["none", "diagonal", "codec"]
-#: Most pictures that a place is known by.
+#: Most unlabelled photographs that a place is known by.
 MOST = 200
+#: Numbers that are told of each class by unlabelled photographs (see `signs`).
+SIGNS = 6
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class MapConfig:
         kind: what is written beside the joint row: `none`; a `diagonal` between A and B of each layer; or coefficients
             along `components` directions in the space of rows, the codec.
         components: directions of the codec.
-        hidden: width of both multilayer perceptrons.
+        hidden: width of the perceptron that writes what is beside the joint row.
+        narrow: width of the one that says what passes there: it must not learn training places by heart.
     """
 
     dim: int
@@ -43,6 +47,7 @@ class MapConfig:
     kind: Kind = "diagonal"
     components: int = 32
     hidden: int = 192
+    narrow: int = 32
 
     @property
     def code(self) -> int:
@@ -61,10 +66,12 @@ class Known:
     Attributes:
         embedding: of each, length 1, `[P, E]`.
         evidence: what unlabelled photographs say, `[P, K + 1]` (see `evidence`); zeros if there are none.
+        scores: balanced logits of the joint network for n unlabelled photographs of each, `[P, n, K]`; None for none.
     """
 
     embedding: Tensor
     evidence: Tensor
+    scores: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -109,7 +116,8 @@ class UniversalMap(nn.Module):
         self.register_buffer("centre", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
         self.register_buffer("usual", torch.zeros(config.classes))
-        self.prior = _perceptron(inputs, config.hidden, config.classes)
+        self.prior = _perceptron(config.condition, config.narrow, config.classes, deep=False, dropout=0.3)
+        self.update = _perceptron(SIGNS, 24, 1, deep=False, dropout=0.0)
         if config.kind != "none":
             self.residual = _perceptron(inputs, config.hidden, config.code)
         if config.kind == "codec":
@@ -134,9 +142,19 @@ class UniversalMap(nn.Module):
         return code
 
     def log_prior(self, known: Known) -> Tensor:
-        """The logarithm of each class's expected share, `[P, K]`; they sum up to 1."""
-        scores: Tensor = self.prior(self.inputs(known)) + self.usual
-        return scores.log_softmax(dim=1)
+        """The logarithm of each class's expected share, `[P, K]`; they sum up to 1.
+
+        A picture's word comes first; what unlabelled photographs change of it is learned once for all classes, from
+        signs of a class (see `signs`), so that no training place can be learned by heart.
+        """
+        told: Tensor = self.prior(known.embedding * self.config.condition**0.5) + self.usual
+        told = told.log_softmax(dim=1)
+        if known.scores is None or not known.scores.shape[1]:
+            return told
+        with torch.no_grad():  # what photographs say is taken as it is
+            seen = signs(known.scores, told)
+        changed: Tensor = told + self.update(seen)[..., 0]
+        return changed.log_softmax(dim=1)
 
     def rows(self, codes: Tensor) -> Tensor:
         """Raw rows `[P, D]` of codes `[P, C]`; zero codes are the joint row.
@@ -160,10 +178,28 @@ class UniversalMap(nn.Module):
         return packed(self.layout, pairs)
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Two hidden layers; the last one begins at zero."""
+def signs(scores: Tensor, start: Tensor) -> Tensor:
+    """What n photographs say of each class, `[P, K, SIGNS]`: its log prior before, after EM that holds to it little or
+    much, its mean confidence, its highest one, and how many photographs there are.
+
+    Args:
+        scores: balanced logits, `[P, n, K]`, n at least 1.
+        start: log prior before, `[P, K]`.
+    """
+    count = torch.tensor(float(scores.shape[1]))
+    held = [estimated(scores, start, Shrinking(1.0, strength)) for strength in (5.0, 30.0)]
+    confidence = (scores + start[:, None]).softmax(dim=2)
+    classes = start.shape[1]
+    mean = ((confidence.sum(dim=1) + 0.05) / (count + 0.05 * classes)).log()
+    highest = (confidence.amax(dim=1) + 1e-3).log()
+    return torch.stack([start, *held, mean, highest, (torch.log1p(count) / 5).expand_as(start)], dim=2)
+
+
+def _perceptron(inputs: int, hidden: int, outputs: int, *, deep: bool = True, dropout: float = 0.1) -> nn.Sequential:
+    """One hidden layer or, if `deep`, two; the last one begins at zero."""
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    drop = nn.Dropout(0.1)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), drop, nn.Linear(hidden, hidden), nn.SiLU(), drop, last)
+    drop = nn.Dropout(dropout)
+    more = (nn.Linear(hidden, hidden), nn.SiLU(), drop) if deep else ()
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), drop, *more, last)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-ROUNDS = 60
+ROUNDS = 30
 TEMPERATURES = (0.8, 1.0, 1.25, 1.5, 2.0, 2.5)
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
 
@@ -27,20 +27,20 @@ class Shrinking:
 
 
 def estimated(logits: Tensor, start: Tensor, how: Shrinking) -> Tensor:
-    """The log prior of a place's classes by EM, `[K]`.
+    """The log prior of places' classes by EM, `[..., K]`.
 
     Args:
-        logits: balanced ones of unlabelled photographs, `[n, K]`; n may be 0.
-        start: log prior to begin with, and to be held to, `[K]`.
+        logits: balanced ones of each place's unlabelled photographs, `[..., n, K]`; n may be 0.
+        start: log prior to begin with, and to be held to, `[..., K]`.
         how: the calibration.
     """
-    likely, first = (logits / how.temperature).softmax(dim=1), start.softmax(dim=0)
-    shares = first
-    for _ in range(ROUNDS if len(logits) else 0):
-        weighted = likely * shares
-        counts = (weighted / weighted.sum(dim=1, keepdim=True).clamp(min=1e-12)).sum(dim=0)
-        shares = (counts + how.strength * first) / (len(logits) + how.strength)
-    return shares.clamp(min=1e-5).log().log_softmax(dim=0)
+    likely, first = (logits / how.temperature).softmax(dim=-1), start.softmax(dim=-1)
+    shares, count = first, logits.shape[-2]
+    for _ in range(ROUNDS if count else 0):
+        weighted = likely * shares[..., None, :]
+        counts = (weighted / weighted.sum(dim=-1, keepdim=True).clamp(min=1e-12)).sum(dim=-2)
+        shares = (counts + how.strength * first) / (count + how.strength)
+    return shares.clamp(min=1e-5).log().log_softmax(dim=-1)
 
 
 def calibrated(logits: Sequence[Tensor], labels: Sequence[Tensor], starts: Sequence[Tensor], count: int) -> Shrinking:

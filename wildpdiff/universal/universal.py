@@ -81,10 +81,10 @@ class Universal:
             raise UserError(f"A place is known by 1 to {BACKGROUNDS} pictures without animals, not {len(backgrounds)}.")
         embedding = self.condition(backgrounds)[None]
         classes = self.model.config.classes
-        confidence = torch.zeros(0, classes)
+        scores = torch.zeros(0, classes)
         if photographs is not None and len(photographs):
-            confidence = softmax(logits(backbone, self.model.joint.detach(), photographs[:MOST]), dim=1)
-        return Known(embedding, evidence(confidence)[None])
+            scores = logits(backbone, self.model.joint.detach(), photographs[:MOST])
+        return Known(embedding, evidence(softmax(scores, dim=1))[None], scores[None])
 
     def said(self, embedding: Tensor) -> Known:
         """What an embedding `[E]` alone says of a place, of a picture or of words."""

@@ -25,7 +25,7 @@ from ..worlds.base import Images
 from .site import Place, drawn, named, test_stock
 from .ways import FEW, Calibrated, Named, of_joint, of_oracle, of_pasting, of_pretrained, of_universal
 
-What = Literal["pretrained", "universal", "joint", "oracle", "pasting"]
+What = Literal["pretrained", "universal", "seed", "joint", "oracle", "pasting"]
 #: Pasted photographs of a place.
 PASTED = 400
 
@@ -140,7 +140,8 @@ def _pretrained(cell: Cell, places: Sequence[Place]) -> list[Named]:
 def _of_universal(cell: Cell, places: Sequence[Place]) -> list[Named]:
     backbone, universal = _bundle(cell.trained.bundle).backbone, opened(cell.trained)
     turned = [*places[1:], places[0]]
-    return [of_universal(backbone, universal, *pair) for pair in zip(places, turned, strict=True)]
+    whole = cell.what == "universal"
+    return [of_universal(backbone, universal, *pair, whole=whole) for pair in zip(places, turned, strict=True)]
 
 
 def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:
@@ -173,6 +174,7 @@ def _pasting(cell: Cell, places: Sequence[Place]) -> list[Named]:
 ASK: Mapping[What, Callable[[Cell, Sequence[Place]], list[Named]]] = {
     "pretrained": _pretrained,
     "universal": _of_universal,
+    "seed": _of_universal,
     "joint": _of_joint,
     "oracle": _oracle,
     "pasting": _pasting,

@@ -83,7 +83,7 @@ def cells(lab: Lab, every: Sequence[Training]) -> list[Cell]:
     parts += [((), names)] if names else []
     asked: list[tuple[What, Training]] = []
     for place, own in enumerate(every):
-        asked.append(("joint" if own.kind == "none" else "universal", own))
+        asked.append(("joint" if own.kind == "none" else "universal" if place == 0 else "seed", own))
         if place == 0:
             asked += [("pretrained", own), ("oracle", own)]
         if place == 1:
@@ -155,7 +155,7 @@ def _tables(every: Sequence[Training], asked: Sequence[Cell]) -> dict[str, list[
     """By way what was named, of each seed that it was asked of."""
     found: dict[str, list[Tensor]] = {}
     for own in every:
-        for what in ("pretrained", "oracle", "universal", "joint", "pasting"):
+        for what in ("pretrained", "oracle", "universal", "seed", "joint", "pasting"):
             files = [answers_of(cell) for cell in asked if cell.trained is own and cell.what == what]
             for way in files[0] if files else ():
                 name = way if not own.name else f"scaling:{own.places}" if way == "u" else ""

@@ -99,7 +99,7 @@ def of_pretrained(bundle: Bundle, place: Place, universal: Universal, how: Calib
     return _classes(found)
 
 
-def of_universal(backbone: Backbone, universal: Universal, place: Place, other: Place) -> Named:
+def of_universal(backbone: Backbone, universal: Universal, place: Place, other: Place, *, whole: bool = True) -> Named:
     """What one training of U knows to do.
 
     Args:
@@ -107,17 +107,19 @@ def of_universal(backbone: Backbone, universal: Universal, place: Place, other: 
         universal: the trained U.
         place: the place.
         other: whose picture is used where conditions are shuffled.
+        whole: everything that it can be told; else what tells seeds apart.
     """
     pixels, model, folded = place.asked.pixels, universal.model, Folded(backbone)
     one = universal.known(backbone, place.empties[:1])
     told = {
         "u": one,
-        "u_16": universal.known(backbone, place.empties),
         "u_unlabelled": universal.known(backbone, place.empties[:1], place.unlabelled[:16]),
-        "u_most": universal.known(backbone, place.empties, place.unlabelled),
-        "u_words": universal.said(universal.condition.text([place.caption])[0]),
         "u_shuffled": universal.known(backbone, other.empties[:1]),
     }
+    if whole:
+        told["u_16"] = universal.known(backbone, place.empties)
+        told["u_most"] = universal.known(backbone, place.empties, place.unlabelled)
+        told["u_words"] = universal.said(universal.condition.text([place.caption])[0])
     found = {}
     for way, known in told.items():
         written = universal.write(known, kind="words" if way == "u_words" else "pictures")
@@ -125,11 +127,10 @@ def of_universal(backbone: Backbone, universal: Universal, place: Place, other: 
         found[way] = adapted + written.log_prior[0]
         if way == "u":
             found["u_row"] = adapted + model.usual
-    joint = model.joint.detach()
-    balanced = logits_by(folded, joint, pixels)
-    prior, prior16 = (universal.write(told[way]).log_prior[0] for way in ("u", "u_unlabelled"))
-    found |= {"u_prior": balanced + prior, "joint_of_u": balanced + model.usual, "u_prior16": balanced + prior16}
-    return _classes(found) | {"u_samples": sampled(folded, universal, one, pixels)}
+    balanced = logits_by(folded, model.joint.detach(), pixels)
+    found["u_prior"] = balanced + universal.write(one).log_prior[0]
+    many = {"u_samples": sampled(folded, universal, one, pixels)} if whole else {}
+    return _classes(found) | many
 
 
 def of_joint(backbone: Backbone, control: Universal, place: Place, how: Calibrated) -> Named:
