@@ -215,7 +215,7 @@ def test_where_a_picture_was_taken_reaches_neither_disk_nor_page_nor_download(
     assert b"SecretCamera" not in shown and not Image.open(BytesIO(shown)).getexif()
     name = values(frames)[0]["place"]["name"]
     assert set(vars(numbers.studio.pictures.of(name))) == {
-        "name", "embedding", "picture", "nearest", "notes", "sight",
+        "name", "embedding", "picture", "nearest", "notes", "known",
     }  # fmt: skip
     saved = numbers.studio.save(Setting(name, "R10", steps=2), tmp_path)
     assert b"SecretCamera" not in saved.read_bytes() and name not in saved.name

@@ -1,6 +1,7 @@
 """Generator U in the product: the page's tab Unseen, invented places, the command line, files for other programs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.universal import Halves, alike, expected, served, trusted
 from wildpdiff.studio.upload import Strangers
+from wildpdiff.universal.gate import far_conditions
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +137,9 @@ def test_a_picture_gets_its_adapter_its_expected_species_and_its_trust(studio: S
 def test_switched_off_halves_are_the_adapter_for_all_places(studio: Studio, picture: Path) -> None:
     universal = studio.bundle.universal
     assert universal
-    sight = studio.upload(picture.read_bytes()).sight
-    assert sight is not None
-    bare = served(studio, universal, sight, kind="pictures", halves=Halves(residual=False, prior=False))
+    known = studio.upload(picture.read_bytes()).known
+    assert known is not None
+    bare = served(studio, universal, known, Halves(residual=False, prior=False))
     assert not bare.beside.any()
     assert torch.equal(bare.row, universal.model.joint.detach())
     assert Halves.of({"prior": False}) == Halves(residual=True, prior=False)
@@ -147,19 +149,22 @@ def test_switched_off_halves_are_the_adapter_for_all_places(studio: Studio, pict
 def test_what_is_expected_comes_with_the_span_of_what_a_picture_leaves_open(studio: Studio, picture: Path) -> None:
     universal = studio.bundle.universal
     assert universal
-    sight = studio.upload(picture.read_bytes()).sight
-    assert sight is not None
-    rows = expected(studio, universal, sight, "pictures")
+    known = studio.upload(picture.read_bytes()).known
+    assert known is not None
+    rows = expected(studio, universal, known)
     assert any(high > low for _, _, low, high, _ in rows)
-    assert expected(studio, universal, sight, "pictures") == rows
+    assert expected(studio, universal, known) == rows
 
 
 def test_trust_is_told_in_words(studio: Studio) -> None:
     universal = studio.bundle.universal
     assert universal
-    near, far = universal.gates["pictures"].known[0], -universal.gates["pictures"].known.mean(dim=0)
-    assert "in full" in trusted(served(studio, universal, near, kind="pictures"))
-    assert "gate is closed" in trusted(served(studio, universal, far, kind="pictures"))
+    known = studio.known(far_conditions(96, 1))
+    assert known is not None
+    full, part, none = (replace(known, trust=torch.tensor([trust])) for trust in (1.0, 0.25, 0.0))
+    assert "gate is closed" in trusted(served(studio, universal, none))
+    assert "in full" in trusted(served(studio, universal, full))
+    assert "25% of its word" in trusted(served(studio, universal, part))
 
 
 def test_nothing_beside_the_joint_row_is_like_nothing() -> None:
@@ -171,8 +176,8 @@ def test_words_are_read_by_us_own_ear(studio: Studio) -> None:
     assert universal
     caption = strangers.caption("D03")
     brought = strangers.words(caption)
-    assert brought.sight is not None
-    assert torch.equal(brought.sight, universal.condition.text([caption])[0])
+    assert brought.known is not None
+    assert torch.equal(brought.known.embedding, universal.condition.text([caption]))
 
 
 def test_an_invented_place_is_served_by_u_first_and_measured_beside_the_others(studio: Studio) -> None:
@@ -184,4 +189,4 @@ def test_an_invented_place_is_served_by_u_first_and_measured_beside_the_others(s
     off = Halves(residual=False, prior=False)
     *_, bare = findings(studio, place, setting, 24, off)
     assert torch.equal(bare.score.named[0], bare.score.named[2])
-    assert upload(studio, place).sight is not None
+    assert upload(studio, place).known is not None

@@ -128,9 +128,9 @@ def train(site: Site, seed: int, *, kind: Kind | None = None, places: int | None
     found, inputs = _differences(model, sights, shown.shares, recipe.map, seed)
     spread = Spread.of(found, inputs.shape[1], seed=seed)
     yield from (("spread", step) for step in spread.learn(found, inputs, recipe.spread, seed=seed))
-    gates = _gates(condition, sights, site.stock("validation").open())
+    strange = torch.cat([condition.looked(own[:4])[1] for own in site.stock("validation").open().empties])
     notes = {"seed": str(seed), "places": f"{len(shown)}", "photographs": f"{recipe.photographs}"}
-    Universal(model, spread, gates, condition, notes, backbone_fingerprint=backbone.fingerprint).save(out)
+    Universal(model, spread, Gate.of(strange), condition, notes, backbone_fingerprint=backbone.fingerprint).save(out)
 
 
 def install(site: Site, seed: int) -> None:
@@ -254,13 +254,6 @@ def _differences(
         found.append(torch.cat([code - model.codes(own), prior - torch.cat(told)], dim=1))
         inputs.append(model.inputs(own))
     return torch.cat(found), torch.cat(inputs)
-
-
-def _gates(condition: Sight, sights: Sights, validation: Places) -> dict[str, Gate]:
-    """Gates for pictures and for words, calibrated on validation places."""
-    single = torch.cat([condition.views(own[:4]) for own in validation.empties])
-    pictures = Gate.of(normalize(sights.views.mean(dim=1), dim=1), single)
-    return {"pictures": pictures, "words": Gate.of(sights.words, condition.text(list(validation.captions)))}
 
 
 def _sight(site: Site) -> Iterator[Step]:

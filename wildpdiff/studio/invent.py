@@ -20,7 +20,7 @@ from .pictures import Upload
 from .setting import Setting
 from .studio import Studio
 from .trial import Arm, Score, compared, nearest, plain_row, scores, tuned
-from .universal import BOTH, Halves, served
+from .universal import BOTH, NEITHER, Halves, served
 
 Stage = Literal["looking", "written", "measuring", "done"]
 
@@ -71,7 +71,7 @@ def upload(studio: Studio, place: Any) -> Upload:
     left = (SHARP[1] - SHARP[0]) // 2
     square = inventing.scene(place, *SHARP)[:, :, left : left + SHARP[0]].contiguous()
     near = tuple(nearest(studio, embedding)[:3])
-    return Upload("an invented place", embedding, square, near, sight=studio.sight(pictures))
+    return Upload("an invented place", embedding, square, near, known=studio.known(pictures))
 
 
 def findings(studio: Studio, place: Any, setting: Setting, count: int, halves: Halves = BOTH) -> Iterator[Finding]:
@@ -151,8 +151,8 @@ def _universal_arms(
     studio: Studio, universal: Universal, pictures: Tensor, halves: Halves, regime: str, arms: Sequence[Arm]
 ) -> list[Arm]:
     """The arms with generator U's adapter as the first, and its joint row for all places in the shared one's stead."""
-    own = served(studio, universal, universal.condition(pictures), kind="pictures", halves=halves)
-    every = served(studio, universal, universal.condition(pictures), kind="pictures", halves=Halves(False, False))
+    known = universal.known(studio.bundle.backbone, pictures)
+    own, every = (served(studio, universal, known, which) for which in (halves, NEITHER))
     old = {arm.name: arm for arm in arms if arm.name != "shared"}
     generated, pretrained, *others = old.values()
     return [

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..errors import UserError
+from ..universal.map import Known
 from .setting import OWN
 
 #: Backgrounds of one session, and sessions that have any; those that were longest not used go first.
@@ -28,7 +29,7 @@ class Upload:
         picture: the square that is shown, uint8 `[3, size, size]`; of a picture, what the model sees.
         nearest: the seen locations that look most like it with their similarity, best first.
         notes: what there is to know about how it was read.
-        sight: generator U's own embedding of it, `[E]`; None if the bundle has no U.
+        known: what generator U knows of it; None if the bundle has no U.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Upload:
     picture: Tensor
     nearest: tuple[tuple[str, float], ...]
     notes: tuple[str, ...] = ()
-    sight: Tensor | None = None
+    known: Known | None = None
 
 
 @dataclass

@@ -19,6 +19,7 @@ from ..errors import UserError
 from ..generator import AdapterGenerator
 from ..network.folded import Adapter, Folded
 from ..picture import read_picture, sentence_of
+from ..universal.map import Known
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
 from .pictures import Pictures, Upload
@@ -209,17 +210,17 @@ class Studio:
         """
         picture, note = read_picture(data)
         with self._lock:
-            embedding, sight = self.bundle.condition(picture[None]), self.sight(picture[None])
+            embedding, known = self.bundle.condition(picture[None]), self.known(picture[None])
         seen = torch.stack([self.bundle.embedding(location) for location in self.bundle.seen])
         similar = cosine(embedding[None], seen)[0]
         order = similar.argsort(descending=True)[:3].tolist()
         nearest = tuple((self.bundle.seen[place], float(similar[place])) for place in order)
-        return Upload(name, embedding, picture, nearest, (sentence_of(note),) if note else (), sight)
+        return Upload(name, embedding, picture, nearest, (sentence_of(note),) if note else (), known)
 
-    def sight(self, pictures: Tensor) -> Tensor | None:
-        """Generator U's embedding `[E]` of pictures of a place, uint8 `[G, 3, H, W]`; None if the bundle has no U."""
+    def known(self, pictures: Tensor) -> Known | None:
+        """What generator U knows of a place by pictures of it, uint8 `[G, 3, H, W]`; None if the bundle has no U."""
         universal = self.bundle.universal
-        return None if universal is None else universal.condition(pictures)
+        return None if universal is None else universal.known(self.bundle.backbone, pictures)
 
     def forget(self, session: str, name: str | None = None) -> None:
         """Forget one of a session's backgrounds, or all, with what was written for them."""

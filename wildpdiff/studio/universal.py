@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..network.folded import Adapter
+from ..universal.map import Known
 from ..universal.universal import Universal, Written
 from .studio import Studio
 from .words import spoken
@@ -34,6 +35,8 @@ class Halves:
 
 #: An adapter that is a place's own altogether.
 BOTH = Halves()
+#: The adapter for all places.
+NEITHER = Halves(residual=False, prior=False)
 
 
 @dataclass(frozen=True)
@@ -53,19 +56,18 @@ class Served:
     written: Written
 
 
-def served(studio: Studio, universal: Universal, embedding: Tensor, *, kind: str, halves: Halves = BOTH) -> Served:
-    """The adapter of a place by U's own embedding `[E]` of it; `kind` as for `Universal.write`."""
-    written = universal.write(universal.said(embedding), kind=kind, residual=halves.residual, prior=halves.prior)
+def served(studio: Studio, universal: Universal, known: Known, halves: Halves = BOTH) -> Served:
+    """The adapter of a place by what U knows of it."""
+    written = universal.write(known, residual=halves.residual, prior=halves.prior)
     row = written.rows[0].detach()
     [adapter] = universal.adapters(studio.bundle.backbone, Written(row[None], written.log_prior, written.trust))
     return Served(row, adapter, row - universal.model.joint.detach(), written)
 
 
-def expected(studio: Studio, universal: Universal, embedding: Tensor, kind: str) -> list[list[Any]]:
+def expected(studio: Studio, universal: Universal, known: Known) -> list[list[Any]]:
     """The species that U expects most at a place: name, share, where 90% of samples lie, and the share elsewhere."""
-    known = universal.said(embedding)
-    shares = universal.write(known, kind=kind).log_prior[0].exp()
-    spread = universal.write(known, kind=kind, samples=SAMPLES).log_prior.exp()
+    shares = universal.write(known).log_prior[0].exp()
+    spread = universal.write(known, samples=SAMPLES).log_prior.exp()
     low, high = (spread.quantile(edge, dim=0) for edge in ((1 - BETWEEN) / 2, (1 + BETWEEN) / 2))
     usual = universal.model.usual.softmax(dim=0)
     species = studio.bundle.world.species

@@ -125,8 +125,8 @@ class Strangers:
         embedding = condition.text([phrase.text])[0]
         nearest = self.gauge.read(embedding).nearest[:BEST]
         universal = self.bundle.universal
-        sight = None if universal is None else universal.condition.text([phrase.text])[0]
-        return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes), sight)
+        known = None if universal is None else universal.told(phrase.text)
+        return Upload("your words", embedding, tile(phrase.text), nearest, tuple(phrase.notes), known)
 
     def looked(self, name: str, gauge: Gauge, kind: str) -> Json:
         """What is known of a condition before its adapter is written.
@@ -182,16 +182,15 @@ class Strangers:
 
     def _by_universal(self, universal: Universal, alone: Setting, *, picture: bool, halves: Halves) -> Iterator[Json]:
         """As `adapted`, by generator U, which neither regime nor seed nor steps concern."""
-        began, upload, kind = time.perf_counter(), self.studio.pictures.of(alone.a), "pictures" if picture else "words"
-        near, sight = upload.nearest[0][0], upload.sight
-        if sight is None:
+        began, upload = time.perf_counter(), self.studio.pictures.of(alone.a)
+        near, told = upload.nearest[0][0], upload.known
+        if told is None:
             raise UserError("This was brought before generator U was there; bring it again.")
-        own = served(self.studio, universal, sight, kind=kind, halves=halves)
-        known = self._known_by_universal
+        own, known = served(self.studio, universal, told, halves), self._known_by_universal
         ranked = sorted(zip(known, alike(own.beside, torch.stack(list(known.values()))), strict=True), key=_second)
         frame: Json = {"stage": "written", "by": "U", "rows": [[name, round(value, 4)] for name, value in ranked]}
         frame |= {"halves": asdict(halves), "trust": round(own.written.trust, 3)}
-        frame["prior"] = expected(self.studio, universal, sight, kind)
+        frame["prior"] = expected(self.studio, universal, told)
         yield frame
         noise = self._noise_by_universal
         likes = alike(own.beside, torch.stack([noise.beside, known[near]]))
@@ -204,16 +203,17 @@ class Strangers:
     @cached_property
     def _known_by_universal(self) -> dict[str, Tensor]:
         """What generator U writes beside the joint row for a picture of each known location, `[D]` each."""
-        universal, pictures = self._universal, self.bundle.pictures
-        return {name: served(self.studio, universal, universal.condition(pictures[name][None]), kind="pictures").beside
-                for name in self.bundle.seen}  # fmt: skip
+        return {name: self._served(self.bundle.pictures[name]).beside for name in self.bundle.seen}
 
     @cached_property
     def _noise_by_universal(self) -> Served:
         """What generator U writes for a picture of noise."""
-        return served(
-            self.studio, self._universal, self._universal.condition(self.noise.picture[None]), kind="pictures"
-        )
+        return self._served(self.noise.picture)
+
+    def _served(self, picture: Tensor) -> Served:
+        """What generator U writes for one picture, uint8 `[3, H, W]`."""
+        universal = self._universal
+        return served(self.studio, universal, universal.known(self.bundle.backbone, picture[None]))
 
     @property
     def _universal(self) -> Universal:

@@ -67,11 +67,13 @@ class Known:
         embedding: of each, length 1, `[P, E]`.
         evidence: what unlabelled photographs say, `[P, K + 1]` (see `evidence`); zeros if there are none.
         scores: balanced logits of the joint network for n unlabelled photographs of each, `[P, n, K]`; None for none.
+        trust: how much of what is written for it is to be taken, 0..1, `[P]`; None: all.
     """
 
     embedding: Tensor
     evidence: Tensor
     scores: Tensor | None = None
+    trust: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.embedding)

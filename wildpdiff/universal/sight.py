@@ -30,6 +30,8 @@ from ..training.loop import Step, cosine, rng_at
 
 #: Horizontal bands in which features are averaged.
 BANDS = 4
+#: Standard deviations beyond which a feature is no stranger.
+STRANGEST = 6.0
 #: Words count alone and in pairs.
 LONGEST = 2
 
@@ -75,7 +77,18 @@ class Sight(OfViews):
         Raises:
             ValueError: if the pictures have another form or there are none.
         """
-        return self.net.seen(seen_by(self.backbone, self.preprocess, backgrounds))
+        return self.looked(backgrounds)[0]
+
+    @torch.no_grad()
+    def looked(self, backgrounds: Tensor) -> tuple[Tensor, Tensor]:
+        """`views`, and how unlike those of training places each picture's features are, `[G]`: about 1 for one of them.
+
+        The latter is the mean square of the features' distance from their mean there, in standard deviations, of which
+        none counts more than `STRANGEST`.
+        """
+        features = seen_by(self.backbone, self.preprocess, backgrounds)
+        away = (features - self.net.centre) / self.net.spread
+        return self.net.seen(features), away.square().clamp(max=STRANGEST**2).mean(dim=1)
 
     @torch.no_grad()
     def text(self, captions: Sequence[str]) -> Tensor:
@@ -157,6 +170,11 @@ class SightNet(nn.Module):
     def heard(self, captions: Sequence[str]) -> Tensor:
         """Embeddings `[G, E]` of captions."""
         return normalize(self.ear(torch.stack([self.counted(caption) for caption in captions])), dim=1)
+
+    def read_share(self, caption: str) -> float:
+        """The share of a caption's words that it knows."""
+        words = [part for part in parts(caption) if " " not in part]
+        return sum(word in self._places for word in words) / max(1, len(words))
 
     def counted(self, caption: str) -> Tensor:
         """Which of the words and pairs a caption has, `[W]`, 0 or 1.

@@ -50,19 +50,19 @@ class Written:
 class Universal:
     """Writes adapters for places that nothing was trained at, from pictures of the empty place."""
 
-    def __init__(self, model: UniversalMap, spread: Spread, gates: Mapping[str, Gate], condition: Sight,
+    def __init__(self, model: UniversalMap, spread: Spread, gate: Gate, condition: Sight,
                  notes: Mapping[str, str], *, backbone_fingerprint: str) -> None:  # fmt: skip
         """Put trained parts together.
 
         Args:
             model: the map.
             spread: of its codes and log priors, which lie side by side.
-            gates: for `pictures` and for `words`.
-            condition: what embeds both.
+            gate: how much of its word to take for a picture.
+            condition: what embeds pictures and words.
             notes: free text to keep, for example how it was trained.
             backbone_fingerprint: of the network that its adapters belong to.
         """
-        self.model, self.spread, self.gates, self.condition = model.eval(), spread.eval(), dict(gates), condition
+        self.model, self.spread, self.gate, self.condition = model.eval(), spread.eval(), gate, condition
         self.notes, self.backbone_fingerprint = dict(notes), backbone_fingerprint
 
     @torch.no_grad()
@@ -79,23 +79,29 @@ class Universal:
         """
         if not 1 <= len(backgrounds) <= BACKGROUNDS:
             raise UserError(f"A place is known by 1 to {BACKGROUNDS} pictures without animals, not {len(backgrounds)}.")
-        embedding = self.condition(backgrounds)[None]
+        views, strangeness = self.condition.looked(backgrounds)
+        embedding = normalize(views.mean(dim=0), dim=0)[None]
         classes = self.model.config.classes
         scores = torch.zeros(0, classes)
         if photographs is not None and len(photographs):
             scores = logits(backbone, self.model.joint.detach(), photographs[:MOST])
-        return Known(embedding, evidence(softmax(scores, dim=1))[None], scores[None])
+        trust = self.gate.trust(strangeness.mean()[None])
+        return Known(embedding, evidence(softmax(scores, dim=1))[None], scores[None], trust)
 
-    def said(self, embedding: Tensor) -> Known:
-        """What an embedding `[E]` alone says of a place, of a picture or of words."""
-        return Known(normalize(embedding.float(), dim=0)[None], torch.zeros(1, self.model.config.classes + 1))
+    def told(self, caption: str) -> Known:
+        """What words say of a place; trust is the share of them that it knows.
+
+        Raises:
+            UserError: if it knows none of them.
+        """
+        nothing, share = torch.zeros(1, self.model.config.classes + 1), self.condition.net.read_share(caption)
+        return Known(self.condition.text([caption]), nothing, None, torch.tensor([share]))
 
     @torch.no_grad()
     def write(
         self,
         known: Known,
         *,
-        kind: str = "pictures",
         samples: int = 0,
         seed: int = 0,
         residual: bool = True,
@@ -105,7 +111,6 @@ class Universal:
 
         Args:
             known: what is known of it, P = 1.
-            kind: which gate measures how far it lies from the known: `pictures` or `words`.
             samples: N; 0 writes one, the mean of all.
             seed: sample i starts from the noise of seed + i.
             residual: whether something is written beside the joint row.
@@ -116,7 +121,7 @@ class Universal:
         """
         if samples < 0:
             raise UserError(f"The number of samples must be at least 0, not {samples}.")
-        model, trust = self.model, float(self.gates[kind].trust(known.embedding))
+        model, trust = self.model, 1.0 if known.trust is None else float(known.trust)
         both = torch.cat([model.codes(known), model.log_prior(known)], dim=1)
         if samples:
             inputs = model.inputs(known).expand(samples, -1)
@@ -157,12 +162,11 @@ class Universal:
         several trainings share."""
         tensors = {f"map.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"spread.{name}": value for name, value in self.spread.state_dict().items()}
-        tensors |= {f"gate.{name}": gate.known for name, gate in self.gates.items()}
         save_tensors(folder / WEIGHTS, {name: value.half() for name, value in tensors.items()})
         about = {"format": FORMAT, "backbone": self.backbone_fingerprint, "map": self.model.config.to_json()}
         layout = self.model.layout
         about["layout"] = {"names": list(layout.names), "shapes": [list(shape) for shape in layout.shapes]}
-        about["gates"] = {name: [gate.near, gate.far] for name, gate in self.gates.items()}
+        about["gate"] = [self.gate.near, self.gate.far]
         if whole:
             self.condition.save(folder / SIGHT)
         save_json(folder / ABOUT, about | {"condition": self.condition.name, "notes": self.notes})
@@ -189,7 +193,7 @@ class Universal:
             model = UniversalMap(MapConfig(**about["map"]), layout)
             spread = _spread_of(_under("spread.", whole), model)
             model.load_state_dict(_under("map.", whole))
-            gates = {name: Gate(whole[f"gate.{name}"], *edges) for name, edges in about["gates"].items()}
+            near, far = (float(edge) for edge in about["gate"])
             condition, notes = str(about["condition"]), dict(about["notes"])
             fingerprint = str(about["backbone"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -197,7 +201,7 @@ class Universal:
         own = Sight.load(sight or folder / SIGHT, backbone)
         if own.name != condition:
             raise UserError(f"Generator U was trained on '{condition}' conditions, not '{own.name}'.")
-        made = cls(model, spread, gates, own, notes, backbone_fingerprint=fingerprint)
+        made = cls(model, spread, Gate(near, far), own, notes, backbone_fingerprint=fingerprint)
         made.check(backbone)
         return made
 

@@ -119,10 +119,10 @@ def of_universal(backbone: Backbone, universal: Universal, place: Place, other: 
     if whole:
         told["u_16"] = universal.known(backbone, place.empties)
         told["u_most"] = universal.known(backbone, place.empties, place.unlabelled)
-        told["u_words"] = universal.said(universal.condition.text([place.caption])[0])
+        told["u_words"] = universal.told(place.caption)
     found = {}
     for way, known in told.items():
-        written = universal.write(known, kind="words" if way == "u_words" else "pictures")
+        written = universal.write(known)
         adapted = logits_by(folded, written.rows[0].detach(), pixels)
         found[way] = adapted + written.log_prior[0]
         if way == "u":

@@ -300,7 +300,7 @@ const upload = ({ element, props, trigger, watch }) => {
     button.addEventListener('click', () => start(text, name));
     find('.stranger-examples').append(button);
   }
-  for (const box of root.querySelectorAll('[data-half]')) box.addEventListener('change', () => { if (props.value) write(); });
+  for (const box of root.querySelectorAll('[data-half]')) { box.checked = true; box.addEventListener('change', () => { if (props.value) write(); }); }
   find('.stranger-halves').hidden = find('.stranger-prior').hidden = !props.universal;
   if (props.universal) for (const [part, title, hint] of RENAMED) {
     find(`${part} > .panel-title`).textContent = title;
