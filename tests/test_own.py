@@ -30,8 +30,8 @@ from wildpdiff.own.cell import FOLDS, Answers, Cell, Plan, fold_of, together, wo
 from wildpdiff.own.frames import detector, differences, of_frames
 from wildpdiff.own.measures import by_camera, by_class, of_camera, over_seeds, summary
 from wildpdiff.own.methods import NAMES, answer
-from wildpdiff.studio.learn.real import real_cameras
 from wildpdiff.studio.learn.stored import Stored
+from wildpdiff.studio.learn.studies import real_cameras
 from wildpdiff.training.connect import ConnectRecipe
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.training.head import HeadRecipe, fitted

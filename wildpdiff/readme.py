@@ -14,10 +14,15 @@ from .paper import NUMBERS, column_means, table2
 from .paper.figure7 import MEANING
 from .pdiff.study import rows as pdiff
 from .reproduce import EXPERIMENTS
+from .unseen import study as unseen
+from .unseen.told import rows as never_seen
 
 Row = tuple[object, ...]
-#: How the study of one's own cameras is trained.
-LONG = " --retrain --bundle runs/mine --run runs/mine"
+#: What else is typed for a study that trains.
+LONG_OF = {
+    held_out.STUDY: " --retrain --bundle runs/mine --run runs/mine",
+    unseen.STUDY: " --retrain --run runs/unseen",
+}
 #: Generated adapters a cell where no other number is asked for.
 FULL = 100
 
@@ -40,6 +45,7 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
         "figure7": _middle,
         "figure6": _likeness,
         "table3": _unseen,
+        unseen.STUDY: never_seen,
         held_out.STUDY: held_out.rows,
         "pdiff-table2": pdiff.systems,
         "pdiff-table2-slow": pdiff.systems,
@@ -62,7 +68,7 @@ def _commanded(result: Result, rows: Iterator[Row]) -> Iterator[Row]:
     some = "" if result.quick or result.samples == FULL else f" --samples {result.samples}"
     study = result.name.startswith("pdiff-")
     # Without these, it is only read.
-    long = " --retrain" if study else LONG if result.name == held_out.STUDY else ""
+    long = LONG_OF.get(result.name, " --retrain" if study else "")
     typed = f"`wildpdiff reproduce {result.name}{' --quick' if result.quick else long or some}`"
     minutes = pdiff.minutes(result.data, result.seconds) if study else result.seconds / 60
     command: tuple[object, object] = (typed, f"{minutes:.0f}")

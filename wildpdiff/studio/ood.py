@@ -12,6 +12,7 @@ from ..errors import UserError
 from ..experiments.result import stored_result
 from ..ood import Gauge, Reading, Verdict
 from ..reproduce import EXPERIMENTS
+from ..unseen.study import STUDY
 
 Json = dict[str, Any]
 
@@ -74,7 +75,7 @@ def findings(bundle: Bundle, regime: str) -> list[str]:
     if not bundle.has_universal:
         return told
     try:
-        experiment = EXPERIMENTS["unseen"]
+        experiment = EXPERIMENTS[STUDY]
         return [PAPER, *experiment.findings(stored_result(bundle, experiment).data)]
     except UserError as error:
         return [*told, str(error)]

@@ -12,8 +12,8 @@ from ..bundle import Bundle
 from ..studio.learn import glossary, lessons
 from ..studio.learn import paper_tables as beside
 from ..studio.learn.lessons import Try
-from ..studio.learn.real import real_cameras
 from ..studio.learn.stored import Stored
+from ..studio.learn.studies import real_cameras
 from ..studio.learn.tours import tours
 from ..web import template
 from .page import Page, title

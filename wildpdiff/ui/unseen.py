@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ..studio.learn.stored import Stored
+from ..studio.learn.studies import never_seen
 from ..studio.upload import Strangers
 from ..worlds.base import Captioned, Inventive
 from .invent import Invent
 from .labelled import OwnPhotos
-from .page import Page
+from .learn import PARTS
+from .page import Page, title
 from .upload import Stranger
 
 
@@ -35,3 +38,8 @@ class Unseen:
                     Stranger(self.page, numbers, "words").build()
             with gr.Tab("Your labelled photos", elem_id="unseen-photos"):
                 OwnPhotos(self.page).build()
+            if (study := never_seen(Stored.of(bundle))) is not None:
+                with gr.Tab("What was measured", elem_id="unseen-measured"):
+                    with gr.Column(elem_classes="card", elem_id="never-seen"):
+                        title("Places never seen", "New places without end, every way to serve one, the true answers.")
+                        gr.HTML(str(PARTS.real(study)), apply_default_css=False)

@@ -23,6 +23,8 @@ from .site import test_stock
 from .told import figures, findings, tables
 from .ways import WAYS
 
+#: What `wildpdiff reproduce` calls it.
+STUDY = "unseen"
 #: Training seeds, new places and their photographs, and the numbers of training places of the scaling curve.
 SEEDS, PLACES, PHOTOGRAPHS = 3, 60, 1000
 SCALING = (10, 100, 1000)
@@ -185,7 +187,7 @@ def _by_seed(every: Sequence[Training], asked: Sequence[Cell], labels: Tensor) -
 
 EXPERIMENTS = (
     Experiment(
-        "unseen",
+        STUDY,
         "Places never seen: generator U beside every other way (RQ3)",
         "What can be done for a place where nobody labelled a photograph, from a picture of it or from unlabelled "
         "photographs, and how much of what fine-tuning there would gain?",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from ..experiments.lab import Data, Table
 from ..measure.statistics import points, size
@@ -18,7 +18,7 @@ def tables(data: Data) -> list[Table]:
     """Every way; what is gained over others; the share of the oracle's gain; far pictures."""
     ways, gains = data["ways"], data["gains"]
     head = ("way", "accuracy, %", "mean over classes, %", "minus pretrained", "minus joint")
-    rows = tuple(
+    ranked = tuple(
         (
             WAYS[way],
             points(ways[way]["all"]),
@@ -49,7 +49,7 @@ def tables(data: Data) -> list[Table]:
               ("mean gain over pretrained, points", f"{100 * far['mean']:+.1f}"),
               ("worst gain, points", f"{100 * far['worst']:+.1f}"))  # fmt: skip
     return [
-        Table("Every way to serve a place that nothing was trained at", head, rows, note),
+        Table("Every way to serve a place that nothing was trained at", head, ranked, note),
         Table("One way minus another, points", ("difference", "points (95% interval)"), others),
         Table("Share of the way from pretrained to fine-tuned there", ("way", "share (95% interval)"), way_to),
         Table("Adapters for pictures of something else", ("what", "measured"), closed,
@@ -117,7 +117,16 @@ def _words(name: str) -> str:
     return f"{WAYS[way]} − {WAYS[other]}"
 
 
-def shown(data: Data, ways: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Ways with their accuracy and their gain over pretrained, for the page."""
-    found = [way for way in ways if way in data["ways"]]
-    return [(WAYS[way], points(data["ways"][way]["all"]), _gain(data, way, "pretrained")) for way in found]
+def rows(data: Data) -> Iterator[tuple[object, ...]]:
+    """What the README says of it: what, ours, the paper's."""
+    ways, gains, share = data["ways"], data["gains"], data["share_of_oracle"]
+    where = f", {data['places']} places never seen, {data['photographs']} photographs each, {data['seeds']} seeds"
+    for way in ("pretrained", "zoo_mean", "joint", "joint_prior", "u", "paste80_prior", "oracle"):
+        if way in ways:
+            told = f"**{WAYS[way]}**" if way == "u" else WAYS[way]
+            yield told + (where if way == "pretrained" else ""), points(ways[way]["all"]), ""
+    for way, other in (("u", "pretrained"), ("u", "joint"), ("u", "joint_prior"), ("u", "u_shuffled")):
+        if f"{way}-{other}" in gains:
+            yield f"{WAYS[way]} minus {WAYS[other]}, points", points(gains[f"{way}-{other}"], signed=True), ""
+    told = "; ".join(f"{share[way]['mean']:.0%}" for way in ("u", "u_unlabelled"))
+    yield "share of the way from pretrained to fine-tuned there: one picture; with 16 unlabelled photographs", told, ""
