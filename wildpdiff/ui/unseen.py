@@ -39,7 +39,7 @@ class Unseen:
             with gr.Tab("Your labelled photos", elem_id="unseen-photos"):
                 OwnPhotos(self.page).build()
             if (study := never_seen(Stored.of(bundle))) is not None:
-                with gr.Tab("What was measured", elem_id="unseen-measured"):
-                    with gr.Column(elem_classes="card", elem_id="never-seen"):
-                        title("Places never seen", "New places without end, every way to serve one, the true answers.")
-                        gr.HTML(str(PARTS.real(study)), apply_default_css=False)
+                measured = gr.Tab("What was measured", elem_id="unseen-measured")
+                with measured, gr.Column(elem_classes="card", elem_id="never-seen"):
+                    title("Places never seen", "New places without end, every way to serve one, the true answers.")
+                    gr.HTML(str(PARTS.real(study)), apply_default_css=False)
