@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,14 +20,18 @@ from ..universal.learn import MapRecipe
 from .cell import Cell, Training, What, answer, answers_of, do_training, labels_of, opened
 from .far import far_gain, far_pictures
 from .site import test_stock
-from .told import figures, findings, tables
+from .told import figures, findings, scaling_figures, scaling_findings, scaling_tables, tables
 from .ways import WAYS
 
+#: The groups of ways; ways that are told by place, and those whose share of the oracle's gain is.
+KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "pasting")
+TOLD = ("pretrained", "joint", "u", "oracle")
+WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
 #: What `wildpdiff reproduce` calls it.
-STUDY = "unseen"
+STUDY, SCALING_STUDY = "unseen", "unseen-scaling"
 #: Training seeds, new places and their photographs, and the numbers of training places of the scaling curve.
 SEEDS, PLACES, PHOTOGRAPHS = 3, 60, 1000
-SCALING = (10, 100, 1000)
+SCALING = (10, 30, 100, 300, 1000)
 #: The same where it is to be quick.
 FEW_PLACES, FEW_PHOTOGRAPHS = 5, 420
 #: How a generator U of the scaling curve is trained: the same for every number of places, and shorter.
@@ -36,7 +40,7 @@ SHORT = MapRecipe(joint_steps=800, steps=300, prior_steps=2000)
 GAINS: tuple[tuple[str, str], ...] = (
     *((way, "pretrained") for way in WAYS if way != "pretrained"),
     *((way, "joint") for way in ("u", "u_16", "u_unlabelled", "u_most", "joint_prior", "u_words", "paste80", "oracle")),
-    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean", "merge")),
+    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean")),
     ("u_unlabelled", "joint_prior16"),
     ("u_unlabelled", "joint_em16"),
     ("u_most", "joint_em200"),
@@ -61,42 +65,70 @@ def site_of(lab: Lab) -> Site:
 
 
 def trainings(lab: Lab) -> list[Training]:
-    """Every U of the study: its seeds, the control of the first one, and the scaling curve."""
+    """Every U of the study: its seeds, and the control of the first one."""
     site = site_of(lab)
     seeds = range(lab.seed, lab.seed + (1 if lab.quick else SEEDS))
     kinds = [(seed, site.recipe.kind) for seed in seeds]
     kinds.insert(1, (lab.seed, "none"))
-    whole = [Training(lab.bundle.folder, site.work, site.recipe, seed, kind) for seed, kind in kinds]
+    return [Training(lab.bundle.folder, site.work, site.recipe, seed, kind) for seed, kind in kinds]
+
+
+def scaling(lab: Lab) -> list[Training]:
+    """The same training, shorter, at more and more places."""
+    site = site_of(lab)
     brief = replace(site.recipe, map=site.recipe.map if lab.quick else SHORT)
     counts = [count for count in SCALING if count <= site.recipe.places]
-    scaling = [
-        Training(lab.bundle.folder, site.work, brief, lab.seed, brief.kind, count, f"scaling-{count}")
-        for count in counts
-    ]
-    return [*whole, *scaling]
+    where = (lab.bundle.folder, site.work, brief, lab.seed, brief.kind)
+    return [Training(*where, count, f"scaling-{count}") for count in counts]
 
 
-def cells(lab: Lab, every: Sequence[Training]) -> list[Cell]:
-    """What is asked where."""
+def cells(lab: Lab, every: Sequence[Training], kinds: Callable[[int, Training], Sequence[What]]) -> list[Cell]:
+    """What is asked where; `kinds` says of which groups of ways the training of a number is asked."""
     places, photographs = (FEW_PLACES, FEW_PHOTOGRAPHS) if lab.quick else (PLACES, PHOTOGRAPHS)
     shelves = [tuple(range(first, min(first + SHELF, places))) for first in range(0, places, SHELF)]
     names = () if lab.quick else tuple(lab.bundle.unseen)
     parts: list[tuple[tuple[int, ...], tuple[str, ...]]] = [(shelf, ()) for shelf in shelves]
     parts += [((), names)] if names else []
-    asked: list[tuple[What, Training]] = []
-    for place, own in enumerate(every):
-        asked.append(("joint" if own.kind == "none" else "universal" if place == 0 else "seed", own))
-        if place == 0:
-            asked += [("pretrained", own), ("oracle", own)]
-        if place == 1:
-            asked.append(("pasting", own))
-    return [Cell(what, own, *part, places, photographs) for what, own in asked for part in parts]
+    return [
+        Cell(what, own, *part, places, photographs)
+        for number, own in enumerate(every)
+        for what in kinds(number, own)
+        for part in parts
+        if what != "pasting" or part[1] or part[0][:1] == (0,)  # two fine-tunings a place: some places must do
+    ]
+
+
+def groups(number: int, own: Training) -> Sequence[What]:
+    """The groups of ways that a training of the study is asked of."""
+    if own.kind == "none":
+        return ("joint", "pasting")
+    return ("universal", "pretrained", "oracle") if number == 0 else ("seed",)
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Draw places, train, ask; what is done already is left as it is. Then count."""
     site, every = site_of(lab), trainings(lab)
-    asked = cells(lab, every)
+    asked = cells(lab, every, groups)
+    yield from _done(lab, site, every, asked)
+    yield Step(1, 1, float("nan")), counted(every, asked, site)
+
+
+def measure_scaling(lab: Lab) -> Iterator[tuple[Step, Data]]:
+    """As `measure`, at more and more training places."""
+    site, every = site_of(lab), scaling(lab)
+    asked = cells(lab, every, lambda number, own: ("seed",))
+    yield from _done(lab, site, every, asked)
+    first = [cell for cell in asked if cell.trained is every[0]]
+    labels = torch.cat([labels_of(cell)[1] for cell in first])
+    found = {}
+    for own in every:
+        told = torch.cat([answers_of(cell)["u"] for cell in asked if cell.trained is own])
+        found[str(own.places)] = _over(_right(told, labels))
+    yield Step(1, 1, float("nan")), {"places": len(labels), "photographs": labels.shape[1], "counts": found}
+
+
+def _done(lab: Lab, site: Site, every: Sequence[Training], asked: Sequence[Cell]) -> Iterator[tuple[Step, Data]]:
+    """Everything that is trained and asked, with what was done before left as it is."""
     with claimed(site.work, site.work.name):
         for _, step in prepare(site):
             yield step, {}
@@ -105,64 +137,80 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
         for work, jobs in ((do_training, every), (answer, asked)):
             for count in each(work, jobs, workers=lab.workers):
                 yield Step(count, len(jobs), float("nan")), {}
-    yield Step(1, 1, float("nan")), counted(every, asked, site)
 
 
 def counted(every: Sequence[Training], asked: Sequence[Cell], site: Site) -> Data:
-    """All that is told, from the answers in the cells' files."""
+    """All that is told, from the answers in the cells' files; what was asked at some places only counts these."""
     seeds = [own for own in every if not own.name and own.kind != "none"]
     parts = [cell for cell in asked if cell.trained is every[0] and cell.what == "universal"]
     read = [labels_of(cell) for cell in parts]
     names, labels = [name for own, _ in read for name in own], torch.cat([own for _, own in read])
-    shares: dict[str, Tensor] = {}
-    classes: dict[str, Tensor] = {}
-    for way, tables_of in _tables(every, asked).items():
-        right = torch.stack([(own == (labels[:, None] if own.ndim == 3 else labels)).float() for own in tables_of])
-        shares[way] = right.flatten(2, -2).mean(dim=(0, 2, 3)) if right.ndim == 4 else right.mean(dim=(0, 2))
-        classes[way] = torch.stack([by_class(own, labels) for own in tables_of]).mean(dim=0)
+    named = _named(
+        every, asked, [(cell.numbers, cell.names, len(own)) for cell, (own, _) in zip(parts, read, strict=True)]
+    )
+    right = {way: [_right(own, labels) for own in tables] for way, tables in named.items()}
+    shares = {way: torch.stack(own).mean(dim=0) for way, own in right.items()}
+    classes = {way: torch.stack([by_class(own, labels) for own in tables]).mean(dim=0) for way, tables in named.items()}
     data: Data = {
         "places": len(names), "named": sum(not name.startswith("new") for name in names),
-        "photographs": labels.shape[1], "seeds": len(seeds), "training_places": site.recipe.places,
+        "photographs": labels.shape[1], "seeds": len(seeds), "training_places": site.recipe.places, "names": names,
     }  # fmt: skip
-    data["ways"] = {way: {"all": over_units(own.tolist()), "classes": over_units(classes[way].tolist())}
-                    for way, own in shares.items() if not way.startswith("scaling")}  # fmt: skip
-    data["gains"] = {f"{a}-{b}": over_units((shares[a] - shares[b]).tolist())
-                     for a, b in GAINS if a in shares and b in shares}  # fmt: skip
-    data["by_place"] = {
-        way: [round(value, 3) for value in shares[way].tolist()] for way in ("pretrained", "joint", "u", "oracle")
-    }
-    data["names"] = names
-    data["share_of_oracle"] = {
-        way: _way_to(shares, way) for way in ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
-    }
-    data["scaling"] = {way.partition(":")[2]: over_units((own - shares["pretrained"]).tolist())
-                       for way, own in shares.items() if way.startswith("scaling:")}  # fmt: skip
-    data["by_seed"] = _by_seed(every, asked, labels)
+    data["ways"] = {way: {"all": _over(shares[way]), "classes": _over(classes[way])} for way in shares}
+    data["gains"] = {f"{a}-{b}": _over(shares[a] - shares[b]) for a, b in GAINS if a in shares and b in shares}
+    data["by_place"] = {way: [round(value, 3) for value in shares[way].tolist()] for way in TOLD}
+    data["share_of_oracle"] = {way: _way_to(shares, way) for way in WAY_TO if way in shares}
+    data["by_seed"] = {way: [round(float(own.nanmean()), 4) for own in right[way]] for way in ("u", "u_unlabelled")}
     pictures = far_pictures(site.work.parent.parent / "far", site.bundle.world.size)
     data["far"] = far_gain(site.bundle.backbone, opened(seeds[0]), parts[0].places(), pictures)
     return data
 
 
+def _over(values: Tensor) -> Data:
+    """A mean over places with its interval, of the places that have a value."""
+    return over_units(values[values.isfinite()].tolist())
+
+
+def _right(named: Tensor, labels: Tensor) -> Tensor:
+    """The share of each place's photographs that is named right, `[P]`, for classes `[P, M]` or `[P, N, M]`; NaN where
+    nothing was asked."""
+    right = (named == (labels if named.ndim == 2 else labels[:, None])).float().flatten(1).mean(dim=1)
+    return right.masked_fill((named < 0).flatten(1).any(dim=1), float("nan"))
+
+
 def by_class(named: Tensor, labels: Tensor) -> Tensor:
     """The mean over a place's classes of the share that is named right, `[P]`, for classes `[P, M]` or `[P, N, M]`."""
+    asked = ~(named < 0).flatten(1).any(dim=1)
     named = named[:, None] if named.ndim == 2 else named
     right = (named == labels[:, None]).float().mean(dim=1)
     found = []
     for own, true in zip(right, labels, strict=True):
         found.append(torch.stack([own[true == label].mean() for label in true.unique()]).mean())
-    return torch.stack(found)
+    return torch.stack(found).masked_fill(~asked, float("nan"))
 
 
-def _tables(every: Sequence[Training], asked: Sequence[Cell]) -> dict[str, list[Tensor]]:
-    """By way what was named, of each seed that it was asked of."""
+def _named(
+    every: Sequence[Training], asked: Sequence[Cell], parts: Sequence[tuple[tuple[int, ...], tuple[str, ...], int]]
+) -> dict[str, list[Tensor]]:
+    """By way what was named at all places, in order, by each training that it was asked of; -1 where it was not asked.
+
+    Args:
+        every: the trainings.
+        asked: all cells.
+        parts: numbers, names and count of the places of each part.
+    """
     found: dict[str, list[Tensor]] = {}
     for own in every:
-        for what in ("pretrained", "oracle", "universal", "seed", "joint", "pasting"):
-            files = [answers_of(cell) for cell in asked if cell.trained is own and cell.what == what]
-            for way in files[0] if files else ():
-                name = way if not own.name else f"scaling:{own.places}" if way == "u" else ""
-                if name:
-                    found.setdefault(name, []).append(torch.cat([part[way] for part in files]))
+        for what in KINDS:
+            files = {
+                (cell.numbers, cell.names): answers_of(cell)
+                for cell in asked
+                if (cell.trained, cell.what) == (own, what)
+            }
+            for way, like in next(iter(files.values()), {}).items():
+                none = torch.full_like(like[:1], -1)
+                told = [files[part[:2]][way] if part[:2] in files else none.expand(part[2], *none.shape[1:])
+                        for part in parts]  # fmt: skip
+                found.setdefault(way, []).append(torch.cat(told))
     return found
 
 
@@ -177,14 +225,6 @@ def _way_to(shares: Mapping[str, Tensor], way: str) -> dict[str, Any]:
     return {"mean": mean, "low": float(found[100]), "high": float(found[3899]), "n": len(own)}
 
 
-def _by_seed(every: Sequence[Training], asked: Sequence[Cell], labels: Tensor) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for way, parts in _tables(every, asked).items():
-        if way in ("u", "joint", "u_unlabelled"):
-            found[way] = [round(float((own == labels).float().mean()), 4) for own in parts]
-    return found
-
-
 EXPERIMENTS = (
     Experiment(
         STUDY,
@@ -197,5 +237,16 @@ EXPERIMENTS = (
         findings,
         trains=True,
         depends=("classifier", "condition", "world", "zoo", "curves"),
+    ),
+    Experiment(
+        SCALING_STUDY,
+        "Places never seen, by the number of training places",
+        "Does generator U get better with more places to learn at, and where does that end?",
+        measure_scaling,
+        scaling_tables,
+        scaling_figures,
+        scaling_findings,
+        trains=True,
+        depends=("classifier", "world"),
     ),
 )

@@ -36,7 +36,6 @@ WAYS: dict[str, str] = {
     "joint_prior16": "joint + prior predicted from one picture and 16 unlabelled",
     **{f"joint_em{n}": f"joint + prior by EM, {n} unlabelled" for n in FEW},
     "joint_true": "joint + true prior (not to be had)",
-    "merge": "learned merge of the zoo, layer by layer, + prior from one picture",
     "u": "U, one picture",
     "u_16": "U, 16 pictures",
     "u_unlabelled": "U, one picture and 16 unlabelled",

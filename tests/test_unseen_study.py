@@ -1,0 +1,105 @@
+"""Places never seen: how the study counts, and that every part of it runs and is not run twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_bundle import write_tiny_bundle
+
+from wildpdiff.build.recipes import trained_by
+from wildpdiff.build.stock import Stock
+from wildpdiff.bundle import Bundle
+from wildpdiff.errors import UserError
+from wildpdiff.experiments.lab import Lab
+from wildpdiff.training.finetune import FinetuneRecipe
+from wildpdiff.unseen import cell, study, ways
+from wildpdiff.unseen.far import far_pictures
+from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
+from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
+
+SPEC = SavannaWorld(SavannaConfig(size=32, background_images=2)).to_json()
+
+
+def test_a_mean_over_classes_counts_rare_ones_as_much_as_frequent_ones() -> None:
+    labels = torch.tensor([[0, 0, 0, 1]])
+    assert study.by_class(torch.tensor([[0, 0, 0, 0]]), labels).tolist() == [0.5]
+    assert study.by_class(torch.tensor([[[0, 0, 0, 1], [0, 0, 0, 0]]]), labels).tolist() == [0.75]
+
+
+def test_places_that_a_way_was_not_asked_at_are_not_counted_as_wrong() -> None:
+    labels = torch.tensor([[0, 1], [1, 1]])
+    right = study._right(torch.tensor([[0, 0], [-1, -1]]), labels)
+    assert right[0] == 0.5
+    assert right[1].isnan()
+    assert study._over(right)["mean"] == 0.5
+    assert study._over(right)["n"] == 1
+
+
+def test_the_share_of_the_way_is_of_the_means() -> None:
+    shares = {"pretrained": torch.tensor([0.6, 0.8]), "u": torch.tensor([0.8, 0.8]), "oracle": torch.tensor([0.9, 0.9])}
+    assert study._way_to(shares, "u")["mean"] == pytest.approx(0.5)
+    assert study._way_to(shares, "oracle")["mean"] == pytest.approx(1)
+
+
+def test_noise_and_colours_are_far_and_a_folder_of_photographs_is_added(tmp_path: Path) -> None:
+    assert len(far_pictures(tmp_path / "none", 32)) == 16
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    assert len(far_pictures(tmp_path, 32)) == 16
+
+
+def test_a_stock_is_filled_once_and_gives_the_first_places(tmp_path: Path) -> None:
+    stock = Stock(tmp_path, SPEC, "validation", 3, 2, 1)
+    assert [step.index for step in stock.fill(workers=1)] == [1]
+    written = stock.path_of(2).stat().st_mtime_ns
+    assert list(stock.fill(workers=1)) == []
+    assert stock.path_of(0).stat().st_mtime_ns == written
+    assert len(stock.open(2)) == 2
+    with pytest.raises(UserError, match="There are 3 places of kind 'validation', not 4"):
+        stock.open(4)
+
+
+@pytest.mark.slow
+def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_tiny_bundle(tmp_path / "bundle")
+    brief = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
+    monkeypatch.setattr(ways, "ORACLE", brief)
+    monkeypatch.setattr(ways, "FEW", (1, 4))
+    monkeypatch.setattr(cell, "FEW", (1, 4))
+    monkeypatch.setattr(cell, "PASTED", 4)
+    monkeypatch.setattr(study, "FEW_PLACES", 2)
+    monkeypatch.setattr(study, "FEW_PHOTOGRAPHS", 12)
+    for module in ("site", "ways"):
+        for name, value in (("ASKED", 6), ("LOOKED_AT", 4)):
+            monkeypatch.setattr(f"wildpdiff.unseen.{module}.{name}", value, raising=False)
+    recipe = replace(study.recipe_of(_lab(folder, tmp_path)), places=4, photographs=6, validation=2, scenes=4)
+    small = replace(recipe, validation_photographs=8, sight=replace(recipe.sight, batch_size=4, steps=2))
+    monkeypatch.setattr(study, "recipe_of", lambda lab: small)
+    monkeypatch.setattr(study, "SCALING", (2, 4))
+
+    def at_once(work, jobs, *, workers):  # in this process, where the numbers above hold
+        for count, job in enumerate(jobs, start=1):
+            work(job)
+            yield count
+
+    monkeypatch.setattr(study, "each", at_once)
+    lab = _lab(folder, tmp_path)
+    *_, (_, data) = study.measure(lab)
+    assert data["places"] == 2
+    assert {"pretrained", "joint", "u", "u_words", "paste80", "oracle"} <= set(data["ways"])
+    assert all(0 <= own["all"]["mean"] <= 1 for own in data["ways"].values())
+    assert len(tables(data)) == 4
+    assert findings(data)
+    begun = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.safetensors")}
+    *_, (_, again) = study.measure(lab)
+    assert again == data
+    assert {path: path.stat().st_mtime_ns for path in begun} == begun
+    *_, (_, curve) = study.measure_scaling(lab)
+    assert list(curve["counts"]) == ["2", "4"]
+    assert len(scaling_tables(curve)[0].rows) == 2
+    assert "2 to 4 training places" in scaling_findings(curve)[0]
+
+
+def _lab(folder: Path, tmp_path: Path) -> Lab:
+    bundle = Bundle.open(folder)
+    return Lab(bundle, trained_by(bundle), tmp_path / "run", workers=1, quick=True)
