@@ -112,7 +112,7 @@ def test_what_scales_an_adapter_is_folded_in_so_that_the_logits_are_those_of_pef
     folder = folder_of(tmp_path, written[0] | changes, change(written[1]))
     row = read(backbone, folder)
     expected = as_peft_says(backbone, folder)
-    assert float((logits(backbone, row, PIXELS) - expected).abs().max()) < 1e-4 * float(expected.std())
+    assert float((logits(backbone, row, PIXELS) - expected).abs().max()) < 1e-3 * float(expected.std())
 
 
 def test_an_adapter_of_our_own_scale_comes_back_bit_by_bit(
