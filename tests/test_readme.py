@@ -58,8 +58,8 @@ def test_the_report_of_the_stored_experiments_is_whole(tmp_path):
 
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs_as_printed(tmp_path, monkeypatch, capsys):
-    (snippet,) = blocks("python")
-    assert sum(bool(line.strip()) for line in snippet.splitlines()) <= 12
+    snippet, of_u = blocks("python")
+    assert all(sum(bool(line.strip()) for line in one.splitlines()) <= 12 for one in (snippet, of_u))
     (tmp_path / "assets").symlink_to(ROOT / "assets")
     monkeypatch.chdir(tmp_path)
     exec(compile(snippet, "README.md", "exec"), {})
@@ -67,6 +67,10 @@ def test_the_python_of_the_readme_runs_as_printed(tmp_path, monkeypatch, capsys)
     assert len(values) == 4
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
     shutil.rmtree(tmp_path / "adapter")
+    exec(compile(of_u, "README.md", "exec"), {})
+    told = capsys.readouterr().out
+    assert "trust 100%" in told
+    assert len(re.findall(r"0\.\d+", told.rpartition("tensor")[2])) == 4
 
 
 def test_every_command_in_the_readme_exists():
