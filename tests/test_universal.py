@@ -103,7 +103,7 @@ def test_the_expected_shares_sum_up_to_one_and_begin_as_the_mean_of_training_pla
     model, shares = blank(backbone, 16, "diagonal", 0), torch.rand(5, K).softmax(dim=1)
     model.fit(some(5), shares)
     model.eval()
-    told = model.log_prior(some(2)).exp()
+    told = model.log_prior(some(2).embedding).exp()
     assert torch.allclose(told.sum(dim=1), torch.ones(2))
     assert torch.allclose(told[0], shares.mean(dim=0), atol=1e-5)
 
@@ -432,7 +432,7 @@ def test_the_prior_learns_what_passes_where(backbone: Backbone) -> None:
     recipe = MapRecipe(prior_steps=250, words=0.0, rate=3e-3)
     for _ in learn_prior(model, views, views[:, 0], shares.repeat(20, 1), recipe, seed=0):
         pass
-    told = model.log_prior(Known(views[:2, 0], torch.zeros(2, K + 1))).exp().detach()
+    told = model.log_prior(views[:2, 0]).exp().detach()
     assert float(told[0, 0]) == pytest.approx(0.82, abs=0.12)
     assert float(told[1, 1]) == pytest.approx(0.82, abs=0.12)
 
@@ -446,10 +446,7 @@ def test_unlabelled_photographs_move_the_prior_to_what_they_show(backbone: Backb
     model = blank(backbone, 4, "none", 0).eval()
     for _ in learn_update(model, Sights(views, views[:, 0], scores), labels, MapRecipe(update_steps=150), seed=0):
         pass
-    nothing = torch.zeros(60, K + 1)
-    before, after = (
-        model.log_prior(Known(views[:, 0], nothing, looked)).detach() for looked in (scores[:, :0], scores[:, :20])
-    )
+    before, after = (model.log_prior(views[:, 0], looked).detach() for looked in (scores[:, :0], scores[:, :20]))
     judged_by = labels[:, 20:]
     loss = [float(-told.gather(1, judged_by).mean()) for told in (before, after)]
     assert loss[1] < loss[0] - 0.3

@@ -72,7 +72,7 @@ def test_what_is_written_is_what_u_says_of_the_picture(folder: Path, picture: Pa
     universal = bundle.universal
     assert universal
     shown = read_picture(picture)[0]
-    written = universal.write(universal.known(bundle.backbone, shown[None]), samples=2, seed=0)
+    written = universal.write(universal.known(bundle.backbone, shown[None]), samples=2, seed=0, steps=2)
     for index in (0, 1):
         own = tmp_path / f"adapter-{index}"
         assert torch.allclose(load_peft(bundle.backbone, own), written.rows[index].detach(), atol=1e-6)
@@ -112,9 +112,35 @@ def test_an_export_has_the_prior_merged_in(folder: Path, picture: Path, tmp_path
 
 def test_a_prior_of_other_species_is_a_sentence(folder: Path, tmp_path: Path) -> None:
     backbone = Bundle.open(folder).backbone
-    (tmp_path / PRIOR).write_text(json.dumps({"cat": 0.0}), encoding="utf-8")
-    with pytest.raises(UserError, match="one number for each of the classifier's 19 classes"):
-        load_prior(backbone, tmp_path)
+    for wrong in ({"cat": 0.0}, [1.0], dict.fromkeys(backbone.species, 1e300), dict.fromkeys(backbone.species, "a")):
+        (tmp_path / PRIOR).write_text(json.dumps(wrong), encoding="utf-8")
+        with pytest.raises(UserError, match="for each of the classifier's 19 classes"):
+            load_prior(backbone, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"location": "R10"}, "Name one place"),
+        ({"blend_with": "R12"}, "stands alone"),
+        ({"regime": "U", "way": "paper"}, "neither --way nor --eta"),
+        ({"regime": "U", "eta": 0.5}, "neither --way nor --eta"),
+        ({"samples": 2, "seed": 2**63}, "seed must be a whole number"),
+        ({"samples": 2, "steps": 0}, "0 sampling steps are not possible"),
+    ],
+)
+def test_what_u_does_not_know_is_refused_and_not_left_out(
+    folder: Path, picture: Path, tmp_path: Path, changes: dict, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        write_adapters(Bundle.open(folder), replace(request(picture), **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_way_for_a_picture_is_the_old_generators(folder: Path, picture: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(folder)
+    written = write_adapters(bundle, replace(request(picture), way="paper"), tmp_path)
+    assert written["generator"] == bundle.generator("H", way="paper").fingerprint
 
 
 # the page

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,12 +114,12 @@ class Preprocess:
         return int(self.size * height / short), int(self.size * width / short)
 
 
-class OfViews:
+class OfViews(ABC):
     """A condition that embeds each picture by itself."""
 
+    @abstractmethod
     def views(self, backgrounds: Tensor) -> Tensor:
         """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU."""
-        raise NotImplementedError
 
     def __call__(self, backgrounds: Tensor) -> Tensor:
         """Embedding of a place: the mean of its `views`, scaled to length 1.

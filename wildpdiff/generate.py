@@ -13,6 +13,7 @@ from .errors import UserError, readable
 from .generator import AdapterGenerator
 from .network.peft_folder import save_peft
 from .picture import read_picture
+from .variant import OURS
 
 #: How generator U is asked for where a regime may be named.
 U = "U"
@@ -22,8 +23,8 @@ U = "U"
 class Request:
     """What to generate: a named `location` (blended with another by `weight`) or a `background` picture; and the
     generator's `regime` of similarity and `way` (see `Bundle.generator`); `eta` as for `AdapterGenerator.path`. With no
-    `regime`, generator U writes for a picture where the bundle has one, and regime H (or the bundle's own) otherwise;
-    `U` asks for it."""
+    `regime`, generator U writes for a picture where the bundle has one and nothing is asked that it does not know
+    (another `way`, `eta`), and regime H (or the bundle's own) otherwise; `U` asks for it."""
 
     location: str | None
     blend_with: str | None
@@ -43,21 +44,37 @@ def ends_of(bundle: Bundle, request: Request) -> tuple[Tensor, Tensor, str]:
     Raises:
         UserError: if it names no place, two kinds of place, an unknown one, or a weight outside 0..1.
     """
-    if (request.location is None) == (request.background is None):
-        raise UserError("Name one place: either --location with a known name, or --background with a picture.")
+    _check_place(request)
     if request.background is not None:
-        if request.blend_with is not None:
-            raise UserError("--blend-with needs --location; a background picture stands alone.")
-        picture, note = read_picture(request.background)
+        picture, words = _read(request.background)
         embedding = bundle.condition(picture[None])
-        words = f"the picture {readable(request.background.name)}"
-        return embedding, embedding, f"{words} ({note})" if note else words
+        return embedding, embedding, words
     first = bundle.embedding(str(request.location))
     if request.blend_with is None:
         return first, first, str(request.location)
     second = bundle.embedding(request.blend_with)
     blend(first, second, request.weight)  # refuses a weight outside 0..1
     return first, second, f"{request.location} blended with {request.blend_with}, weight {request.weight:g}"
+
+
+def _read(background: Path) -> tuple[Tensor, str]:
+    """A picture, uint8 `[3, H, W]`, and what it is called."""
+    picture, note = read_picture(background)
+    words = f"the picture {readable(background.name)}"
+    return picture, f"{words} ({note})" if note else words
+
+
+def _check_place(request: Request) -> None:
+    """Refuse a request that names no place, or two kinds of place."""
+    if (request.location is None) == (request.background is None):
+        raise UserError("Name one place: either --location with a known name, or --background with a picture.")
+    if request.background is not None and request.blend_with is not None:
+        raise UserError("--blend-with needs --location; a background picture stands alone.")
+
+
+def _is_for_u(request: Request) -> bool:
+    """Whether a request asks for a picture, and for nothing that generator U does not know."""
+    return request.background is not None and request.way == OURS and not request.eta
 
 
 def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
@@ -68,7 +85,8 @@ def write_adapters(bundle: Bundle, request: Request, out: Path) -> dict[str, Any
     """
     if request.samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {request.samples}.")
-    if request.regime == U or (not request.regime and request.background is not None and bundle.universal):
+    _check_place(request)
+    if request.regime == U or (not request.regime and _is_for_u(request) and bundle.has_universal):
         return _universal(bundle, request, out)
     request = replace(request, regime=request.regime or bundle.regime)
     first, last, words = ends_of(bundle, request)
@@ -92,11 +110,11 @@ def _universal(bundle: Bundle, request: Request, out: Path) -> dict[str, Any]:
         raise UserError(f"This bundle has no generator U; choose one of: {', '.join(bundle.regimes)}.")
     if request.background is None:
         raise UserError("Generator U writes for places that nobody fine-tuned at; give a picture with --background.")
-    picture, note = read_picture(request.background)
-    words = f"the picture {readable(request.background.name)}"
-    words = f"{words} ({note})" if note else words
-    count = 0 if request.samples == 1 else request.samples
-    written = universal.write(universal.known(bundle.backbone, picture[None]), samples=count, seed=request.seed)
+    if not _is_for_u(request):
+        raise UserError("Generator U knows neither --way nor --eta; leave them away, or choose another --regime.")
+    picture, words = _read(request.background)
+    known, count = universal.known(bundle.backbone, picture[None]), 0 if request.samples == 1 else request.samples
+    written = universal.write(known, samples=count, seed=request.seed, steps=request.steps)
     about = {"condition": words, "condition model": universal.condition.name, "generator": f"U {universal.fingerprint}"}
     about |= {"trust": f"{written.trust:.2f}"}
     adapters = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,18 +15,19 @@ from torch.nn.functional import normalize
 from ..bundle import Bundle
 from ..condition import Preprocess
 from ..evaluate import logits_by
-from ..files import load_tensors, save_json, save_tensors
+from ..files import load_tensors, save_json, save_tensors, write_whole
 from ..manifest import digest, seal
 from ..network.backbone import Backbone
 from ..network.folded import Folded
+from ..network.lora import adapted
 from ..training.loop import Step, rng_at
 from ..universal.gate import Gate
 from ..universal.learn import MapRecipe, Sights, known_of, learn_joint, learn_prior, learn_residual, learn_update
 from ..universal.map import Kind, Known, MapConfig, UniversalMap, evidence
-from ..universal.places import Places
+from ..universal.places import Places, inventing_in
 from ..universal.sight import Sight, SightRecipe, judged, learn_sight, seen_by
 from ..universal.spread import Spread, SpreadRecipe
-from ..universal.universal import ABOUT, FOLDER, SIGHT, Universal
+from ..universal.universal import ABOUT, FOLDER, SIGHT, WEIGHTS, Universal
 from .stock import Stock
 
 Progress = Iterator[tuple[str, Step]]
@@ -90,8 +92,10 @@ def prepare(site: Site) -> Progress:
     """Draw the places, and train the `Sight` that knows places; done once for all seeds.
 
     Raises:
-        UserError: if no place can be invented in the bundle's world, or the disk is full.
+        UserError: if no place can be invented in the bundle's world, its classifier's rows are not LoRA, or the disk is
+            full.
     """
+    inventing_in(site.bundle.world), site.bundle.described.lora  # at once, not after half an hour
     for kind in ("validation", "train", "scenes"):
         yield from (("places", step) for step in site.stock(kind).fill(workers=site.workers))
     if not site.sight.exists():
@@ -139,18 +143,20 @@ def install(site: Site, seed: int) -> None:
     Raises:
         UserError: if the disk is full.
     """
-    folder = site.bundle.folder / FOLDER
-    for path in (site.work / f"{site.recipe.kind}-{seed}").glob("universal.*"):
-        folder.mkdir(exist_ok=True)
-        shutil.copy(path, folder / path.name)
-    shutil.copy(site.sight, folder / SIGHT)
+    trained, folder = site.work / f"{site.recipe.kind}-{seed}", site.bundle.folder / FOLDER
+    for path in (trained / WEIGHTS, trained / ABOUT, site.sight):
+        write_whole(folder / path.name, partial(shutil.copyfile, path))
     seal(site.bundle.folder, site.bundle.manifest)
 
 
 def blank(backbone: Backbone, condition: int, kind: Kind, seed: int) -> UniversalMap:
-    """A map to train for a classifier; its weights depend on the seed alone."""
+    """A map to train for a classifier; its weights depend on the seed alone.
+
+    Raises:
+        UserError: if the classifier's rows are not LoRA.
+    """
     layout = backbone.layout
-    ranks = sum(shape[0] for name, shape in zip(layout.names, layout.shapes, strict=True) if name.endswith("lora_A"))
+    ranks = backbone.lora.rank * len(adapted(layout))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return UniversalMap(MapConfig(layout.dim, ranks, condition, len(backbone.species), kind), layout)
@@ -246,9 +252,7 @@ def _differences(
     for turn in range(TURNS):
         own, used = known_of(sights, places, recipe, rng_at(seed + 11, turn))
         told = [
-            model.log_prior(
-                Known(own.embedding[at : at + 1], own.evidence[at : at + 1], sights.scores[at : at + 1, which])
-            )
+            model.log_prior(own.embedding[at : at + 1], sights.scores[at : at + 1, which])
             for at, which in enumerate(used)
         ]
         found.append(torch.cat([code - model.codes(own), prior - torch.cat(told)], dim=1))

@@ -123,8 +123,8 @@ def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
 
 @app.command()
 def universal(
+    bundle: Annotated[Path, typer.Option(help="The bundle that it is for, and that it is put into.")],
     run: Annotated[Path, typer.Option(help="Folder for what is half done; killed and run again, it goes on there.")],
-    bundle: BundleOption = DEFAULT_BUNDLE,
     places: Annotated[int, typer.Option(help="Places drawn anew to learn at.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     device: DeviceOption = "auto",

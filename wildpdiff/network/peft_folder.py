@@ -22,6 +22,8 @@ from .lora_file import CONFIG, WEIGHTS, row_of
 _PREFIX = "base_model.model."
 #: What is added to the classifier's biases beside the adapter: a place's log prior, by species.
 PRIOR = "prior.json"
+#: A logarithm of a share as large as this is none.
+LARGEST = 1e4
 _PRIOR_CARD = """
 The adapter is one half: `prior.json` says how often each species is expected at the place, as logarithms of shares. Add
 them to the biases of the last layer, or rare species are named too often:
@@ -137,10 +139,14 @@ def load_prior(backbone: Backbone, folder: Path) -> Tensor | None:
     if not path.exists():
         return None
     told = load_json(path)
-    numbers = isinstance(told, dict) and all(isinstance(value, int | float) for value in told.values())
+    values = list(told.values()) if isinstance(told, dict) else []
+    numbers = all(isinstance(value, int | float) and abs(value) < LARGEST for value in values)
     if not numbers or tuple(told) != backbone.species:
-        raise UserError(f"'{PRIOR}' must hold one number for each of the classifier's {len(backbone.species)} classes.")
-    return torch.tensor(list(told.values()), dtype=torch.float32)
+        raise UserError(
+            f"'{PRIOR}' must hold one number of less than {LARGEST:g} for each of the classifier's "
+            f"{len(backbone.species)} classes, in their order."
+        )
+    return torch.tensor(values, dtype=torch.float32)
 
 
 def _ours(name: str) -> str:

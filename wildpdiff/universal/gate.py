@@ -18,7 +18,7 @@ FULL = 0.95
 
 @dataclass(frozen=True)
 class Gate:
-    """Trust by strangeness (see `Sight.strangeness`): 1 up to `near`, 0 from `far` on, a straight line between.
+    """Trust by strangeness (see `Sight.looked`): 1 up to `near`, 0 from `far` on, a straight line between.
 
     Attributes:
         near: within which 95% of validation places lie.

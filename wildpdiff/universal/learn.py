@@ -1,7 +1,8 @@
 """Learning a `UniversalMap` end to end: episodes at training places, judged by the classifier's own loss.
 
-In three stages, each of which a killed run goes on from: the joint row; the prior, which needs no pass through the
-network but the one whose logits are kept; and what is written beside the joint row.
+In stages: the joint row; what is written beside it; the prior that a picture speaks for; and what unlabelled
+photographs change of that. The first two go through the network, for minutes, and a killed run goes on where they were;
+the others need no pass through it and take seconds.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ def learn_prior(
         shown = views[drawn, torch.randint(views.shape[1], (256,), generator=rng)]
         spoken = torch.rand(256, 1, generator=rng) < recipe.words
         with _own_dropout(seed, index):
-            told = model.log_prior(Known(torch.where(spoken, words[drawn], shown), shown))
+            told = model.log_prior(torch.where(spoken, words[drawn], shown))
         loss = -(shares[drawn] * told).sum(dim=1).mean()
         _descend(optimizer, loss, [2 * recipe.rate * cosine(index, recipe.prior_steps, warmup=20)])
         yield Step(index + 1, recipe.prior_steps, loss.item())
@@ -178,8 +179,7 @@ def learn_update(
         count = min(FEW[index % len(FEW)], photographs // 2)
         view = torch.randint(sights.views.shape[1], (16,), generator=rng)
         looked, judged = (sights.scores[drawn][:, part] for part in (order[:count], order[count:]))
-        embedding = sights.views[drawn, view]
-        told = model.log_prior(Known(embedding, embedding, looked))
+        told = model.log_prior(sights.views[drawn, view], looked)
         scores = (judged + told[:, None]).flatten(0, 1)
         loss = cross_entropy(scores, labels[drawn][:, order[count:]].flatten())
         _descend(optimizer, loss, [3 * recipe.rate * cosine(index, recipe.update_steps, warmup=20)])

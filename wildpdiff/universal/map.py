@@ -98,7 +98,7 @@ def evidence(confidence: Tensor) -> Tensor:
 
 
 class UniversalMap(nn.Module):
-    """Writes one row and one prior for what is known of a place; both are means, `flow` knows their spread."""
+    """Writes one row and one prior for what is known of a place; both are means, `spread.Spread` knows the rest."""
 
     centre: Tensor
     spread: Tensor
@@ -133,7 +133,7 @@ class UniversalMap(nn.Module):
         self.usual.copy_(shares.mean(dim=0).clamp(min=1e-4).log())
 
     def inputs(self, known: Known) -> Tensor:
-        """What both perceptrons see, `[P, E + K + 1]`, about unit scale."""
+        """What decides on the code, and on the spread, `[P, E + K + 1]`, about unit scale."""
         return ((torch.cat([known.embedding, known.evidence], dim=1) - self.centre) / self.spread).clamp(-5, 5)
 
     def codes(self, known: Known) -> Tensor:
@@ -143,18 +143,22 @@ class UniversalMap(nn.Module):
         code: Tensor = self.residual(self.inputs(known))
         return code
 
-    def log_prior(self, known: Known) -> Tensor:
-        """The logarithm of each class's expected share, `[P, K]`; they sum up to 1.
+    def log_prior(self, embedding: Tensor, scores: Tensor | None = None) -> Tensor:
+        """The logarithm of each class's expected share, `[P, K]`; the shares sum up to 1.
+
+        Args:
+            embedding: of P places, as `Known` has it, `[P, E]`.
+            scores: of their unlabelled photographs, as `Known` has them, `[P, n, K]`; None or n = 0: there are none.
 
         A picture's word comes first; what unlabelled photographs change of it is learned once for all classes, from
         signs of a class (see `signs`), so that no training place can be learned by heart.
         """
-        told: Tensor = self.prior(known.embedding * self.config.condition**0.5) + self.usual
+        told: Tensor = self.prior(embedding * self.config.condition**0.5) + self.usual
         told = told.log_softmax(dim=1)
-        if known.scores is None or not known.scores.shape[1]:
+        if scores is None or not scores.shape[1]:
             return told
         with torch.no_grad():  # what photographs say is taken as it is
-            seen = signs(known.scores, told)
+            seen = signs(scores, told)
         changed: Tensor = told + self.update(seen)[..., 0]
         return changed.log_softmax(dim=1)
 

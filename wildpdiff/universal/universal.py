@@ -104,6 +104,7 @@ class Universal:
         *,
         samples: int = 0,
         seed: int = 0,
+        steps: int = 20,
         residual: bool = True,
         prior: bool = True,
     ) -> Written:
@@ -113,19 +114,22 @@ class Universal:
             known: what is known of it, P = 1.
             samples: N; 0 writes one, the mean of all.
             seed: sample i starts from the noise of seed + i.
+            steps: of DDIM, for samples.
             residual: whether something is written beside the joint row.
             prior: whether the place's own prior is, or the mean one of all places.
 
         Raises:
-            UserError: if `samples` is negative.
+            UserError: if `samples`, `seed` or `steps` is out of range.
         """
         if samples < 0:
             raise UserError(f"The number of samples must be at least 0, not {samples}.")
+        if not 0 <= seed < 2**62:
+            raise UserError(f"The seed must be a whole number from 0 to 2^62, not {seed}.")
         model, trust = self.model, 1.0 if known.trust is None else float(known.trust)
-        both = torch.cat([model.codes(known), model.log_prior(known)], dim=1)
+        both = torch.cat([model.codes(known), model.log_prior(known.embedding, known.scores)], dim=1)
         if samples:
             inputs = model.inputs(known).expand(samples, -1)
-            both = both + self.spread.sample(inputs, seed=seed)
+            both = both + self.spread.sample(inputs, seed=seed, steps=steps)
         codes, log_prior = both.split([model.config.code, model.config.classes], dim=1)
         log_prior = trust * log_prior.log_softmax(dim=1) + (1 - trust) * model.usual
         rows = model.rows(codes * (trust if residual else 0.0))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..build.recipes import trained_by
+from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, train
 from ..bundle import Bundle
 from ..evaluate import NONE, logits_by
@@ -95,16 +96,11 @@ class Cell:
         return self.trained.folder / "answers" / f"{self.what}-{part}.safetensors"
 
     def places(self) -> list[Place]:
-        """The places, and one more at the end whose picture the first one's shuffled condition is."""
+        """The places; new ones of one cell share a file."""
+        if not self.numbers:
+            return [named(_bundle(self.trained.bundle), name, self.photographs) for name in self.names]
         stock = test_stock(self.trained.site(), self.count, self.photographs)
-        own = [named(_bundle(self.trained.bundle), name, self.photographs) for name in self.names]
-        return own + (drawn(_opened(stock.path_of(self.numbers[0])), self._within()) if self.numbers else [])
-
-    def _within(self) -> list[int]:
-        """Where the places lie in their file; a cell's places share one."""
-        from ..build.stock import SHELF
-
-        return [number % SHELF for number in self.numbers]
+        return drawn(_opened(stock.path_of(self.numbers[0])), [number % SHELF for number in self.numbers])
 
 
 def answer(cell: Cell) -> None:
@@ -145,8 +141,7 @@ def _of_universal(cell: Cell, places: Sequence[Place]) -> list[Named]:
 
 
 def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    backbone, control, how = _bundle(cell.trained.bundle).backbone, opened(cell.trained), None
-    how = calibration(cell.trained)
+    backbone, control, how = _bundle(cell.trained.bundle).backbone, opened(cell.trained), calibration(cell.trained)
     return [of_joint(backbone, control, place, how) for place in places]
 
 

@@ -50,7 +50,7 @@ def test_stock(site: Site, count: int, photographs: int) -> Stock:
 
 
 def drawn(places: Places, numbers: Sequence[int]) -> list[Place]:
-    """New places by their numbers in the test stock."""
+    """New places of a file of the test stock, by where they lie in it."""
     return [_drawn(places, number) for number in numbers]
 
 

@@ -53,8 +53,6 @@ WAYS: dict[str, str] = {
 }
 #: How the zoo's runs are fine-tuned, which is the oracle's way, too.
 ORACLE = FinetuneRecipe(converge=100, rows=12, interval=4, settled_rate=1e-3)
-#: Fine-tuning on pasted photographs.
-PASTING = FinetuneRecipe(converge=79, rows=1, interval=1)
 
 Named = dict[str, Tensor]
 
@@ -191,7 +189,7 @@ def of_pasting(
 
 
 def _kept(every: int, rows: int) -> FinetuneRecipe:
-    """Steps at one falling rate, of which every so-many-th is kept."""
+    """Steps at one rate, of which every so-many-th is kept."""
     return FinetuneRecipe(converge=0, rows=rows, interval=every, learning_rate=1e-3, settled_rate=1e-3)
 
 
