@@ -21,7 +21,7 @@ MODULES = {
 DOORS = {
     "timm": ("network/makers", "measure/bench"),
     "peft": ("network/peft_folder",),
-    "open_clip": ("condition",),
+    "open_clip": ("condition/*",),
     "umap": ("weightspace",),
     "gradio": ("ui/*",),
     "plotly": ("web/packed", "experiments/report"),

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wildpdiff.condition import ClipCondition
+from wildpdiff.condition.clip import ClipCondition
 from wildpdiff.errors import UserError
 from wildpdiff.training.clip_training import ClipConfig, ClipRecipe, build_clip, retrieval, save_clip, train_clip
 

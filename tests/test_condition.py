@@ -13,7 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wildpdiff.condition import ClipCondition, Preprocess, create_clip, keep_clip
+from wildpdiff.condition.clip import ClipCondition, create_clip
+from wildpdiff.condition.kept import keep_clip
+from wildpdiff.condition.preprocess import Preprocess
 from wildpdiff.errors import UserError
 
 MODEL = "ViT-S-32-alt"  # the smallest of open_clip's own

@@ -44,7 +44,7 @@ from wildpdiff import manifest as manifests
 from wildpdiff.build import stages
 from wildpdiff.build.recipes import SMOKE, recipe_of
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import check_clip
+from wildpdiff.condition.source import check_clip
 from wildpdiff.errors import UserError
 from wildpdiff.export.adapted import Adapted
 from wildpdiff.files import sha256

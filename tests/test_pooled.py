@@ -15,13 +15,13 @@ from tiny_bundle import write_tiny_bundle
 from torch import Tensor
 
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import Condition
+from wildpdiff.condition.base import Condition
+from wildpdiff.condition.pooled import CENTRE, TRUNK, PooledCondition
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, save_json, save_tensors
 from wildpdiff.network import lite
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.makers import imagenet_network
-from wildpdiff.pooled import CENTRE, TRUNK, PooledCondition
 from wildpdiff.studio.learn import glossary
 from wildpdiff.studio.learn.lessons import cards
 from wildpdiff.studio.studio import Studio

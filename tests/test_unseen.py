@@ -18,7 +18,7 @@ from PIL import Image
 from tiny_bundle import CLIP
 
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import SimpleTokenizer
+from wildpdiff.condition.clip import SimpleTokenizer
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import logits
 from wildpdiff.picture import MAX_BYTES

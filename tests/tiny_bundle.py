@@ -10,14 +10,16 @@ from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.stages import variants
 from wildpdiff.build.universal import blank
 from wildpdiff.bundle import Bundle
-from wildpdiff.condition import ClipCondition, Condition, Preprocess
+from wildpdiff.condition.base import Condition
+from wildpdiff.condition.clip import ClipCondition
+from wildpdiff.condition.pooled import PooledCondition
+from wildpdiff.condition.preprocess import Preprocess
 from wildpdiff.experiments.result import Result, keep
 from wildpdiff.files import save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from wildpdiff.manifest import seal
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.picture import packed
-from wildpdiff.pooled import PooledCondition
 from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.training.finetune import FinetuneRecipe

@@ -14,7 +14,7 @@ _HOMES = {
     "AdapterVAE": "generator.vae",
     "Backbone": "network.backbone",
     "Bundle": "bundle",
-    "ClipCondition": "condition",
+    "ClipCondition": "condition.clip",
     "CocoWorld": "worlds.coco",
     "Denoiser": "generator.denoiser",
     "FinetuneRecipe": "training.finetune",

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from .bundled import bundled
-from .condition import ClipCondition, Condition
+from .condition.base import Condition
+from .condition.clip import ClipCondition
+from .condition.pooled import PooledCondition, described
 from .errors import UserError
 from .files import is_folder, load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
@@ -21,7 +23,6 @@ from .manifest import digest, read_manifest
 from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
 from .picture import unpacked
-from .pooled import PooledCondition, described
 from .universal.universal import FOLDER as UNIVERSAL
 from .universal.universal import Universal
 from .variant import OURS, PAPER, Variant, names, variants_from_json
@@ -48,8 +49,8 @@ class Bundle:
     """An opened bundle; parts are loaded when first asked for.
 
     Files: `bundle.json` (manifest with checksums, figures, the recipe and the world's spec),
-    `backbone.safetensors`, `clip/` (an open_clip folder, its table of tokens packed, see `condition.pack_clip`) or
-    `pooled/` (see `pooled.PooledCondition`), `conditions.safetensors` (`mean` `[P, E]` and `views` `[P, G, E]` of
+    `backbone.safetensors`, `clip/` (an open_clip folder, its table of tokens packed, see `condition.packed`) or
+    `pooled/` (see `condition.pooled`), `conditions.safetensors` (`mean` `[P, E]` and `views` `[P, G, E]` of
     the named locations), `pictures.safetensors` (by its name one background of each location to look at, as the
     bytes of a WebP file; the metadata has the digest of the pixels that were drawn, see `picture.digest`),
     `photographs.safetensors` (of a world that its spec alone does not open, see `worlds.stored`),

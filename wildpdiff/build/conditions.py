@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 
 from ..bundle import BACKBONE, CLIP, POOLED
-from ..condition import CONFIG_FILE, ClipCondition, keep_clip, pack_clip
+from ..condition.clip import ClipCondition
+from ..condition.kept import keep_clip
+from ..condition.packed import pack_clip
+from ..condition.pooled import ABOUT, PooledCondition
+from ..condition.source import CONFIG_FILE
 from ..files import save_json, save_tensors
 from ..network.backbone import Backbone
 from ..picture import digest, packed
-from ..pooled import ABOUT, PooledCondition
 from ..training.clip_training import build_clip, retrieval, save_clip, train_clip
 from ..training.loop import Step
 from ..worlds.base import Captioned, World

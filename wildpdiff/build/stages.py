@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ..bundle import BACKBONE, POOLED, WAYS, Bundle, is_whole
-from ..condition import check_clip
+from ..condition.source import check_clip
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..generator import AdapterGenerator

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..bundle import Bundle
-from ..condition import Preprocess
+from ..condition.preprocess import Preprocess
 from ..evaluate import logits_by
 from ..files import load_tensors, save_json, save_tensors, write_whole
 from ..manifest import digest, seal

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import UserError
 
 if TYPE_CHECKING:
-    from ..condition import CLIP, SimpleTokenizer
+    from ..condition.clip import CLIP, SimpleTokenizer
 
 #: Characters of a description, at most.
 LONGEST = 200
@@ -84,7 +84,7 @@ def tile(text: str, side: int = 256) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _tokenizer(context_length: int) -> SimpleTokenizer:
-    from ..condition import SimpleTokenizer
+    from ..condition.clip import SimpleTokenizer
 
     return SimpleTokenizer(context_length=context_length)
 

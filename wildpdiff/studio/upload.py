@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..bundle import Bundle
-from ..condition import ClipCondition
+from ..condition.clip import ClipCondition
 from ..errors import UserError
 from ..files import load_tensors
 from ..network.folded import Adapter

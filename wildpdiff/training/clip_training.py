@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..condition import CONFIG_FILE, WEIGHTS_FILE, Preprocess, create_clip
+from ..condition.clip import create_clip
+from ..condition.preprocess import Preprocess
+from ..condition.source import CONFIG_FILE, WEIGHTS_FILE
 from ..errors import UserError
 from ..files import save_json, save_tensors
 from ..worlds.base import Pairs
 from .loop import Checkpoint, Step, cosine, rng_at
 
 if TYPE_CHECKING:
-    from ..condition import CLIP
+    from ..condition.clip import CLIP
 
 #: Numbers of an image's attention head, a text's attention heads, and the largest size.
 HEAD, HEADS, LARGEST = 64, 4, 8_192
@@ -104,7 +106,7 @@ def train_clip(
     Raises:
         UserError: if the checkpoint is damaged or belongs to another model.
     """
-    from ..condition import ClipLoss, SimpleTokenizer
+    from ..condition.clip import ClipLoss, SimpleTokenizer
 
     optimizer = _optimizer(model, recipe)
     saved = Checkpoint(checkpoint, model, optimizer) if checkpoint else None
@@ -130,7 +132,7 @@ def retrieval(model: CLIP, pixels: Tensor, captions: list[str]) -> float:
         pixels: pictures, uint8 `[B, 3, H, W]`.
         captions: the caption of each; equal captions count as one.
     """
-    from ..condition import SimpleTokenizer
+    from ..condition.clip import SimpleTokenizer
 
     different = sorted(set(captions))
     tokens = SimpleTokenizer(context_length=model.context_length)(different)

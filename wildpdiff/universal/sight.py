@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss, normalize
 
-from ..condition import BATCH, OfViews, Preprocess, checked_backgrounds
+from ..condition.base import BATCH, OfViews, checked_backgrounds
+from ..condition.preprocess import Preprocess
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
 from ..network.backbone import Backbone

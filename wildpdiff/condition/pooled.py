@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from .condition import BATCH, OfViews, Preprocess, checked_backgrounds
-from .errors import UserError
-from .files import load_json, load_tensors, save_json, save_tensors
-from .network.backbone import Backbone, full, half
-from .network.features import features
-from .network.makers import imagenet_network, standard_of, timm_network
+from ..errors import UserError
+from ..files import load_json, load_tensors, save_json, save_tensors
+from ..network.backbone import Backbone, full, half
+from ..network.features import features
+from ..network.makers import imagenet_network, standard_of, timm_network
+from .base import BATCH, OfViews, checked_backgrounds
+from .preprocess import Preprocess
 
 #: The files of a folder: what network it is, the centre, and the network's weights if no classifier has them.
 ABOUT, CENTRE, TRUNK = "pooled.json", "centre.safetensors", "trunk.safetensors"
