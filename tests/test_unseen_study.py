@@ -16,6 +16,7 @@ from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.unseen import cell, study, ways
 from wildpdiff.unseen.far import far_pictures
 from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
+from wildpdiff.unseen.told_start import arrived, start_findings, start_tables
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
 SPEC = SavannaWorld(SavannaConfig(size=32, background_images=2)).to_json()
@@ -40,6 +41,13 @@ def test_the_share_of_the_way_is_of_the_means() -> None:
     shares = {"pretrained": torch.tensor([0.6, 0.8]), "u": torch.tensor([0.8, 0.8]), "oracle": torch.tensor([0.9, 0.9])}
     assert study._way_to(shares, "u")["mean"] == pytest.approx(0.5)
     assert study._way_to(shares, "oracle")["mean"] == pytest.approx(1)
+
+
+def test_a_start_has_arrived_where_it_is_within_a_point_of_fine_tuning_there() -> None:
+    curve = {"0": {"mean": 0.7}, "10": {"mean": 0.889}, "20": {"mean": 0.891}}
+    data = {"oracle": {"mean": 0.9}, "curves": {"start_u": curve, "start_new": {"0": {"mean": 0.1}}}}
+    assert arrived(data, "start_u") == 20
+    assert arrived(data, "start_new") is None
 
 
 def test_noise_and_colours_are_far_and_a_folder_of_photographs_is_added(tmp_path: Path) -> None:
@@ -67,6 +75,11 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
     monkeypatch.setattr(ways, "FEW", (1, 4))
     monkeypatch.setattr(cell, "FEW", (1, 4))
     monkeypatch.setattr(cell, "PASTED", 4)
+    monkeypatch.setattr(cell, "CHOOSERS", 1)
+    for module in (ways, cell):
+        monkeypatch.setattr(module, "PASTING_STEPS", (1, 2))
+        monkeypatch.setattr(module, "RATES", (1e-4, 1e-3), raising=False)
+    monkeypatch.setattr(ways, "START_STEPS", (1, 3))
     monkeypatch.setattr(study, "FEW_PLACES", 2)
     monkeypatch.setattr(study, "FEW_PHOTOGRAPHS", 12)
     for module in ("site", "ways"):
@@ -86,7 +99,7 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
     lab = _lab(folder, tmp_path)
     *_, (_, data) = study.measure(lab)
     assert data["places"] == 2
-    assert {"pretrained", "joint", "u", "u_words", "paste80", "oracle"} <= set(data["ways"])
+    assert {"pretrained", "joint", "u", "u_words", "paste2", "plain2", "oracle"} <= set(data["ways"])
     assert all(0 <= own["all"]["mean"] <= 1 for own in data["ways"].values())
     assert len(tables(data)) == 4
     assert findings(data)
@@ -98,6 +111,12 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
     assert list(curve["counts"]) == ["2", "4"]
     assert len(scaling_tables(curve)[0].rows) == 2
     assert "2 to 4 training places" in scaling_findings(curve)[0]
+    *_, (_, starts) = study.measure_start(lab)
+    assert list(starts["curves"]["start_u"]) == ["0", "1", "3"]
+    assert starts["curves"]["start_u"]["0"]["mean"] == pytest.approx(data["ways"]["u"]["all"]["mean"])
+    assert starts["curves"]["start_joint"]["0"]["mean"] != starts["curves"]["start_new"]["0"]["mean"]
+    assert len(start_tables(starts)) == 2
+    assert start_findings(starts)
 
 
 def _lab(folder: Path, tmp_path: Path) -> Lab:

@@ -70,12 +70,8 @@ class Adapted:
     def network(self) -> nn.Module:
         """One of timm's with the adapter and the prior merged in, in evaluation mode; it shares tensors with the
         classifier."""
-        network = self.backbone.copy() if self.row is None else self.backbone.merged(self.row.to(self._device))
-        if self.log_prior is not None:
-            module, _, leaf = self.backbone.head_bias.rpartition(".")
-            whole = network.get_parameter(self.backbone.head_bias) + self.log_prior.to(self._device)
-            setattr(network.get_submodule(module), leaf, nn.Parameter(whole, requires_grad=False))
-        return network.eval()
+        backbone = self.backbone if self.log_prior is None else self.backbone.biased(self.log_prior)
+        return (backbone.copy() if self.row is None else backbone.merged(self.row.to(self._device))).eval()
 
     @property
     def about(self) -> dict[str, Any]:

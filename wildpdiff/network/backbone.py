@@ -228,6 +228,15 @@ class Backbone(nn.Module):
         own = getattr(layers, "bias", None)
         return next((name for name, value in self.network.named_parameters() if value is own), "")
 
+    def biased(self, bias: Tensor) -> Backbone:
+        """A copy with numbers `[K]` added to the last layer's biases; all other tensors are shared."""
+        network = self.copy()
+        module, _, leaf = self.head_bias.rpartition(".")
+        whole = network.get_parameter(self.head_bias) + bias.to(next(self.parameters()).device)
+        setattr(network.get_submodule(module), leaf, nn.Parameter(whole, requires_grad=False))
+        architecture, standard = self.architecture, self.standard
+        return Backbone(network, self.species, subset=self.subset, architecture=architecture, standard=standard).eval()
+
     def round_to_half(self) -> Backbone:
         """Round every weight to half precision, so that what is saved is what was measured."""
         self.network.load_state_dict({name: full(half(value)) for name, value in self.network.state_dict().items()})

@@ -21,14 +21,17 @@ from .cell import Cell, Training, What, answer, answers_of, do_training, labels_
 from .far import far_gain, far_pictures
 from .site import test_stock
 from .told import figures, findings, scaling_figures, scaling_findings, scaling_tables, tables
+from .told_start import start_figures, start_findings, start_tables
 from .ways import WAYS
 
-#: The groups of ways; ways that are told by place, and those whose share of the oracle's gain is.
+#: The groups of ways, and those of fine-tuning's starts; ways that are told by place, and those whose share of the
+#: oracle's gain is.
 KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "pasting")
+STARTING: tuple[What, ...] = ("start_u", "start_joint", "start_mean", "start_new")
 TOLD = ("pretrained", "joint", "u", "oracle")
 WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
 #: What `wildpdiff reproduce` calls it.
-STUDY, SCALING_STUDY = "unseen", "unseen-scaling"
+STUDY, SCALING_STUDY, START_STUDY = "unseen", "unseen-scaling", "unseen-start"
 #: Training seeds, new places and their photographs, and the numbers of training places of the scaling curve.
 SEEDS, PLACES, PHOTOGRAPHS = 3, 60, 1000
 SCALING = (10, 30, 100, 300, 1000)
@@ -125,6 +128,33 @@ def measure_scaling(lab: Lab) -> Iterator[tuple[Step, Data]]:
         told = torch.cat([answers_of(cell)["u"] for cell in asked if cell.trained is own])
         found[str(own.places)] = _over(_right(told, labels))
     yield Step(1, 1, float("nan")), {"places": len(labels), "photographs": labels.shape[1], "counts": found}
+
+
+def measure_start(lab: Lab) -> Iterator[tuple[Step, Data]]:
+    """Fine-tuning with labels from four starts, at the first new places (figures 3 and 8, with U's adapters)."""
+    site, every = site_of(lab), trainings(lab)[:1]
+    shelf = [cell for cell in cells(lab, every, lambda number, own: STARTING) if cell.numbers[:1] == (0,)]
+    bar = replace(shelf[0], what="oracle")
+    yield from _done(lab, site, every, [*shelf, bar])
+    labels = labels_of(bar)[1]
+    oracle = _right(answers_of(bar)["oracle"], labels)
+    found = {
+        cell.what: {way.removeprefix("@"): _right(own, labels) for way, own in answers_of(cell).items()}
+        for cell in shelf
+    }
+    curves = {start: {step: _over(own[step]) for step in sorted(own, key=int)} for start, own in found.items()}
+    gains = {
+        step: {start: _over(found["start_u"][step] - own[step]) for start, own in found.items() if start != "start_u"}
+        for step in curves["start_u"]
+    }
+    data = {
+        "places": len(labels),
+        "photographs": labels.shape[1],
+        "oracle": _over(oracle),
+        "curves": curves,
+        "gains": gains,
+    }
+    yield Step(1, 1, float("nan")), data
 
 
 def _done(lab: Lab, site: Site, every: Sequence[Training], asked: Sequence[Cell]) -> Iterator[tuple[Step, Data]]:
@@ -248,5 +278,16 @@ EXPERIMENTS = (
         scaling_findings,
         trains=True,
         depends=("classifier", "world"),
+    ),
+    Experiment(
+        START_STUDY,
+        "Places never seen: where fine-tuning begins (figures 3 and 8)",
+        "With labels of the new place at hand: how many steps of fine-tuning does an adapter of generator U save?",
+        measure_start,
+        start_tables,
+        start_figures,
+        start_findings,
+        trains=True,
+        depends=("classifier", "world", "zoo", "curves"),
     ),
 )

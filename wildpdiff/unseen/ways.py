@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,10 +49,22 @@ WAYS: dict[str, str] = {
     "paste80": "pasted animals, 80 steps from joint",
     "paste80_prior": "pasted animals, 80 steps from joint, + prior from one picture",
     "rough80": "pasted with rough masks, 80 steps from joint",
+    "plain80": "pasted animals, 80 steps from pretrained",
     "oracle": "fine-tuned there, with labels",
 }
 #: How the zoo's runs are fine-tuned, which is the oracle's way, too.
 ORACLE = FinetuneRecipe(converge=100, rows=12, interval=4, settled_rate=1e-3)
+#: Steps on pasted photographs after which is asked, and learning rates of which validation places choose.
+PASTING_STEPS, RATES = (40, 80), (1e-4, 3e-4, 1e-3)
+#: Steps of fine-tuning from a start after which is asked, and its learning rate.
+START_STEPS, START_RATE = (5, 10, 20, 40, 80, 150), 1e-3
+#: What each start is called.
+STARTS = {
+    "start_u": "U, one picture",
+    "start_joint": "U's joint row, mean prior",
+    "start_mean": "mean of the zoo (H)",
+    "start_new": "a new adapter (Gaussian)",
+}
 
 Named = dict[str, Tensor]
 
@@ -163,34 +175,71 @@ def of_oracle(backbone: Backbone, place: Place, *, seed: int) -> Named:
     return _classes({"oracle": logits_by(folded, _row(last.row), place.asked.pixels)})
 
 
-def of_pasting(
-    backbone: Backbone, control: Universal, place: Place, pasted: Mapping[str, Images], *, seed: int
-) -> Named:
-    """Fine-tuning, from the joint row, on animals that were pasted on one picture of the place; labels are even.
+@dataclass(frozen=True)
+class Pasted:
+    """Fine-tuning on photographs of a place that animals were pasted on.
+
+    Attributes:
+        images: the photographs, of every class as many.
+        start: the row that is fine-tuned, `[D]`.
+        rate: learning rate.
+        usual: what is added to the logits, `[K]`: the mean log prior, as the labels are even.
+    """
+
+    images: Images
+    start: Tensor
+    rate: float
+    usual: Tensor
+
+
+def of_pasting(backbone: Backbone, control: Universal, place: Place, made: Mapping[str, Pasted], *, seed: int) -> Named:
+    """Fine-tuning on animals that were pasted on one picture of the place.
 
     Args:
         backbone: the classifier.
-        control: whose joint row is the start, with its priors.
+        control: whose prior from the picture is tried, too.
         place: the place.
-        pasted: photographs that were made, by `paste` (perfect masks) and `rough`.
+        made: by the beginning of the way's name.
         seed: of the batches.
     """
-    joint, usual, found = control.model.joint.detach(), control.model.usual, {}
-    folded = Folded(backbone)
+    folded, found = Folded(backbone), {}
     prior = control.write(control.known(backbone, place.empties[:1])).log_prior[0]
-    for kind, images in pasted.items():
-        for index, tuned in enumerate(finetune(backbone, joint, images, _kept(40, 2), seed=seed)):
-            if tuned.row is None:
-                continue
-            scores = logits_by(folded, tuned.row, place.asked.pixels)
-            found[f"{kind}{index + 1}"] = scores + usual
-            found[f"{kind}{index + 1}_prior"] = scores + prior
+    for kind, how in made.items():
+        for steps, row in rows_of(backbone, how.start, how.images, how.rate, PASTING_STEPS, seed=seed):
+            scores = logits_by(folded, row, place.asked.pixels)
+            found[f"{kind}{steps}"] = scores + how.usual
+            found[f"{kind}{steps}_prior"] = scores + prior
     return _classes(found)
 
 
-def _kept(every: int, rows: int) -> FinetuneRecipe:
-    """Steps at one rate, of which every so-many-th is kept."""
-    return FinetuneRecipe(converge=0, rows=rows, interval=every, learning_rate=1e-3, settled_rate=1e-3)
+def of_start(backbone: Backbone, place: Place, start: Start, *, seed: int) -> Named:
+    """Fine-tuning with labels from a start, and what its adapters name after each of `START_STEPS`, by `@steps`."""
+    own = backbone.biased(start.bias)
+    folded = Folded(own)
+    found = {"@0": logits_by(folded, start.row, place.asked.pixels)}
+    for steps, row in rows_of(own, start.row, place.labelled, START_RATE, START_STEPS, seed=seed):
+        found[f"@{steps}"] = logits_by(folded, row, place.asked.pixels)
+    return _classes(found)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where fine-tuning begins: a raw row `[D]`, and what is added to the last layer's biases, `[K]`."""
+
+    row: Tensor
+    bias: Tensor
+
+
+def rows_of(
+    backbone: Backbone, start: Tensor, images: Images, rate: float, wanted: Sequence[int], *, seed: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Fine-tune at one learning rate; yields the steps in `wanted`, all multiples of the first, with the row there."""
+    recipe = FinetuneRecipe(
+        converge=0, rows=wanted[-1] // wanted[0], interval=wanted[0], learning_rate=rate, settled_rate=rate
+    )
+    for tuned in finetune(backbone, start, images, recipe, seed=seed):
+        if tuned.row is not None and tuned.step.index in wanted:
+            yield tuned.step.index, tuned.row
 
 
 def _row(row: Tensor | None) -> Tensor:
