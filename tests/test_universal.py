@@ -28,7 +28,8 @@ from wildpdiff.universal.learn import (
 from wildpdiff.universal.map import Known, UniversalMap, evidence
 from wildpdiff.universal.places import FIRST, Places, draw
 from wildpdiff.universal.priors import Shrinking, calibrated, estimated
-from wildpdiff.universal.sight import Sight, SightNet, SightRecipe, judged, learn_sight, parts
+from wildpdiff.universal.sight import Sight, SightNet, parts
+from wildpdiff.universal.sight_learning import SightRecipe, judged, learn_sight
 from wildpdiff.universal.spread import Spread, SpreadRecipe
 from wildpdiff.universal.universal import Universal
 from wildpdiff.worlds.base import EMPTY

@@ -13,7 +13,7 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.training.finetune import FinetuneRecipe
-from wildpdiff.unseen import cell, study, ways
+from wildpdiff.unseen import cell, counted, study, ways
 from wildpdiff.unseen.far import far_pictures
 from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
 from wildpdiff.unseen.told_start import arrived, start_findings, start_tables
@@ -24,23 +24,23 @@ SPEC = SavannaWorld(SavannaConfig(size=32, background_images=2)).to_json()
 
 def test_a_mean_over_classes_counts_rare_ones_as_much_as_frequent_ones() -> None:
     labels = torch.tensor([[0, 0, 0, 1]])
-    assert study.by_class(torch.tensor([[0, 0, 0, 0]]), labels).tolist() == [0.5]
-    assert study.by_class(torch.tensor([[[0, 0, 0, 1], [0, 0, 0, 0]]]), labels).tolist() == [0.75]
+    assert counted.by_class(torch.tensor([[0, 0, 0, 0]]), labels).tolist() == [0.5]
+    assert counted.by_class(torch.tensor([[[0, 0, 0, 1], [0, 0, 0, 0]]]), labels).tolist() == [0.75]
 
 
 def test_places_that_a_way_was_not_asked_at_are_not_counted_as_wrong() -> None:
     labels = torch.tensor([[0, 1], [1, 1]])
-    right = study._right(torch.tensor([[0, 0], [-1, -1]]), labels)
+    right = counted.right_at(torch.tensor([[0, 0], [-1, -1]]), labels)
     assert right[0] == 0.5
     assert right[1].isnan()
-    assert study._over(right)["mean"] == 0.5
-    assert study._over(right)["n"] == 1
+    assert counted.over(right)["mean"] == 0.5
+    assert counted.over(right)["n"] == 1
 
 
 def test_the_share_of_the_way_is_of_the_means() -> None:
     shares = {"pretrained": torch.tensor([0.6, 0.8]), "u": torch.tensor([0.8, 0.8]), "oracle": torch.tensor([0.9, 0.9])}
-    assert study._way_to(shares, "u")["mean"] == pytest.approx(0.5)
-    assert study._way_to(shares, "oracle")["mean"] == pytest.approx(1)
+    assert counted._way_to(shares, "u")["mean"] == pytest.approx(0.5)
+    assert counted._way_to(shares, "oracle")["mean"] == pytest.approx(1)
 
 
 def test_a_start_has_arrived_where_it_is_within_a_point_of_fine_tuning_there() -> None:

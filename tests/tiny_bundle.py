@@ -24,7 +24,8 @@ from wildpdiff.reproduce import EXPERIMENTS
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.universal.gate import Gate
-from wildpdiff.universal.sight import Sight, SightRecipe, learn_sight, seen_by
+from wildpdiff.universal.sight import Sight, seen_by
+from wildpdiff.universal.sight_learning import SightRecipe, learn_sight
 from wildpdiff.universal.spread import Spread
 from wildpdiff.universal.universal import Universal
 from wildpdiff.weightspace import Map, project

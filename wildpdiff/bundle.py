@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,10 @@ from .errors import UserError
 from .files import is_folder, load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
 from .generator.config import CONFIG
-from .manifest import digest, read_manifest
+from .manifest import read_manifest
 from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
+from .parts import fingerprints
 from .picture import unpacked
 from .universal.universal import FOLDER as UNIVERSAL
 from .universal.universal import Universal
@@ -36,12 +37,6 @@ WAYS = (OURS, PAPER)
 BACKBONE = "backbone.safetensors"
 #: Folders of the two kinds of condition; a bundle has one of them.
 CLIP, POOLED = "clip", "pooled"
-#: What the files of some parts are called.
-PARTS = {
-    "backbone": "classifier",
-    **dict.fromkeys((CLIP, POOLED, "conditions"), "condition"),
-    "photographs": "world",
-}
 
 
 @dataclass(frozen=True)
@@ -79,16 +74,8 @@ class Bundle:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """A fingerprint of each part that numbers may depend on, from the checksums of its files and the world's spec.
-
-        Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `universal` and `pdiff` (of a
-        bundle that has them), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and
-        `map-R`. Stored results are no part.
-        """
-        parts: dict[str, list[Any]] = {"world": [self.manifest["world"]]}
-        for name, own in sorted(self.manifest["files"].items()):
-            parts.setdefault(_part(name, self.variants), []).append([name, own])
-        return {part: digest(content)[:12] for part, content in parts.items() if part != "results"}
+        """A fingerprint of each part that numbers may depend on (see `parts.fingerprints`)."""
+        return fingerprints(self.manifest, self.variants)
 
     def depends(self, parts: Iterable[str]) -> dict[str, str]:
         """The fingerprints of some parts; `generator`, `zoo`, `curves` and `map` stand for those of all regimes."""
@@ -364,15 +351,3 @@ def is_whole(folder: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def _part(name: str, variants: Sequence[Variant]) -> str:
-    """The part of a bundle that a file belongs to (see `Bundle.fingerprints`)."""
-    for variant in variants:
-        for kind in ("zoo", "curves", "map"):
-            if name == getattr(variant, kind):
-                return f"{kind}-{variant.regime}"
-        if name == variant.denoiser or name.startswith(f"{variant.generator}/"):
-            return f"generator-{variant.regime}"
-    part = name.partition("/")[0].removesuffix(".safetensors")
-    return "unconditional" if part.startswith("generator-") else PARTS.get(part, part)

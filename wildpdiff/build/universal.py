@@ -25,7 +25,8 @@ from ..universal.gate import Gate
 from ..universal.learn import MapRecipe, Sights, known_of, learn_joint, learn_prior, learn_residual, learn_update
 from ..universal.map import Kind, Known, MapConfig, UniversalMap, evidence
 from ..universal.places import Places, inventing_in
-from ..universal.sight import Sight, SightRecipe, judged, learn_sight, seen_by
+from ..universal.sight import Sight, seen_by
+from ..universal.sight_learning import SightRecipe, judged, learn_sight
 from ..universal.spread import Spread, SpreadRecipe
 from ..universal.universal import ABOUT, FOLDER, SIGHT, WEIGHTS, Universal
 from .stock import Stock

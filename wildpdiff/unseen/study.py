@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..build.claim import claimed
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, prepare
 from ..build.workers import each
 from ..experiments.lab import Data, Experiment, Lab
-from ..measure.statistics import over_units
 from ..training.loop import Step
 from ..universal.learn import MapRecipe
-from .cell import Cell, Training, What, answer, answers_of, do_training, labels_of, opened
-from .far import far_gain, far_pictures
+from .cell import Cell, Training, What, answer, answers_of, do_training, labels_of
+from .counted import counted, over, right_at
 from .site import test_stock
 from .told import figures, findings, scaling_figures, scaling_findings, scaling_tables, tables
 from .told_start import start_figures, start_findings, start_tables
-from .ways import WAYS
 
-#: The groups of ways, and those of fine-tuning's starts; ways that are told by place, and those whose share of the
-#: oracle's gain is.
-KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "pasting")
+#: The starts of fine-tuning that are compared.
 STARTING: tuple[What, ...] = ("start_u", "start_joint", "start_mean", "start_new")
-TOLD = ("pretrained", "joint", "u", "oracle")
-WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
+#: Folder of the run for photographs of other worlds, to hold the gate against.
+FAR = "far"
 #: What `wildpdiff reproduce` calls it.
 STUDY, SCALING_STUDY, START_STUDY = "unseen", "unseen-scaling", "unseen-start"
 #: Training seeds, new places and their photographs, and the numbers of training places of the scaling curve.
@@ -39,16 +33,6 @@ SCALING = (10, 30, 100, 300, 1000)
 FEW_PLACES, FEW_PHOTOGRAPHS = 5, 420
 #: How a generator U of the scaling curve is trained: the same for every number of places, and shorter.
 SHORT = MapRecipe(joint_steps=800, steps=300, prior_steps=2000)
-#: Gains that are told: a way, minus another.
-GAINS: tuple[tuple[str, str], ...] = (
-    *((way, "pretrained") for way in WAYS if way != "pretrained"),
-    *((way, "joint") for way in ("u", "u_16", "u_unlabelled", "u_most", "joint_prior", "u_words", "paste80", "oracle")),
-    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean")),
-    ("u_unlabelled", "joint_prior16"),
-    ("u_unlabelled", "joint_em16"),
-    ("u_most", "joint_em200"),
-    ("u_samples", "u"),
-)
 
 
 def recipe_of(lab: Lab) -> UniversalRecipe:
@@ -113,7 +97,7 @@ def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     site, every = site_of(lab), trainings(lab)
     asked = cells(lab, every, groups)
     yield from _done(lab, site, every, asked)
-    yield Step(1, 1, float("nan")), counted(every, asked, site)
+    yield Step(1, 1, float("nan")), counted(every, asked, site, far=lab.work.parent / FAR)
 
 
 def measure_scaling(lab: Lab) -> Iterator[tuple[Step, Data]]:
@@ -126,7 +110,7 @@ def measure_scaling(lab: Lab) -> Iterator[tuple[Step, Data]]:
     found = {}
     for own in every:
         told = torch.cat([answers_of(cell)["u"] for cell in asked if cell.trained is own])
-        found[str(own.places)] = _over(_right(told, labels))
+        found[str(own.places)] = over(right_at(told, labels))
     yield Step(1, 1, float("nan")), {"places": len(labels), "photographs": labels.shape[1], "counts": found}
 
 
@@ -137,20 +121,20 @@ def measure_start(lab: Lab) -> Iterator[tuple[Step, Data]]:
     bar = replace(shelf[0], what="oracle")
     yield from _done(lab, site, every, [*shelf, bar])
     labels = labels_of(bar)[1]
-    oracle = _right(answers_of(bar)["oracle"], labels)
+    oracle = right_at(answers_of(bar)["oracle"], labels)
     found = {
-        cell.what: {way.removeprefix("@"): _right(own, labels) for way, own in answers_of(cell).items()}
+        cell.what: {way.removeprefix("@"): right_at(own, labels) for way, own in answers_of(cell).items()}
         for cell in shelf
     }
-    curves = {start: {step: _over(own[step]) for step in sorted(own, key=int)} for start, own in found.items()}
+    curves = {start: {step: over(own[step]) for step in sorted(own, key=int)} for start, own in found.items()}
     gains = {
-        step: {start: _over(found["start_u"][step] - own[step]) for start, own in found.items() if start != "start_u"}
+        step: {start: over(found["start_u"][step] - own[step]) for start, own in found.items() if start != "start_u"}
         for step in curves["start_u"]
     }
     data = {
         "places": len(labels),
         "photographs": labels.shape[1],
-        "oracle": _over(oracle),
+        "oracle": over(oracle),
         "curves": curves,
         "gains": gains,
     }
@@ -167,92 +151,6 @@ def _done(lab: Lab, site: Site, every: Sequence[Training], asked: Sequence[Cell]
         for work, jobs in ((do_training, every), (answer, asked)):
             for count in each(work, jobs, workers=lab.workers):
                 yield Step(count, len(jobs), float("nan")), {}
-
-
-def counted(every: Sequence[Training], asked: Sequence[Cell], site: Site) -> Data:
-    """All that is told, from the answers in the cells' files; what was asked at some places only counts these."""
-    seeds = [own for own in every if not own.name and own.kind != "none"]
-    parts = [cell for cell in asked if cell.trained is every[0] and cell.what == "universal"]
-    read = [labels_of(cell) for cell in parts]
-    names, labels = [name for own, _ in read for name in own], torch.cat([own for _, own in read])
-    named = _named(
-        every, asked, [(cell.numbers, cell.names, len(own)) for cell, (own, _) in zip(parts, read, strict=True)]
-    )
-    right = {way: [_right(own, labels) for own in tables] for way, tables in named.items()}
-    shares = {way: torch.stack(own).mean(dim=0) for way, own in right.items()}
-    classes = {way: torch.stack([by_class(own, labels) for own in tables]).mean(dim=0) for way, tables in named.items()}
-    data: Data = {
-        "places": len(names), "named": sum(not name.startswith("new") for name in names),
-        "photographs": labels.shape[1], "seeds": len(seeds), "training_places": site.recipe.places, "names": names,
-    }  # fmt: skip
-    data["ways"] = {way: {"all": _over(shares[way]), "classes": _over(classes[way])} for way in shares}
-    data["gains"] = {f"{a}-{b}": _over(shares[a] - shares[b]) for a, b in GAINS if a in shares and b in shares}
-    data["by_place"] = {way: [round(value, 3) for value in shares[way].tolist()] for way in TOLD}
-    data["share_of_oracle"] = {way: _way_to(shares, way) for way in WAY_TO if way in shares}
-    data["by_seed"] = {way: [round(float(own.nanmean()), 4) for own in right[way]] for way in ("u", "u_unlabelled")}
-    pictures = far_pictures(site.work.parent.parent / "far", site.bundle.world.size)
-    data["far"] = far_gain(site.bundle.backbone, opened(seeds[0]), parts[0].places(), pictures)
-    return data
-
-
-def _over(values: Tensor) -> Data:
-    """A mean over places with its interval, of the places that have a value."""
-    return over_units(values[values.isfinite()].tolist())
-
-
-def _right(named: Tensor, labels: Tensor) -> Tensor:
-    """The share of each place's photographs that is named right, `[P]`, for classes `[P, M]` or `[P, N, M]`; NaN where
-    nothing was asked."""
-    right = (named == (labels if named.ndim == 2 else labels[:, None])).float().flatten(1).mean(dim=1)
-    return right.masked_fill((named < 0).flatten(1).any(dim=1), float("nan"))
-
-
-def by_class(named: Tensor, labels: Tensor) -> Tensor:
-    """The mean over a place's classes of the share that is named right, `[P]`, for classes `[P, M]` or `[P, N, M]`."""
-    asked = ~(named < 0).flatten(1).any(dim=1)
-    named = named[:, None] if named.ndim == 2 else named
-    right = (named == labels[:, None]).float().mean(dim=1)
-    found = []
-    for own, true in zip(right, labels, strict=True):
-        found.append(torch.stack([own[true == label].mean() for label in true.unique()]).mean())
-    return torch.stack(found).masked_fill(~asked, float("nan"))
-
-
-def _named(
-    every: Sequence[Training], asked: Sequence[Cell], parts: Sequence[tuple[tuple[int, ...], tuple[str, ...], int]]
-) -> dict[str, list[Tensor]]:
-    """By way what was named at all places, in order, by each training that it was asked of; -1 where it was not asked.
-
-    Args:
-        every: the trainings.
-        asked: all cells.
-        parts: numbers, names and count of the places of each part.
-    """
-    found: dict[str, list[Tensor]] = {}
-    for own in every:
-        for what in KINDS:
-            files = {
-                (cell.numbers, cell.names): answers_of(cell)
-                for cell in asked
-                if (cell.trained, cell.what) == (own, what)
-            }
-            for way, like in next(iter(files.values()), {}).items():
-                none = torch.full_like(like[:1], -1)
-                told = [files[part[:2]][way] if part[:2] in files else none.expand(part[2], *none.shape[1:])
-                        for part in parts]  # fmt: skip
-                found.setdefault(way, []).append(torch.cat(told))
-    return found
-
-
-def _way_to(shares: Mapping[str, Tensor], way: str) -> dict[str, Any]:
-    """The share of the way from pretrained to the oracle, of means over places, with a bootstrap interval."""
-    first, own, last = (shares[name] for name in ("pretrained", way, "oracle"))
-    rng = torch.Generator().manual_seed(0)
-    drawn = torch.randint(len(own), (4000, len(own)), generator=rng)
-    rooms = (last - first)[drawn].mean(dim=1)
-    found = ((own - first)[drawn].mean(dim=1) / rooms).sort().values
-    mean = float((own - first).mean() / (last - first).mean())
-    return {"mean": mean, "low": float(found[100]), "high": float(found[3899]), "n": len(own)}
 
 
 EXPERIMENTS = (
