@@ -19,8 +19,8 @@ PARTS = {
 def fingerprints(manifest: Mapping[str, Any], variants: Sequence[Variant]) -> dict[str, str]:
     """Twelve hexadecimal digits for each part, from the checksums of its files and the world's spec.
 
-    Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `universal` and `pdiff` (of a bundle
-    that has them), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and `map-R`.
+    Parts: `classifier`, `condition`, `world`, `joint`, `unconditional`, `pictures`, `universal` and `pdiff` (where they
+    are), and for each regime R `generator-R` (with the paper's denoiser), `zoo-R`, `curves-R` and `map-R`.
     Stored results are no part.
 
     Args:
