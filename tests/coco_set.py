@@ -15,6 +15,7 @@ from torch import Tensor
 from wildpdiff.build import stages, starts
 from wildpdiff.build.recipes import SMOKE, Recipe
 from wildpdiff.build.stages import build
+from wildpdiff.build.workers import ONE, Workers
 from wildpdiff.generator.recipe import GeneratorRecipe
 from wildpdiff.measure.by_location import crossed_conditions, evaluate_locations
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
@@ -88,7 +89,7 @@ def recipe_for(root: Path) -> Recipe:
     )
 
 
-def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: Workers) -> Iterator[int]:
     """As `workers.each`, in this process: a spawned one takes seconds to begin."""
     for count, job in enumerate(jobs, start=1):
         work(job)
@@ -110,7 +111,7 @@ def write_bundle(root: Path) -> tuple[Path, Recipe]:
         for measure in (evaluate_locations, crossed_conditions):
             patch.setattr(stages, measure.__name__, partial(measure, steps=2))
         patch.setattr(stages.Map, "of", drawn_map)
-        for _ in build(recipe, root / "bundle", workers=1):
+        for _ in build(recipe, root / "bundle", workers=ONE):
             pass
     (root / "photos").rename(root / "gone")
     (root / "forest.json").rename(root / "gone.json")

@@ -14,6 +14,7 @@ from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
 
 from wildpdiff.build.jobs import zoo_folder
+from wildpdiff.build.workers import ONE, TWO, Workers
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import most_alike, overlap
 from wildpdiff.files import save_tensors
@@ -52,7 +53,7 @@ def toy_lab(folder: Path, *, rows: int = 12, whole: bool = True, samples: int = 
     return RuledLab(bundle, recipe, folder / "run", samples=samples, rule=planes(SEEN, IMAGES, seed=0))
 
 
-def train_here(wanted: Any, *, workers: int) -> Any:
+def train_here(wanted: Any, *, workers: Workers) -> Any:
     """As `train_all`, in this process."""
     for variant in wanted:
         yield from ablation_runs.train_variant(variant)
@@ -150,10 +151,10 @@ def test_workers_train_what_is_missing_and_skip_what_is_finished(tmp_path: Path)
     wanted = variants(lab)
     list(ablation_runs.train_variant(wanted["neither"]))
     kept = (wanted["neither"].folder / "model.safetensors").stat().st_mtime_ns
-    steps = list(train_all([wanted["neither"], wanted["both"]], workers=2))
+    steps = list(train_all([wanted["neither"], wanted["both"]], workers=TWO))
     assert [(step.index, step.total) for step in steps] == [(1, 1)]
     assert (wanted["neither"].folder / "model.safetensors").stat().st_mtime_ns == kept
-    assert list(train_all([wanted["neither"], wanted["both"]], workers=2)) == []
+    assert list(train_all([wanted["neither"], wanted["both"]], workers=TWO)) == []
     assert sorted(path.name for path in wanted["both"].folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
@@ -185,7 +186,7 @@ def test_a_worker_that_complains_is_heard(tmp_path: Path) -> None:
     one = variants(toy_lab(tmp_path))["both"]
     one.embeddings[0, 0, 0] = float("nan")
     with pytest.raises(UserError, match="not finite"):
-        list(train_all([one], workers=1))
+        list(train_all([one], workers=ONE))
 
 
 def test_the_path_ends_at_what_generate_gives(tmp_path: Path) -> None:
@@ -217,7 +218,7 @@ def test_steps_never_go_back_and_end_at_the_total(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ablation_runs, "NOISES", {"both": (True, True)})
     monkeypatch.setattr(ablations, "NOISES", {"both": (True, True)})
 
-    def train_in_one_step(wanted: Any, *, workers: int) -> Any:
+    def train_in_one_step(wanted: Any, *, workers: Workers) -> Any:
         list(train_here(wanted, workers=workers))
         yield Step(1, 1, 0.0)
 

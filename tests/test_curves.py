@@ -10,6 +10,7 @@ import pytest
 from tiny_bundle import only
 
 from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.workers import Workers
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
@@ -41,7 +42,7 @@ def data(bundle: Bundle, few: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     """The findings on two pairs in two regimes, worked on in this process."""
     bundle = only(bundle, "L", "H")
 
-    def here(work: Any, jobs: Any, *, workers: int) -> Any:
+    def here(work: Any, jobs: Any, *, workers: Workers) -> Any:
         for count, job in enumerate(jobs, start=1):
             work(job)
             yield count

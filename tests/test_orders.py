@@ -16,6 +16,7 @@ from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.orders import Order, cost, grow_order
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.starts import start_file, starts
+from wildpdiff.build.workers import ONE, Workers
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
@@ -46,7 +47,7 @@ def bundle(tiny_bundle: Path) -> Bundle:
 def grown(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, Step]]]:
     """The folder of an order that was carried out, and its steps; read only."""
     out = tmp_path_factory.mktemp("order")
-    return out, list(grow_order(bundle, RECIPE, ORDER, out, workers=1))
+    return out, list(grow_order(bundle, RECIPE, ORDER, out, workers=ONE))
 
 
 def zoo_of(bundle: Bundle, out: Path, regime: str = "M") -> Zoo:
@@ -69,8 +70,8 @@ def test_a_bad_order_is_one_sentence_and_leaves_nothing(bundle: Bundle, tmp_path
     order, told = BAD[mistake]
     for ask in (
         lambda: order.jobs(bundle, RECIPE, tmp_path),
-        lambda: cost(bundle, RECIPE, order, tmp_path, workers=1),
-        lambda: next(grow_order(bundle, RECIPE, order, tmp_path, workers=1)),
+        lambda: cost(bundle, RECIPE, order, tmp_path, workers=ONE),
+        lambda: next(grow_order(bundle, RECIPE, order, tmp_path, workers=ONE)),
     ):
         with pytest.raises(UserError, match=r"^[A-Z][^\n]*\.$") as caught:
             ask()
@@ -87,17 +88,17 @@ def test_an_order_is_a_job_a_location(bundle: Bundle, tmp_path: Path) -> None:
     assert {job.recipe.steps for job in jobs} == {1 + 3 * 4}
 
 
-@pytest.mark.parametrize(("together", "workers", "rounds"), [(0.8, 1, 3), (0.8, 2, 2), (0.8, 0, 3), (1.5, 2, 2)])
+@pytest.mark.parametrize(("together", "count", "rounds"), [(0.8, 1, 3), (0.8, 2, 2), (1.5, 2, 2)])
 def test_the_cost_is_that_of_all_locations_one_after_the_other_at_once_or_batched(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, together: float, workers: int, rounds: int
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, together: float, count: int, rounds: int
 ) -> None:
     """A step of 2 s and a look of 0.5 s: three locations, and 3 evaluation photographs for each of 100 rows."""
     monkeypatch.setattr(zoos, "_seconds", lambda *of: (2.0, 0.5, together))
     order = Order("M", 10, 100, ("R10", "R12", "U11"))
-    price = cost(bundle, RECIPE, order, tmp_path, workers=workers)
+    price = cost(bundle, RECIPE, order, tmp_path, workers=Workers(count))
     assert price.minutes == pytest.approx(rounds * (1001 * 2.0 + 100 * 3 * 0.5) / 60)
     assert price.megabytes == pytest.approx(3 * 100 * 65_580 * 4 / 1e6)
-    words = price.words(order, RECIPE, workers)
+    words = price.words(order, RECIPE, Workers(count))
     for told in ("3 locations x 1,001 steps", f"about {price.minutes:.0f} minutes", "79 MB", "2.00 s"):
         assert told in words
     assert ("batched step," in words) == (together > 1)
@@ -114,7 +115,7 @@ def test_what_is_said_is_what_is_done(bundle: Bundle, monkeypatch: pytest.Monkey
             made.append(1)
             yield tuned
 
-    def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+    def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: Workers) -> Iterator[int]:
         for count, job in enumerate(jobs, start=1):
             work(job)
             yield count
@@ -123,17 +124,17 @@ def test_what_is_said_is_what_is_done(bundle: Bundle, monkeypatch: pytest.Monkey
     monkeypatch.setattr(starting, "each", here)
     monkeypatch.setattr(zoos, "_seconds", lambda *of: (60.0, 0.0, 0.8))
     recipe, order = replace(RECIPE, shared=replace(BRIEF, converge=4)), Order("H", 1, 2, ("R10", "U11"))
-    price = cost(bundle, recipe, order, tmp_path, workers=1)
+    price = cost(bundle, recipe, order, tmp_path, workers=ONE)
     assert (price.start, price.locations) == (recipe.shared.steps, 2)
     assert price.minutes == pytest.approx(recipe.shared.steps + 2 * (1 + 2))
-    words = price.words(order, recipe, 1)
+    words = price.words(order, recipe, ONE)
     assert words.startswith(f"{recipe.shared.steps} steps for the row to start from, then 2 locations x 3 steps")
-    list(grow_order(bundle, recipe, order, tmp_path, workers=1))
+    list(grow_order(bundle, recipe, order, tmp_path, workers=ONE))
     assert len(made) == price.start
     assert zoo_of(bundle, tmp_path, "H").locations == order.locations
-    again = cost(bundle, recipe, replace(order, locations=("R10", "R12")), tmp_path, workers=1)
+    again = cost(bundle, recipe, replace(order, locations=("R10", "R12")), tmp_path, workers=ONE)
     assert (again.start, again.locations) == (0, 1)
-    assert cost(bundle, recipe, replace(order, regime="M"), tmp_path, workers=1).start == 0
+    assert cost(bundle, recipe, replace(order, regime="M"), tmp_path, workers=ONE).start == 0
 
 
 def test_measuring_the_cost_changes_neither_threads_nor_files_nor_the_classifier(
@@ -141,7 +142,7 @@ def test_measuring_the_cost_changes_neither_threads_nor_files_nor_the_classifier
 ) -> None:
     monkeypatch.chdir(tmp_path)
     threads, fingerprint = torch.get_num_threads(), bundle.backbone.fingerprint
-    price = cost(bundle, RECIPE, ORDER, tmp_path, workers=1)
+    price = cost(bundle, RECIPE, ORDER, tmp_path, workers=ONE)
     assert min(price.step, price.look, price.together) > 0
     assert torch.get_num_threads() == threads
     assert bundle.backbone.fingerprint == fingerprint
@@ -170,7 +171,7 @@ def test_an_order_grows_its_rows_and_says_how_far_it_is(
 def test_the_same_order_again_adds_nothing(bundle: Bundle, grown: tuple[Path, list[tuple[str, Step]]]) -> None:
     out = grown[0]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")}
-    assert list(grow_order(bundle, RECIPE, ORDER, out, workers=1)) == []
+    assert list(grow_order(bundle, RECIPE, ORDER, out, workers=ONE)) == []
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.rglob("*.safetensors")} == before
 
 
@@ -181,7 +182,7 @@ def test_a_zoo_of_another_regime_in_the_folder_is_refused_and_kept(
     shutil.copytree(grown[0], tmp_path, dirs_exist_ok=True)
     (tmp_path / "zoo-M-1").rename(tmp_path / "zoo-L-1")
     with pytest.raises(UserError, match=r"^'R10\.safetensors' is of regime M, but this zoo is of regime L\.$"):
-        list(grow_order(bundle, RECIPE, replace(ORDER, regime="L"), tmp_path, workers=1))
+        list(grow_order(bundle, RECIPE, replace(ORDER, regime="L"), tmp_path, workers=ONE))
     kept, original = tmp_path / "zoo-L-1" / "R10.safetensors", grown[0] / "zoo-M-1" / "R10.safetensors"
     assert kept.read_bytes() == original.read_bytes()
 
@@ -220,7 +221,7 @@ def test_the_shared_starts_are_trained_on_one_location_and_on_all(started: tuple
     assert not list(out.glob("*.part"))
 
 
-def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: int) -> Iterator[int]:
+def here(work: Callable[[Any], None], jobs: Sequence[Any], *, workers: Workers) -> Iterator[int]:
     """As `pool.each`, in this process and like a worker on one thread: more of them round otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

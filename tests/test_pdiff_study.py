@@ -11,6 +11,7 @@ import pytest
 import torch
 from pdiff_folder import TINY
 
+from wildpdiff.build.workers import ONE
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json
 from wildpdiff.pdiff.checkpoints import Checkpoints
@@ -38,7 +39,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Cell]]:
     """Two systems of one base and the same checkpoints, and a second seed; read only."""
     work = tmp_path_factory.mktemp("study")
     cells = [cell("all", "noise", "steps", "path"), cell("few", known=6), cell("all", "noise", "steps", "path", seed=1)]
-    assert [step.index for step in grow(cells, work, workers=1)] == [1, 2]  # two bases
+    assert [step.index for step in grow(cells, work, workers=ONE)] == [1, 2]  # two bases
     return work, cells
 
 
@@ -65,7 +66,7 @@ def test_systems_of_one_base_share_it_and_their_checkpoints(grown: tuple[Path, l
 @pytest.mark.slow
 def test_a_finished_system_is_not_grown_again(grown: tuple[Path, list[Cell]]) -> None:
     work, cells = grown
-    assert not list(grow(cells, work, workers=1))
+    assert not list(grow(cells, work, workers=ONE))
 
 
 @pytest.mark.slow
@@ -77,7 +78,7 @@ def test_a_new_look_at_a_finished_system_measures_that_alone(grown: tuple[Path, 
     before = (folder / "samples.safetensors").stat().st_mtime_ns
     looked = replace(few, looks=("noise",))
     assert not finished(looked, tmp_path / "work")
-    assert len(list(grow([looked], tmp_path / "work", workers=1))) == 1
+    assert len(list(grow([looked], tmp_path / "work", workers=ONE))) == 1
     assert finished(looked, tmp_path / "work") and (folder / "samples.safetensors").stat().st_mtime_ns == before
 
 
@@ -135,7 +136,7 @@ def test_the_paper_s_way_has_an_autoencoder_with_the_noise_asked_for(tmp_path: P
 @pytest.mark.slow
 def test_the_paper_s_autoencoder_alone_writes_networks_from_its_prior(tmp_path: Path) -> None:
     own = cell("both", "codec", way="paper", denoiser_steps=20)
-    list(grow([own], tmp_path, workers=1))
+    list(grow([own], tmp_path, workers=ONE))
     row = pooled([brief(own, tmp_path, points=False)])
     alone = row["looks"]["codec"]
     assert alone["spread"]["mean"] > 0 and 0 < alone["iou"]["mean"] <= 1

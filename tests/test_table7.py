@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.workers import Workers
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Lab
@@ -58,7 +59,7 @@ def lab(backbone: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return Lab(bundle, replace(SMOKE, world=WORLD.to_json()), run=tmp_path, samples=2)  # type: ignore[arg-type]
 
 
-def here(runs: Sequence[Run], workers: int) -> Iterator[Step]:
+def here(runs: Sequence[Run], workers: Workers) -> Iterator[Step]:
     """`do_all` without processes."""
     for place, run in enumerate(runs, 1):
         do(run)

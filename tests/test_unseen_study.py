@@ -9,6 +9,7 @@ from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.build.recipes import trained_by
 from wildpdiff.build.stock import Stock
+from wildpdiff.build.workers import ONE
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
@@ -58,9 +59,9 @@ def test_noise_and_colours_are_far_and_a_folder_of_photographs_is_added(tmp_path
 
 def test_a_stock_is_filled_once_and_gives_the_first_places(tmp_path: Path) -> None:
     stock = Stock(tmp_path, SPEC, "validation", 3, 2, 1)
-    assert [step.index for step in stock.fill(workers=1)] == [1]
+    assert [step.index for step in stock.fill(workers=ONE)] == [1]
     written = stock.path_of(2).stat().st_mtime_ns
-    assert list(stock.fill(workers=1)) == []
+    assert list(stock.fill(workers=ONE)) == []
     assert stock.path_of(0).stat().st_mtime_ns == written
     assert len(stock.open(2)) == 2
     with pytest.raises(UserError, match="There are 3 places of kind 'validation', not 4"):
@@ -121,4 +122,4 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
 
 def _lab(folder: Path, tmp_path: Path) -> Lab:
     bundle = Bundle.open(folder)
-    return Lab(bundle, trained_by(bundle), tmp_path / "run", workers=1, quick=True)
+    return Lab(bundle, trained_by(bundle), tmp_path / "run", workers=ONE, quick=True)

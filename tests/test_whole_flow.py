@@ -13,6 +13,7 @@ from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import rows_at, shown
 from wildpdiff.build.stages import build, measure_regime
+from wildpdiff.build.workers import ONE, TWO
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, save_json
@@ -31,13 +32,13 @@ STAGES = [
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[str]]:
     """The folder, and the stages that were seen before and after the run was stopped among its rows."""
     out = tmp_path_factory.mktemp("whole") / "smoke"
-    run, before, seen = build(SMOKE, out, workers=2), [], []
+    run, before, seen = build(SMOKE, out, workers=TWO), [], []
     for stage, step in run:
         before.append(stage)
         if (stage, step.index) == ("rows", 4):
             break
     run.close()  # type: ignore[attr-defined]
-    for stage, step in build(SMOKE, out, workers=1):
+    for stage, step in build(SMOKE, out, workers=ONE):
         assert 1 <= step.index <= step.total
         seen.append(stage)
     return out, list(dict.fromkeys(before)), list(dict.fromkeys(seen))

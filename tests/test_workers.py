@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildpdiff.build.workers import each
+from wildpdiff.build.workers import ONE, TWO, each
 from wildpdiff.errors import UserError
 
 WAIT = 60
@@ -53,32 +53,32 @@ def _number_in(path: Path) -> int:
 @pytest.mark.slow
 def test_the_pool_does_every_job_in_a_process_of_one_thread(tmp_path: Path) -> None:
     jobs = [tmp_path / name for name in ("one", "two", "three")]
-    assert list(each(_mark, jobs, workers=2)) == [1, 2, 3]
+    assert list(each(_mark, jobs, workers=TWO)) == [1, 2, 3]
     assert {path.read_text() for path in jobs} == {"1"}
-    assert list(each(_mark, [], workers=2)) == []
+    assert list(each(_mark, [], workers=TWO)) == []
 
 
 @pytest.mark.slow
 def test_it_says_again_how_far_it_is_while_a_job_lasts(tmp_path: Path) -> None:
-    said = list(each(_mark, [tmp_path / "slow"], workers=1, every=0.2))
+    said = list(each(_mark, [tmp_path / "slow"], workers=ONE, every=0.2))
     assert said[-1] == 1 and said.count(0) >= 3 and set(said) == {0, 1}
 
 
 @pytest.mark.slow
 def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="This one is bad"):
-        list(each(_mark, [tmp_path / "bad"], workers=1))
+        list(each(_mark, [tmp_path / "bad"], workers=ONE))
 
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^A worker was stopped; run the same command again\.$"):
-        list(each(_mark, [tmp_path / "killed", tmp_path / "one"], workers=1))
+        list(each(_mark, [tmp_path / "killed", tmp_path / "one"], workers=ONE))
 
 
 @pytest.mark.slow
 def test_who_stops_waiting_ends_the_workers(tmp_path: Path) -> None:
-    run = each(_mark, [tmp_path / "long"], workers=1, every=0.1)
+    run = each(_mark, [tmp_path / "long"], workers=ONE, every=0.1)
     next(run)
     worker = _number_in(tmp_path / "long")
     run.close()  # type: ignore[attr-defined]
@@ -89,8 +89,8 @@ def test_who_stops_waiting_ends_the_workers(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_a_worker_dies_with_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from test_workers import _mark, each\n"
-        f"if __name__ == '__main__': list(each(_mark, [Path({str(tmp_path / 'long')!r})], workers=1))"
+        "from pathlib import Path; from test_workers import ONE, _mark, each\n"
+        f"if __name__ == '__main__': list(each(_mark, [Path({str(tmp_path / 'long')!r})], workers=ONE))"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)

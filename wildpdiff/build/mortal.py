@@ -14,6 +14,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.sharedctypes import Synchronized
+
+from .remote import one_gpu
 
 #: Of Linux's prctl: the signal that a process gets when its parent dies.
 PARENT_DEATH_SIGNAL = 1
@@ -33,12 +36,18 @@ def unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin() -> None:
-    """Prepare a worker: one thread of PyTorch's, and an end with its parent's."""
+def begin(numbers: Synchronized[int], gpus: int) -> None:
+    """Prepare a worker: a GPU of its own, if there are several, one thread of PyTorch's, and an end with its parent's.
+
+    `numbers` counts the workers of a pool, for which there are `gpus`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    with numbers.get_lock():
+        numbers.value += 1
+        one_gpu(numbers.value, gpus)
     import torch
 
     torch.set_num_threads(1)

@@ -23,23 +23,34 @@ from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs
 from .recipes import Recipe
+from .shards import Deed
 from .starts import checked_regime, start_file, starts
+from .workers import Workers
 
 
 @dataclass(frozen=True)
 class Order:
-    """A zoo to grow: its regime, steps between saved rows, rows a location, and the locations."""
+    """A zoo to grow, or a part of it.
+
+    Attributes:
+        regime: of its starting rows.
+        interval: steps between saved rows.
+        rows: a location.
+        locations: of the whole zoo.
+        shard: which part of how many, from 1: every so-manieth location; (1, 1) is the whole.
+    """
 
     regime: str
     interval: int
     rows: int
     locations: tuple[str, ...]
+    shard: tuple[int, int] = (1, 1)
 
     def jobs(self, bundle: Bundle, recipe: Recipe, work: Path) -> list[Job]:
         """The fine-tunings that it stands for.
 
         Raises:
-            UserError: if the regime or a location is not known, or a number is below 1.
+            UserError: if the regime or a location is not known, a number is below 1, or the shard has no location.
         """
         if self.interval < 1 or self.rows < 1:
             raise UserError("A zoo needs a saving interval and a number of rows of at least 1.")
@@ -49,13 +60,31 @@ class Order:
                 f"Location '{''.join(unknown[:1])}' is not a seen one; choose of: {', '.join(bundle.seen)}."
             )
         checked_regime(self.regime)
-        return location_jobs(
+        jobs = location_jobs(
             recipe, work, self.regime, interval=self.interval, rows=self.rows, locations=self.locations
         )
+        part, parts = self.shard
+        if not 1 <= part <= parts <= len(jobs):
+            raise UserError(
+                f"Shard {part}/{parts} has no location; of {len(jobs)}, I/N needs 1 <= I <= N <= {len(jobs)}."
+            )
+        return jobs[part - 1 :: parts]
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """The part that a text like `3/8` stands for.
+
+    Raises:
+        UserError: if it is no such text.
+    """
+    part, slash, parts = text.partition("/")
+    if not (slash and part.strip().isdecimal() and parts.strip().isdecimal()):
+        raise UserError(f"A shard is a part of how many, like 3/8, not '{text}'.")
+    return int(part), int(parts)
 
 
 def grow_order(
-    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int, together: bool = False
+    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: Workers, together: bool = False
 ) -> Iterator[tuple[str, Step]]:
     """Grow an order into the folder `out/zoo-REGIME-INTERVAL`; yields (stage, step), rows of all rows.
 
@@ -69,9 +98,10 @@ def grow_order(
 
 
 def _grown(
-    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int, together: bool
+    bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: Workers, together: bool
 ) -> Iterator[tuple[str, Step]]:
     jobs, path = order.jobs(bundle, recipe, out), bundle.folder / "backbone.safetensors"
+    Deed.of(jobs, order.locations, bundle.backbone.layout, recipe).write(jobs[0].folder)
     yield from (
         ("start", step) for step in starts(recipe, path, out, bundle.device.type, regimes=[order.regime], joint=False)
     )
@@ -104,11 +134,11 @@ class Cost:
     locations: int
     start: int = 0
 
-    def words(self, order: Order, recipe: Recipe, workers: int) -> str:
+    def words(self, order: Order, recipe: Recipe, workers: Workers) -> str:
         """The cost in a sentence."""
         steps = recipe.finetune.converge + order.rows * order.interval
         first = f"{self.start:,} steps for the row to start from, then " if self.start else ""
-        way = "in one batched step" if self.together > 1 else f"in {workers} processes"
+        way = "in one batched step" if self.together > 1 else workers.words
         return (
             f"{first}{self.locations} locations x {steps:,} steps: about {self.minutes:.0f} minutes {way}, "
             f"{self.megabytes:,.0f} MB, if nothing else runs (a step takes {self.step:.2f} s, and a batched step is "
@@ -116,7 +146,7 @@ class Cost:
         )
 
 
-def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: int) -> Cost:
+def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: Workers) -> Cost:
     """Measure what is still to do of an order in a folder, on one thread.
 
     Raises:
@@ -133,7 +163,7 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: in
     finally:
         torch.set_num_threads(threads)
     each = jobs[0].recipe.steps * step + order.rows * look * len(world.labels(order.locations[0], "eval"))
-    rounds = len(left) / together if together > 1 else -(-len(left) // max(1, workers))
+    rounds = len(left) / together if together > 1 else -(-len(left) // workers.count)
     size = len(left) * order.rows * layout.dim * 4 / 1e6
     return Cost(step, look, together, (first * step + rounds * each) / 60, size, len(left), first)
 

@@ -22,6 +22,7 @@ from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
 from .recipes import Recipe
+from .workers import Workers
 
 #: Name of the recipe, which is made for a data set and not a constant.
 OWN = "own"
@@ -214,7 +215,7 @@ def _pasted(world: CameraWorld, parts: Cast, seed: int) -> PastedWorld | None:
         return None
 
 
-def cost(recipe: Recipe, world: World, more: int, workers: int) -> str:
+def cost(recipe: Recipe, world: World, more: int, workers: Workers) -> str:
     """What is to be done and how long it will take, in a sentence, by a few steps on one thread.
 
     Args:
@@ -224,11 +225,11 @@ def cost(recipe: Recipe, world: World, more: int, workers: int) -> str:
         workers: processes that train at once.
     """
     steps = recipe.shared.steps + len(recipe.seen) * recipe.runs * recipe.run.steps * len(recipe.regimes) + more
-    minutes = steps * _seconds(recipe, world) * _ASIDE / 60 / max(1, workers)
+    minutes = steps * _seconds(recipe, world) * _ASIDE / 60 / workers.count
     return (
         f"{len(world.locations)} cameras: {len(recipe.pretraining)} to learn from, {len(recipe.seen)} of them seen by "
         f"the generator, {len(recipe.unseen)} held out; {recipe.architecture} at {world.size} pixels, {steps:,} steps "
-        f"of fine-tuning, generators and a report: about {max(1, round(minutes))} minutes in {workers} processes, if "
+        f"of fine-tuning, generators and a report: about {max(1, round(minutes))} minutes {workers.words}, if "
         "nothing else runs."
     )
 

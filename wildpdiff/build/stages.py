@@ -36,12 +36,12 @@ from .photographs import photographs
 from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
 from .starts import JOINT, LABELS, starts
-from .workers import each
+from .workers import TWO, Workers, each
 
 Progress = Iterator[tuple[str, Step]]
 
 
-def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -> Progress:
+def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: Workers = TWO) -> Progress:
     """Train everything of a recipe into the folder `out`, stage after stage; yields (stage, step).
 
     A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo.
@@ -56,7 +56,7 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: int = 2) -
         yield from _stages(recipe, world, out, work, device, workers)
 
 
-def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, workers: int) -> Progress:
+def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, workers: Workers) -> Progress:
     _same_recipe(recipe, work)
     yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
     yield from _timed(work, "clip", encoder(recipe, world, out, work, device))
@@ -72,7 +72,7 @@ def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, wo
     yield from _timed(work, "seal", _seal(recipe, out, work, regimes))
 
 
-def _shared(work: Callable[[Any], None], jobs: Sequence[Any], workers: int) -> Iterator[Step]:
+def _shared(work: Callable[[Any], None], jobs: Sequence[Any], workers: Workers) -> Iterator[Step]:
     """Do jobs `workers` at once, each in a process of one thread; those that are done end at once."""
     for count in each(work, jobs, workers=workers):
         yield Step(count, len(jobs), float("nan"))

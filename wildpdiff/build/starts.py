@@ -17,7 +17,7 @@ from ..training.loop import Step
 from ..worlds import open_world
 from .photographs import photographs
 from .recipes import REGIMES, Recipe
-from .workers import each
+from .workers import ONE, Workers, each
 
 #: File of the joint adapter, in `work` and in a bundle.
 JOINT = "joint.safetensors"
@@ -92,7 +92,7 @@ def starts(
     *,
     regimes: Sequence[str] | None = None,
     joint: bool = True,
-    workers: int = 1,
+    workers: Workers = ONE,
 ) -> Iterator[Step]:
     """Write the rows that fine-tunings start from.
 

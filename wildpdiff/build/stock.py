@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..training.loop import Step
 from ..universal.places import FIRST, Places, draw
 from ..worlds import open_world
-from .workers import each
+from .workers import Workers, each
 
 #: Places in one file.
 SHELF = 25
@@ -51,7 +51,7 @@ class Stock:
         """Numbers of the first place of each file."""
         return list(range(0, self.count, SHELF))
 
-    def fill(self, *, workers: int) -> Iterator[Step]:
+    def fill(self, *, workers: Workers) -> Iterator[Step]:
         """Draw what is not there yet.
 
         Raises:

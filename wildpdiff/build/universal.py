@@ -30,6 +30,7 @@ from ..universal.sight_learning import SightRecipe, judged, learn_sight
 from ..universal.spread import Spread, SpreadRecipe
 from ..universal.universal import ABOUT, FOLDER, SIGHT, WEIGHTS, Universal
 from .stock import Stock
+from .workers import TWO, Workers
 
 Progress = Iterator[tuple[str, Step]]
 #: Photographs of a training place that unlabelled ones are drawn from.
@@ -67,7 +68,7 @@ class Site:
     bundle: Bundle
     recipe: UniversalRecipe
     work: Path
-    workers: int = 2
+    workers: Workers = TWO
 
     def stock(self, kind: str) -> Stock:
         """Places of a kind."""

@@ -13,14 +13,19 @@ from .shared import (
     DEFAULT_BUNDLE,
     BundleOption,
     DeviceOption,
+    ExecutorOption,
     JsonOption,
     OutOption,
     RegimeOption,
+    SchedulerOption,
+    SlurmOption,
+    WorkersOption,
     app,
     device_of,
     say,
     shown,
     typed,
+    workers_of,
 )
 
 
@@ -36,7 +41,10 @@ def reproduce(
     store: Annotated[bool, typer.Option("--store", help="Also keep what is measured in the bundle.")] = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
-    workers: Annotated[int, typer.Option(help="Trainings at once.")] = 2,
+    workers: WorkersOption = 2,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Measure a table or figure of the paper on our world: JSON, figures, and a report to open offline."""
@@ -52,7 +60,8 @@ def reproduce(
     chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
     folder = run or (out / "run" if retrain else None)
     count = samples or (8 if quick else 100)
-    lab = Lab(opened, trained_by(opened), folder, samples=count, seed=seed, workers=workers, quick=quick)
+    crew = workers_of(workers, executor, scheduler, slurm, folder or out)
+    lab = Lab(opened, trained_by(opened), folder, samples=count, seed=seed, workers=crew, quick=quick)
     how = {"quick": quick, "retrain": retrain, "store": store}
     for _ in shown(measure(chosen, lab, out, command=typed(), **how)):
         pass

@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..bundled import bundled
 from ..errors import UserError, readable
+
+if TYPE_CHECKING:
+    from ..build.workers import Workers
 
 DEFAULT_BUNDLE = bundled()
 
@@ -33,6 +36,12 @@ BoxesOption = Annotated[
 ColumnsOption = Annotated[
     str, typer.Option("--columns", help="Of a table, such as path=File,location=Site,species=Name.")
 ]
+WorkersOption = Annotated[int, typer.Option("--workers", help="Jobs at once.")]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Who does them: local, dask, slurm, slurm-local, slurm-debug or ray.")
+]
+SchedulerOption = Annotated[str, typer.Option("--scheduler", help="Address of Dask's scheduler or Ray's head.")]
+SlurmOption = Annotated[str, typer.Option("--slurm", help="As submitit has it: slurm_partition=gpu,timeout_min=600.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 
 
@@ -49,6 +58,21 @@ def device_of(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("This computer has no CUDA device; use --device cpu or auto.")
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def workers_of(count: int, executor: str, scheduler: str, slurm: str, out: Path) -> Workers:
+    """Who does independent jobs; what Slurm writes goes beside the results in `out`.
+
+    Raises:
+        UserError: as `Workers`, or for parameters of Slurm that are no pairs.
+    """
+    from ..build.workers import Workers
+
+    pairs = [part.partition("=") for part in slurm.split(",") if part.strip()]
+    if wrong := [name for name, equals, value in pairs if not (name.strip() and equals and value.strip())]:
+        raise UserError(f"Slurm's parameters are pairs like timeout_min=600, not '{wrong[0].strip()}'.")
+    values = {name.strip(): int(value) if value.strip().isdigit() else value.strip() for name, _, value in pairs}
+    return Workers(count, executor, scheduler, values, out / "slurm")  # type: ignore[arg-type]
 
 
 def shown(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Any]]:

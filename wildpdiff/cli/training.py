@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,15 +16,23 @@ from .shared import (
     BundleOption,
     ColumnsOption,
     DeviceOption,
+    ExecutorOption,
     ImagesOption,
     OutOption,
     RegimeOption,
+    SchedulerOption,
+    SlurmOption,
+    WorkersOption,
     app,
     device_of,
     say,
     shown,
     typed,
+    workers_of,
 )
+
+if TYPE_CHECKING:
+    from ..build.workers import Workers
 
 
 @app.command()
@@ -55,7 +63,10 @@ def train(
     ),
     size: Annotated[int, typer.Option(help="For your data: pixels a side of what is named.")] = 128,
     device: DeviceOption = "auto",
-    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+    workers: WorkersOption = 2,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
     from ..build.own import OWN, OwnData
@@ -64,15 +75,16 @@ def train(
 
     if (recipe == OWN) != (data is not None):
         raise UserError(f"Your own photographs need both: --recipe {OWN} and --data PATH.")
+    crew = workers_of(workers, executor, scheduler, slurm, out / "work")
     if data is None:
-        _build(recipe_of(recipe), out, device, workers)
+        _build(recipe_of(recipe), out, device, crew)
         return
     names = tuple(part.strip() for part in species.split(",") if part.strip())
     chosen = OwnData(data, images, boxes, columns_of(columns), names, size, network, weights, condition)
-    _build_own(chosen, out, device, workers)
+    _build_own(chosen, out, device, crew)
 
 
-def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str] = ()) -> None:
+def _build(recipe: Any, out: Path, device: str, workers: Workers, said: Iterable[str] = ()) -> None:
     """Make a bundle by a recipe, and say what was odd about its world, but for what was said already."""
     from ..build.stages import build, spread_notes
     from ..worlds import open_world
@@ -96,7 +108,7 @@ def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str
     say(f"The bundle is ready: wildpdiff serve --bundle {out}")
 
 
-def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
+def _build_own(data: Any, out: Path, device: str, workers: Workers) -> None:
     """A bundle of somebody's own cameras, and a report on what adapters are worth there."""
     from ..build.own import cost, own_recipe
     from ..bundle import Bundle
@@ -128,7 +140,10 @@ def universal(
     places: Annotated[int, typer.Option(help="Places drawn anew to learn at.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
     device: DeviceOption = "auto",
-    workers: Annotated[int, typer.Option(help="Processes that draw places.")] = 2,
+    workers: WorkersOption = 2,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
 ) -> None:
     """Train generator U, which writes for places that nobody fine-tuned at, and put it into a bundle."""
     from dataclasses import replace
@@ -140,8 +155,9 @@ def universal(
 
     if not 10 <= places <= 100_000:
         raise UserError(f"Generator U learns at 10 to 100,000 places, not {places}.")
+    crew = workers_of(workers, executor, scheduler, slurm, run / "work")
     opened = Bundle.open(bundle, device_of(device))
-    site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", workers)
+    site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", crew)
     with claimed(site.work, run.name):
         for steps in (prepare(site), train_universal(site, seed)):
             for _ in shown(steps):
@@ -169,20 +185,38 @@ def zoo(
     interval: Annotated[int, typer.Option(help="Steps between two saved rows: 1, 10 and 100 in the paper.")] = 5,
     rows: Annotated[int, typer.Option(help="Rows a location.")] = 100,
     locations: Annotated[str, typer.Option(help="seen, or names with commas.")] = "seen",
+    shard: Annotated[str, typer.Option(help="Only this part of the locations, like 3/8; see `merge`.")] = "1/1",
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
-    workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+    workers: WorkersOption = 2,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
 ) -> None:
     """Fine-tune adapters at the seen locations; killed and run again, it goes on where it was."""
-    from ..build.orders import Order, cost, grow_order
+    from ..build.orders import Order, cost, grow_order, shard_of
     from ..build.recipes import trained_by
     from ..bundle import Bundle
 
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
-    order, recipe = Order(regime, interval, rows, names), trained_by(opened)
-    price = cost(opened, recipe, order, out, workers=workers)
-    say(price.words(order, recipe, workers))
-    for _ in shown(grow_order(opened, recipe, order, out, workers=workers, together=price.together > 1)):
+    order, recipe = Order(regime, interval, rows, names, shard_of(shard)), trained_by(opened)
+    crew = workers_of(workers, executor, scheduler, slurm, out)
+    price = cost(opened, recipe, order, out, workers=crew)
+    say(price.words(order, recipe, crew))
+    for _ in shown(grow_order(opened, recipe, order, out, workers=crew, together=price.together > 1)):
+        pass
+    say(f"The zoo is ready: {out}")
+
+
+@app.command()
+def merge(
+    parts: Annotated[list[Path], typer.Argument(help="Folders that `wildpdiff zoo --shard I/N --out` wrote.")],
+    out: OutOption,
+) -> None:
+    """Put together a zoo whose parts were grown apart; rows are counted, and gaps refused."""
+    from ..build.shards import merge as put_together
+
+    for _ in shown(put_together(parts, out)):
         pass
     say(f"The zoo is ready: {out}")

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..build.jobs import zoo_folder
 from ..build.recipes import Recipe
 from ..build.runs import rows_at, run_file, shown
+from ..build.workers import TWO, Workers
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import correct
@@ -46,7 +47,7 @@ class Lab:
     run: Path | None = None
     samples: int = 8
     seed: int = 0
-    workers: int = 2
+    workers: Workers = TWO
     left_out: list[str] = field(default_factory=list)
     quick: bool = False
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..build.workers import each
+from ..build.workers import Workers, each
 from ..evaluate import correct
 from ..files import load_json, load_tensors, save_json, sha256
 from ..network.backbone import Backbone
@@ -110,7 +110,7 @@ def do(run: Run) -> None:
     save_json(run.file, about | {"loss": losses, "right": marks})
 
 
-def do_all(runs: Sequence[Run], workers: int) -> Iterator[Step]:
+def do_all(runs: Sequence[Run], workers: Workers) -> Iterator[Step]:
     """Do every run that is not done, several at once in processes of one thread each; yields finished runs of all.
 
     Killed and started again, it goes on with the runs that are not finished. A worker dies with its parent.

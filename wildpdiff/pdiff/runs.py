@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..build.generators import views_of
-from ..build.workers import each
+from ..build.workers import Workers, each
 from ..errors import UserError
 from ..experiments.lab import Lab
 from ..fidelity import mean_distance
@@ -161,7 +161,7 @@ def train_variant(variant: Variant) -> Iterator[Step]:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def train_all(wanted: Sequence[Variant], *, workers: int) -> Iterator[Step]:
+def train_all(wanted: Sequence[Variant], *, workers: Workers) -> Iterator[Step]:
     """Train every variant that is not finished, `workers` at once, each in a process of one thread; yields progress.
 
     Raises:

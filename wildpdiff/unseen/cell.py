@@ -14,6 +14,7 @@ from torch import Tensor
 from ..build.recipes import trained_by
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, train
+from ..build.workers import ONE
 from ..bundle import Bundle
 from ..evaluate import NONE, logits_by
 from ..files import load_json, load_tensors, save_json, save_tensors
@@ -77,7 +78,7 @@ class Training:
 
     def site(self) -> Site:
         """Where it works, with one process."""
-        return Site(_bundle(self.bundle), self.recipe, self.work, workers=1)
+        return Site(_bundle(self.bundle), self.recipe, self.work, workers=ONE)
 
 
 def do_training(job: Training) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...build.workers import each
+from ...build.workers import Workers, each
 from ...errors import UserError
 from ...files import load_json, save_json, write_whole
 from ...training.loop import Step
@@ -70,7 +70,7 @@ class _Job:
     work: Path
 
 
-def grow(cells: Sequence[Cell], work: Path, *, workers: int) -> Iterator[Step]:
+def grow(cells: Sequence[Cell], work: Path, *, workers: Workers) -> Iterator[Step]:
     """Grow every cell that is not finished, in order, `workers` bases at once; killed, it goes on where it was.
 
     Raises:

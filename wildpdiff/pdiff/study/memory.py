@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ...build.workers import each
+from ...build.workers import ONE, each
 from ...errors import UserError
 from ...experiments.lab import Data, Lab, Table
 from ...files import load_json, save_json
@@ -57,7 +57,7 @@ def _in_process(size: int, path: Path) -> Data:
     """What a process of its own found, kept in a file."""
     if not path.exists():
         try:
-            list(each(_keep, [(size, path)], workers=1))
+            list(each(_keep, [(size, path)], workers=ONE))
         except (UserError, MemoryError) as error:
             raise UserError(
                 f"Training on rows of {size:,} numbers did not come to its end; it needs more memory."

@@ -1,0 +1,65 @@
+"""What a worker does, wherever it is: one thread, the caller's versions, and mistakes as sentences.
+
+Nothing heavy is imported here before the work is.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from ..errors import UserError
+
+#: Packages on whose versions rows depend to the last bit, or their reading at all.
+PACKAGES = ("wildpdiff", "torch", "timm")
+
+
+def versions() -> dict[str, str]:
+    """The versions that all who work on the same rows have to share."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(name: str) -> str:
+    if name == "wildpdiff":
+        from .. import __version__
+
+        return __version__
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def do_all(work: Callable[[Any], None], jobs: Sequence[Any], wanted: Mapping[str, str]) -> str | None:
+    """Do some jobs one after the other with one thread of PyTorch's; what a user has to be told, or None.
+
+    `wanted` are the caller's `versions`.
+    """
+    if other := differing(wanted, versions()):
+        return f"The worker on {platform.node()} has {other}; install the same versions everywhere."
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        for job in jobs:
+            work(job)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """The first package of which a worker has another version than is wanted, in words; nothing if there is none."""
+    for name, own in wanted.items():
+        if found.get(name) != own:
+            return f"{name} {found.get(name, 'none')}, this computer {own}"
+    return ""
+
+
+def one_gpu(number: int, count: int) -> None:
+    """Leave a worker one of several GPUs: the next after its neighbour's. Comes before PyTorch looks for them."""
+    if count > 1 and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(number % count)
