@@ -112,7 +112,7 @@ def train_regime(task: Task) -> None:
     generator = AdapterGenerator.from_pretrained(folder, task.device)
     every = [rows_at(recipe, task.work, backbone.layout, task.regime, name) for name in recipe.seen]
     CodedZoo.of_rows(recipe.seen, every, shown(recipe), generator).save(task.out / f"zoo-{task.regime}.safetensors")
-    twin = generator.with_fresh_denoiser(generator.config.plain().denoiser, seed=recipe.seed)
+    twin = generator.with_fresh_denoiser(generator.config.plain(widths=recipe.widths).denoiser, seed=recipe.seed)
     for _ in train_over_codec(twin, rows, views, index, recipe.plain, folder=begun):
         pass
     twin.half_precision_().save_denoiser(folder / PAPER, torch.float16)

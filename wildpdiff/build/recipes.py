@@ -12,8 +12,9 @@ from typing import Any, Literal
 from ..bundle import Bundle
 from ..errors import UserError
 from ..files import load_json
+from ..generator.config import Widths
 from ..generator.recipe import PLAIN, GeneratorRecipe
-from ..network.backbone import ARCHITECTURE
+from ..network.backbone import ARCHITECTURE, Backbone
 from ..training.clip_training import ClipConfig, ClipRecipe
 from ..training.connect import ConnectRecipe
 from ..training.finetune import FinetuneRecipe
@@ -34,8 +35,9 @@ class Recipe:
     """From nothing to a bundle.
 
     `world` is the spec of where photographs come from (see `worlds.open_world`), `pretraining`, `seen` and `unseen` are
-    locations of it. `architecture` is what timm calls the classifier. It learns from scratch by `pretrain`; or, where
-    `weights` are `imagenet` or a safetensors file of timm's, these stay and `head` fits the last layer alone.
+    locations of it. `architecture` is what timm calls the classifier, `rank` that of its adapters: 22 makes 360,690
+    numbers of EfficientNet-B0, the paper's budget. It learns from scratch by `pretrain`; or, where `weights` are
+    `imagenet` or a safetensors file of timm's, these stay and `head` fits the last layer alone.
     `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`), or is `pooled`, the classifier's own
     features; without one, a small CLIP by `clip` and `clip_training` learns from captions of the world at
     `clip_places` places.
@@ -50,8 +52,8 @@ class Recipe:
     `generator` says: the longer, the nearer samples lie to training rows (in M 1.4 times as far as held-out rows after
     20,000 steps, 0.8 after 40,000). `finetune` is one long run, as the paper has it, for zoos by saving interval;
     `alone_interval` is the interval of the unconditional generator's rows, `alone_components` its codec's directions;
-    at intervals of 100 and more there are `long_rows` rows. `plain` trains the paper's denoiser. `samples` adapters a
-    location measure the bundle.
+    at intervals of 100 and more there are `long_rows` rows. `plain` trains the paper's denoiser, of our `widths` or the
+    paper's. `samples` adapters a location measure the bundle.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Recipe:
     seen: tuple[str, ...] = SEEN
     unseen: tuple[str, ...] = UNSEEN
     architecture: str = ARCHITECTURE
+    rank: int = 4
     weights: str | None = None
     pretrain: PretrainRecipe = field(default_factory=PretrainRecipe)
     head: HeadRecipe = field(default_factory=HeadRecipe)
@@ -85,6 +88,7 @@ class Recipe:
     generator: GeneratorRecipe = field(default_factory=GeneratorRecipe)
     denoiser_steps: Mapping[str, int] = field(default_factory=dict)
     plain: GeneratorRecipe = PLAIN
+    widths: Widths = "ours"
     alone: bool = True
     alone_interval: int = 100
     alone_components: int = 16
@@ -95,6 +99,17 @@ class Recipe:
     def generator_of(self, regime: str) -> GeneratorRecipe:
         """How the generator of a regime is trained."""
         return replace(self.generator, denoiser_steps=self.denoiser_steps.get(regime, self.generator.denoiser_steps))
+
+    def begun(self, species: tuple[str, ...], *, pretrained: bool = True) -> Backbone:
+        """The classifier before anything is learned from the world; not `pretrained`: its shapes alone.
+
+        Raises:
+            UserError: as `Backbone.with_weights`.
+        """
+        how: dict[str, Any] = {"architecture": self.architecture, "seed": self.seed}
+        backbone = Backbone.with_weights(self.weights if pretrained else None, species, **how)
+        lora = backbone.lora
+        return backbone if lora.rank == self.rank else backbone.adapting(replace(lora, rank=self.rank, alpha=self.rank))
 
     def to_json(self) -> dict[str, Any]:
         """Every field as a JSON document; `from_json` reads it back."""

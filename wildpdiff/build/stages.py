@@ -132,17 +132,12 @@ def checked(recipe: Recipe) -> World:
         if len(world.backgrounds(name)) < 2:
             raise UserError(f"Location '{name}' has one background; at least two are needed.")
     if recipe.weights is not None:
-        _begun(recipe, world)
+        recipe.begun(world.species)
     if recipe.condition is None and not isinstance(world, Captioned):
         raise UserError(f"Worlds of kind '{world.kind}' have no captions; name a CLIP as the recipe's condition.")
     if recipe.condition not in (None, POOLED):
         check_clip(str(recipe.condition))
     return world
-
-
-def _begun(recipe: Recipe, world: World) -> Backbone:
-    """The classifier before anything is learned from the world."""
-    return Backbone.with_weights(recipe.weights, world.species, architecture=recipe.architecture, seed=recipe.seed)
 
 
 def _same_recipe(recipe: Recipe, work: Path) -> None:
@@ -158,7 +153,7 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
         return
     learned = world.real if isinstance(world, Enriched) else world
     images = photographs(learned, recipe.pretraining, recipe.pretrain.images_per_location)
-    backbone = _begun(recipe, world).to(device)
+    backbone = recipe.begun(world.species).to(device)
     if recipe.weights is None:
         yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
     else:

@@ -78,6 +78,23 @@ class ClipCondition(OfViews):
             ) from error
         return cls(source.name, dim, network, model=source.model, device=device)
 
+    @classmethod
+    def untrained(cls, model: str) -> Self:
+        """An architecture of open_clip with random weights, to time: its embeddings say nothing.
+
+        Raises:
+            UserError: if open_clip does not know it.
+        """
+        import open_clip
+
+        if model not in open_clip.list_models():
+            raise UserError(
+                f"open_clip knows no such model as '{model}', so it cannot be timed; name one that it knows."
+            )
+        return cls(
+            "untrained", open_clip.get_model_config(model)["embed_dim"], open_clip.create_model(model), model=model
+        )
+
     @torch.no_grad()
     def views(self, backgrounds: Tensor) -> Tensor:
         """One embedding of length 1 for each picture: uint8 `[G, 3, H, W]` to float32 `[G, E]`, on the CPU.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import UserError
 from ..network.adapter import AdapterLayout
@@ -15,6 +15,12 @@ from .residual import ResidualConfig
 from .vae import VAEConfig
 
 CONFIG = "config.json"
+
+#: How large the networks of the paper's form are.
+Widths = Literal["ours", "paper"]
+#: The paper's (appendix B.2): channels of the UNet by level; what differs in the autoencoder.
+PAPER_UNET = (64, 128, 256, 512)
+PAPER_VAE: dict[str, Any] = {"channels": 32, "width": 256}
 
 CodecConfig = LinearCodecConfig | VAEConfig
 AnyDenoiserConfig = ResidualConfig | DenoiserConfig
@@ -77,12 +83,18 @@ class GeneratorConfig:
         denoiser = ResidualConfig(condition.dim if condition else 0, components, width=width)
         return cls(layout, codec, denoiser, condition, backbone_fingerprint)
 
-    def plain(self, *, autoencoder: bool = False) -> GeneratorConfig:
-        """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too."""
-        vae = VAEConfig(self.layout.dim)
+    def plain(self, *, autoencoder: bool = False, widths: Widths = "ours") -> GeneratorConfig:
+        """The paper's form: a UNet over latents of one scale; with `autoencoder`, its codec too.
+
+        Of the paper's `widths`, the UNet has 64 to 512 channels, and an autoencoder latents of 2,048 numbers (appendix
+        B.2); of ours it is an eighth as large, which is as good at our sizes.
+        """
+        wide = widths == "paper"
+        vae = VAEConfig(self.layout.dim, **(PAPER_VAE if wide else {}))
         codec = vae if autoencoder else self.codec
         channels, length = (vae.channels, vae.chunks) if autoencoder else self.latent_shape
         unet = DenoiserConfig(self.denoiser.condition_dim, channels=channels, length=length)
+        unet = dataclasses.replace(unet, widths=PAPER_UNET) if wide else unet
         return dataclasses.replace(self, codec=codec, denoiser=unet)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,0 +1,235 @@
+"""How fast one core does each single thing that a recipe does: some steps of each, at true shapes, on drawn pictures.
+
+Seconds are the processor's, so that what else runs on the computer does not count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..bundle import POOLED
+from ..condition.clip import ClipCondition
+from ..condition.source import taken_apart
+from ..evaluate import accuracy
+from ..generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from ..generator.train import train_generator, train_over_codec
+from ..network.backbone import Backbone
+from ..training.clip_training import build_clip, train_clip
+from ..training.connect import connect
+from ..training.finetune import FinetuneRecipe, finetune
+from ..training.loop import Step
+from ..training.pretrain import pretrain
+from ..worlds import open_world
+from ..worlds.base import Images
+from .recipes import Recipe
+
+#: Steps that are timed of each kind, after one that is not.
+TIMED = 4
+#: Rows that the generator is timed on; the time of its codec grows with their square.
+ROWS = 64
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds on one thread, each of one thing.
+
+    Attributes:
+        pretrain: a step of training the whole classifier.
+        clip, place: a step of training the CLIP, and drawing a place for it; 0 where none is trained.
+        run, shared, connect: a step of fine-tuning in a run, of the shared rows, and of bending a curve.
+        look: naming a picture.
+        read: a picture of the world, read or drawn.
+        embed: a background, turned into a condition.
+        codec: fitting the codec to `ROWS` rows.
+        mean, denoiser, plain: a step of training each.
+        dim: D, numbers of a row.
+    """
+
+    pretrain: float
+    clip: float
+    place: float
+    run: float
+    shared: float
+    connect: float
+    look: float
+    read: float
+    embed: float
+    codec: float
+    mean: float
+    denoiser: float
+    plain: float
+    dim: int
+
+
+def pace(recipe: Recipe) -> Iterator[tuple[Step, Pace | None]]:
+    """Time everything; the last step comes with the result."""
+    species, size, read = _world(recipe)
+    backbone = recipe.begun(species, pretrained=False)
+    images = _drawn(len(species), size, max(recipe.pretrain.batch_size, recipe.connect.batch_size, 2))
+    pieces: dict[str, Callable[[], Any]] = {
+        "pretrain": lambda: _pretrain(recipe, backbone, images),
+        "clip": lambda: _clip(recipe),
+        "run": lambda: _finetune(backbone, images, recipe.run),
+        "shared": lambda: _finetune(backbone, images, recipe.shared),
+        "connect": lambda: _connect(recipe, backbone, images),
+        "look": lambda: _look(backbone, images),
+        "embed": lambda: _embed(recipe, images),
+        "generator": lambda: _generator(recipe, backbone),
+    }
+    found: dict[str, Any] = {"read": read, "dim": backbone.layout.dim}
+    for count, (name, measure) in enumerate(pieces.items(), start=1):
+        with one_thread():
+            seconds = measure()
+        found |= seconds if isinstance(seconds, dict) else {name: seconds}
+        done = count == len(pieces)
+        yield Step(count, len(pieces), float("nan")), Pace(**found) if done else None
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch computes with one thread, as a worker does."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def seconds_a_step(steps: Iterator[Any], *, timed: int = TIMED) -> float:
+    """Mean seconds of some steps of a loop, after the first one; 0 if it has no more."""
+    next(steps, None)
+    begun = time.process_time()
+    done = sum(1 for _ in islice(steps, timed))
+    return (time.process_time() - begun) / max(1, done)
+
+
+def _world(recipe: Recipe) -> tuple[tuple[str, ...], int, float]:
+    """Species, pixels a side, and seconds to read a picture."""
+    world = open_world(recipe.world)
+    begun = time.process_time()
+    images = world.images(recipe.seen[0], "train", first=12)
+    return world.species, world.size, (time.process_time() - begun) / len(images)
+
+
+def _drawn(classes: int, size: int, count: int) -> Images:
+    rng = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (count, 3, size, size), generator=rng, dtype=torch.uint8)
+    return Images(pixels, torch.arange(count) % classes)
+
+
+def _pretrain(recipe: Recipe, backbone: Backbone, images: Images) -> float:
+    """Of a copy, as training changes it; where only the last layer learns, nothing is trained."""
+    if recipe.weights is not None:
+        return 0.0
+    own = recipe.pretrain
+    shares = {own.small_share: 1.0, 1 - own.small_share: 0.0}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "part"
+        return sum(
+            share
+            * seconds_a_step(
+                pretrain(
+                    recipe.begun(backbone.species, pretrained=False),
+                    images,
+                    replace(own, small_share=small),
+                    seed=0,
+                    checkpoint=path,
+                )
+            )
+            for share, small in shares.items()
+            if share
+        )
+
+
+def _clip(recipe: Recipe) -> dict[str, float]:
+    if recipe.condition is not None:
+        return {"clip": 0.0, "place": 0.0}
+    world, few, begun = open_world(recipe.world), 4, time.process_time()
+    pairs = world.captioned_others(few, recipe.seed)  # type: ignore[attr-defined]
+    place = (time.process_time() - begun) / few
+    with TemporaryDirectory() as folder:
+        how: dict[str, Any] = {"seed": 0, "checkpoint": Path(folder) / "part"}
+        step = seconds_a_step(train_clip(build_clip(recipe.clip, seed=0), pairs, recipe.clip_training, **how), timed=2)
+    return {"clip": step, "place": place}
+
+
+def _finetune(backbone: Backbone, images: Images, recipe: FinetuneRecipe) -> float:
+    start = torch.zeros(backbone.layout.dim)
+    return seconds_a_step(finetune(backbone, start, images, replace(recipe, converge=99), seed=0))
+
+
+def _connect(recipe: Recipe, backbone: Backbone, images: Images) -> float:
+    anchors = torch.zeros(2, backbone.layout.dim)
+    run = connect(backbone, anchors, [images, images], [(0, 1)], replace(recipe.connect, steps=99), seed=0)
+    return seconds_a_step(run)
+
+
+def _look(backbone: Backbone, images: Images) -> float:
+    rows, pixels, labels = torch.zeros(1, backbone.layout.dim), *_many(images, 64)
+    accuracy(backbone, rows, pixels, labels)
+    begun = time.process_time()
+    accuracy(backbone, rows, pixels, labels)
+    return (time.process_time() - begun) / len(labels)
+
+
+def _many(images: Images, count: int) -> tuple[Tensor, Tensor]:
+    chosen = torch.arange(count) % len(images)
+    return images.pixels[chosen], images.labels[chosen]
+
+
+def _embed(recipe: Recipe, images: Images) -> float:
+    """Of an untrained network of the same shape: weights cost no time."""
+    condition = _condition(recipe)
+    if condition is None:
+        return 0.0
+    condition.views(images.pixels[:1])
+    begun = time.process_time()
+    condition.views(images.pixels[:4])
+    return (time.process_time() - begun) / min(4, len(images))
+
+
+def _condition(recipe: Recipe) -> ClipCondition | None:
+    if recipe.condition == POOLED:
+        return None  # less than naming the same picture
+    if recipe.condition is None:
+        return ClipCondition("timed", recipe.clip.embedding, build_clip(recipe.clip, seed=0), model="timed")
+    return ClipCondition.untrained(taken_apart(recipe.condition)[0])
+
+
+def _generator(recipe: Recipe, backbone: Backbone) -> dict[str, float]:
+    """Codec, mean, denoiser, and the paper's denoiser over the same codec."""
+    rng, places = torch.Generator().manual_seed(0), 4
+    rows = torch.randn(ROWS, backbone.layout.dim, generator=rng) * 0.01
+    views, index = torch.randn(places, 3, 128, generator=rng), torch.arange(ROWS) % places
+    condition = ConditionConfig("timed", views.shape[-1])
+    config = GeneratorConfig.of(
+        backbone.layout, condition=condition, backbone_fingerprint=backbone.fingerprint, components=recipe.components
+    )
+    generator = AdapterGenerator.untrained(config, seed=0, notes={})
+    brief = replace(recipe.generator, mean_steps=TIMED + 1, denoiser_steps=TIMED + 1)
+    found = _by_stage(train_generator(generator, rows, views, index, brief))
+    twin = generator.with_fresh_denoiser(generator.config.plain(widths=recipe.widths).denoiser, seed=0)
+    plain = replace(recipe.plain, denoiser_steps=TIMED + 1)
+    return found | {"plain": _by_stage(train_over_codec(twin, rows, views, index, plain))["denoiser"]}
+
+
+def _by_stage(steps: Iterator[tuple[str, Step]]) -> dict[str, float]:
+    """Seconds of a step by stage; of a stage's several steps the first is not counted."""
+    spent: dict[str, list[float]] = {}
+    begun = time.process_time()
+    for stage, _ in steps:
+        now = time.process_time()
+        spent.setdefault(stage, []).append(now - begun)
+        begun = now
+    return {stage: sum(own[1:] or own) / len(own[1:] or own) for stage, own in spent.items()}
