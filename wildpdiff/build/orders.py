@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import torch
 
 from ..bundle import Bundle
 from ..errors import UserError
-from ..evaluate import accuracy
-from ..training.finetune import FinetuneRecipe, finetune
+from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
 from ..training.together import faster_together
 from ..worlds import open_world
@@ -22,6 +19,7 @@ from .claim import claimed
 from .grow import grow
 from .grow_together import grow_together
 from .jobs import Job, location_jobs
+from .pace import finetuning, looking, one_thread
 from .recipes import Recipe
 from .shards import Deed
 from .starts import checked_regime, start_file, starts
@@ -156,12 +154,8 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: Wo
     layout, start = bundle.backbone.layout, start_file(out, "H", "")
     left = [job for job in jobs if Zoo(job.folder, layout, regime=job.regime).count(job.name) < order.rows]
     first = recipe.shared.steps if left and order.regime == "H" and not start.exists() else 0
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         step, look, together = _seconds(bundle, jobs[0].recipe)
-    finally:
-        torch.set_num_threads(threads)
     each = jobs[0].recipe.steps * step + order.rows * look * len(world.labels(order.locations[0], "eval"))
     rounds = len(left) / together if together > 1 else -(-len(left) // workers.count)
     size = len(left) * order.rows * layout.dim * 4 / 1e6
@@ -171,12 +165,9 @@ def cost(bundle: Bundle, recipe: Recipe, order: Order, out: Path, *, workers: Wo
 def _seconds(bundle: Bundle, tuning: FinetuneRecipe) -> tuple[float, float, float]:
     """Seconds of a fine-tuning step, of naming one image, and the gain of batching two locations."""
     images = bundle.world.images(bundle.seen[0], "eval", first=32)
-    row = bundle.means(bundle.regime)[0]
-    run = finetune(bundle.backbone, row, images, tuning, seed=0)
-    next(run)
-    begun = time.perf_counter()
-    done = sum(1 for _ in islice(run, 3))
-    step, begun = (time.perf_counter() - begun) / max(1, done), time.perf_counter()
-    accuracy(bundle.backbone, row[None], images.pixels, images.labels)
-    look = (time.perf_counter() - begun) / len(images)
+    row, step, look = (
+        bundle.means(bundle.regime)[0],
+        finetuning(bundle.backbone, images, tuning),
+        looking(bundle.backbone, images),
+    )
     return step, look, faster_together(bundle.backbone, torch.stack([row, row]), [images, images], tuning)

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..bundle import POOLED
 from ..errors import UserError
 from ..generator.recipe import PLAIN, GeneratorRecipe
 from ..network import lite
-from ..network.backbone import ARCHITECTURE, IMAGENET_WEIGHTS, Backbone
+from ..network.backbone import ARCHITECTURE, IMAGENET_WEIGHTS
 from ..training.connect import ConnectRecipe
-from ..training.finetune import FinetuneRecipe, finetune
+from ..training.finetune import FinetuneRecipe
+from ..training.pretrain import PretrainRecipe
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
-from .recipes import Recipe
+from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from .pace import finetuning, one_thread
+from .recipes import REGIMES, Recipe
 from .workers import Workers
 
-#: Name of the recipe, which is made for a data set and not a constant.
-OWN = "own"
+#: Names of the recipes that are made for a data set and are no constants.
+OWN, PAPER = "own", "paper"
 #: Cameras that are seen and held out, at most.
 SEEN, HELD_OUT = 10, 5
 #: Backgrounds that a camera needs.
@@ -34,6 +33,9 @@ SHOWN = 2
 PASTED = 60
 #: How long everything learns: sets of a thousand photographs in half an hour on two cores.
 LENGTHS: dict[str, Any] = {
+    "regimes": ("H",),
+    "start": "joint",
+    "alone": False,
     "shared": FinetuneRecipe(converge=200, rows=1, interval=1, learning_rate=1e-3),
     "finetune": FinetuneRecipe(converge=40, rows=20, interval=2),
     "run": FinetuneRecipe(converge=30, rows=8, interval=3, learning_rate=1e-3, settled_rate=4e-4),
@@ -44,6 +46,27 @@ LENGTHS: dict[str, Any] = {
     "generator": GeneratorRecipe(denoiser_steps=6000),
     "plain": PLAIN,
     "long_rows": 20,
+}
+#: The same as in the paper (section 4.1, appendix B): 300 rows of 360,690 numbers a location, at 100 steps' distance
+#: where they are of one long run (`wildpdiff zoo --interval 100 --rows 300`).
+PAPER_LENGTHS: dict[str, Any] = {
+    "rank": 22,
+    "thaw": True,
+    "pretrain": PretrainRecipe(
+        images_per_location=1000, steps=20_000, learning_rate=1e-3, small_share=0.0, balance=1.0
+    ),
+    "regimes": REGIMES,
+    "start": "first",
+    "alone": True,
+    "finetune": FinetuneRecipe(converge=1000, rows=300, interval=100),
+    "run": FinetuneRecipe(converge=300, rows=12, interval=25),
+    "runs": 25,
+    "held_out_runs": 5,
+    "components": 512,
+    "widths": "paper",
+    "plain": replace(PLAIN, denoiser_steps=30_000, denoiser_batch=50),
+    "long_rows": 300,
+    "samples": 100,
 }
 #: Times that everything takes as long as its fine-tuning alone: reading, generators, figures.
 _ASIDE = 2.2
@@ -63,6 +86,7 @@ class OwnData:
         network: what timm calls the classifier; of none, the one whose ImageNet weights are at hand.
         weights: `imagenet`, or a safetensors file of timm's.
         condition: `pooled`, or a CLIP as `Recipe.condition` names it.
+        lengths: what differs from `LENGTHS`.
         seed: of everything.
     """
 
@@ -75,7 +99,19 @@ class OwnData:
     network: str | None = None
     weights: str = IMAGENET_WEIGHTS
     condition: str = POOLED
+    lengths: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+
+    @classmethod
+    def of_paper(cls, path: Path, **more: Any) -> OwnData:
+        """As the paper has it: EfficientNet-B0 from ImageNet's weights at 224 pixels, and CLIP's ViT-B-32 of OpenAI."""
+        how: dict[str, Any] = {
+            "size": 224,
+            "network": ARCHITECTURE,
+            "condition": "ViT-B-32/openai",
+            "lengths": PAPER_LENGTHS,
+        }
+        return cls(path, **(how | more))
 
     def world(self, held_out: tuple[str, ...] = ()) -> CameraWorld:
         """The photographs, with some cameras held out.
@@ -189,22 +225,24 @@ def own_recipe(data: OwnData) -> tuple[Recipe, World, tuple[str, ...]]:
             "No animal has a box, so nothing is pasted: adapters learn from each camera's own photographs alone.",
         )
     recipe = Recipe(
-        OWN,
+        PAPER if data.lengths else OWN,
         world=(pasted or world).to_json(),
-        pretraining=parts.learned,
+        pretraining=_others(parts) if data.lengths else parts.learned,
         seen=parts.seen,
         unseen=parts.unseen,
         architecture=data.network or (lite.ARCHITECTURE if lite.weights_file() else ARCHITECTURE),
         weights=data.weights,
         condition=data.condition,
-        regimes=("H",),
-        start="joint",
         joint_at=parts.learned,
-        alone=False,
-        **LENGTHS,
         seed=data.seed,
+        **(LENGTHS | dict(data.lengths)),
     )
     return recipe, pasted or world, notes
+
+
+def _others(parts: Cast) -> tuple[str, ...]:
+    """The cameras that the classifier learns at in the paper: not those that are fine-tuned at, if there are others."""
+    return tuple(name for name in parts.learned if name not in parts.seen) or parts.learned
 
 
 def _pasted(world: CameraWorld, parts: Cast, seed: int) -> PastedWorld | None:
@@ -236,15 +274,21 @@ def cost(recipe: Recipe, world: World, more: int, workers: Workers) -> str:
 
 def _seconds(recipe: Recipe, world: World) -> float:
     """Seconds of a fine-tuning step on one thread."""
-    backbone = Backbone.build(world.species, architecture=recipe.architecture)
+    backbone = recipe.begun(world.species, pretrained=False)
     images = world.images(recipe.seen[0], "train", first=recipe.run.batch_size)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        run = finetune(backbone, torch.zeros(backbone.layout.dim), images, recipe.run, seed=0)
-        next(run)
-        begun = time.perf_counter()
-        done = sum(1 for _ in islice(run, 3))
-        return (time.perf_counter() - begun) / max(1, done)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        return finetuning(backbone, images, recipe.run)
+
+
+def paper_stand_in() -> Recipe:
+    """The paper's recipe over drawn pictures, as many and as large (its table 4), to plan by without data."""
+    drawn = SavannaWorld(SavannaConfig(size=224, train_images=675, eval_images=75, background_images=5))
+    how = LENGTHS | PAPER_LENGTHS
+    return Recipe(
+        PAPER,
+        world=drawn.to_json(),
+        pretraining=tuple(f"L{number:03d}" for number in range(100)),
+        weights=IMAGENET_WEIGHTS,
+        condition="ViT-B-32/openai",
+        **how,
+    )

@@ -35,8 +35,8 @@ from .recipes import Recipe
 
 #: Steps that are timed of each kind, after one that is not.
 TIMED = 4
-#: Rows that the generator is timed on; the time of its codec grows with their square.
-ROWS = 64
+#: Rows that the generator is timed on, few and more: a part of its codec's time grows with their square.
+ROWS = (32, 128)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pace:
         look: naming a picture.
         read: a picture of the world, read or drawn.
         embed: a background, turned into a condition.
-        codec: fitting the codec to `ROWS` rows.
+        codec, codec_square: fitting the codec, and what comes on top for each square of the number of rows.
         mean, denoiser, plain: a step of training each.
         dim: D, numbers of a row.
     """
@@ -65,6 +65,7 @@ class Pace:
     read: float
     embed: float
     codec: float
+    codec_square: float
     mean: float
     denoiser: float
     plain: float
@@ -79,10 +80,10 @@ def pace(recipe: Recipe) -> Iterator[tuple[Step, Pace | None]]:
     pieces: dict[str, Callable[[], Any]] = {
         "pretrain": lambda: _pretrain(recipe, backbone, images),
         "clip": lambda: _clip(recipe),
-        "run": lambda: _finetune(backbone, images, recipe.run),
-        "shared": lambda: _finetune(backbone, images, recipe.shared),
+        "run": lambda: finetuning(backbone, images, recipe.run),
+        "shared": lambda: finetuning(backbone, images, recipe.shared),
         "connect": lambda: _connect(recipe, backbone, images),
-        "look": lambda: _look(backbone, images),
+        "look": lambda: looking(backbone, images),
         "embed": lambda: _embed(recipe, images),
         "generator": lambda: _generator(recipe, backbone),
     }
@@ -129,8 +130,8 @@ def _drawn(classes: int, size: int, count: int) -> Images:
 
 
 def _pretrain(recipe: Recipe, backbone: Backbone, images: Images) -> float:
-    """Of a copy, as training changes it; where only the last layer learns, nothing is trained."""
-    if recipe.weights is not None:
+    """Of a copy, as training changes it; 0 where only the last layer learns."""
+    if not recipe.learns_whole:
         return 0.0
     own = recipe.pretrain
     shares = {own.small_share: 1.0, 1 - own.small_share: 0.0}
@@ -164,7 +165,8 @@ def _clip(recipe: Recipe) -> dict[str, float]:
     return {"clip": step, "place": place}
 
 
-def _finetune(backbone: Backbone, images: Images, recipe: FinetuneRecipe) -> float:
+def finetuning(backbone: Backbone, images: Images, recipe: FinetuneRecipe) -> float:
+    """Seconds of a step of fine-tuning on some pictures."""
     start = torch.zeros(backbone.layout.dim)
     return seconds_a_step(finetune(backbone, start, images, replace(recipe, converge=99), seed=0))
 
@@ -175,7 +177,8 @@ def _connect(recipe: Recipe, backbone: Backbone, images: Images) -> float:
     return seconds_a_step(run)
 
 
-def _look(backbone: Backbone, images: Images) -> float:
+def looking(backbone: Backbone, images: Images) -> float:
+    """Seconds of naming a picture."""
     rows, pixels, labels = torch.zeros(1, backbone.layout.dim), *_many(images, 64)
     accuracy(backbone, rows, pixels, labels)
     begun = time.process_time()
@@ -209,9 +212,17 @@ def _condition(recipe: Recipe) -> ClipCondition | None:
 
 def _generator(recipe: Recipe, backbone: Backbone) -> dict[str, float]:
     """Codec, mean, denoiser, and the paper's denoiser over the same codec."""
+    times = [_trained(recipe, backbone, rows) for rows in ROWS]
+    few, many = (found["codec"] for found in times)
+    square = max(0.0, many - few) / (ROWS[1] ** 2 - ROWS[0] ** 2)
+    return times[-1] | {"codec": max(0.0, few - square * ROWS[0] ** 2), "codec_square": square}
+
+
+def _trained(recipe: Recipe, backbone: Backbone, count: int) -> dict[str, float]:
+    """Seconds of a step of each stage, with `count` rows."""
     rng, places = torch.Generator().manual_seed(0), 4
-    rows = torch.randn(ROWS, backbone.layout.dim, generator=rng) * 0.01
-    views, index = torch.randn(places, 3, 128, generator=rng), torch.arange(ROWS) % places
+    rows = torch.randn(count, backbone.layout.dim, generator=rng) * 0.01
+    views, index = torch.randn(places, 3, 128, generator=rng), torch.arange(count) % places
     condition = ConditionConfig("timed", views.shape[-1])
     config = GeneratorConfig.of(
         backbone.layout, condition=condition, backbone_fingerprint=backbone.fingerprint, components=recipe.components

@@ -9,7 +9,7 @@ from typing import Any
 from ..training.loop import Step
 from ..worlds import open_world
 from ..worlds.base import World
-from .pace import ROWS, Pace, pace
+from .pace import Pace, pace
 from .recipes import Recipe
 from .schedule import makespan
 
@@ -151,20 +151,17 @@ def _backbone(recipe: Recipe, pace: Pace, counts: _Counts) -> Stage:
     """Training of the classifier, or of its last layer on features of pictures and their mirror images."""
     own, places = recipe.pretrain, len(recipe.pretraining)
     pictures = places * min(counts.train, own.images_per_location)
-    if recipe.weights is None:
-        learning = own.steps * pace.pretrain
-    else:
-        learning = 2 * pictures * pace.look
+    learning = own.steps * pace.pretrain + (recipe.weights is not None) * 2 * pictures * pace.look
     return Stage("backbone", (learning + pictures * pace.read,), ALONE + counts.bytes_of(pictures))
 
 
 def _generators(recipe: Recipe, pace: Pace) -> Iterator[Stage]:
-    """The codec's time grows with the square of its rows up to their number of numbers; the rest does not."""
+    """Two copies of the rows and two of those learned from are held at once."""
     rows = len(recipe.seen) * (recipe.runs - recipe.held_out_runs) * recipe.run.rows
     known = len(recipe.seen) * recipe.runs * recipe.run.rows
     own = recipe.generator
     trained = own.mean_steps * pace.mean + own.denoiser_steps * pace.denoiser
-    learned = pace.codec * (rows / ROWS) ** 2 + trained + recipe.plain.denoiser_steps * pace.plain
+    learned = pace.codec + pace.codec_square * rows**2 + trained + recipe.plain.denoiser_steps * pace.plain
     jobs = (learned,) * len(recipe.regimes) + (own.denoiser_steps * pace.denoiser,) * recipe.alone
     held = ALONE + (known + rows) * pace.dim * 4 * 2
     yield Stage("generators", jobs, held, len(recipe.regimes) * recipe.components * pace.dim)

@@ -37,7 +37,8 @@ class Recipe:
     `world` is the spec of where photographs come from (see `worlds.open_world`), `pretraining`, `seen` and `unseen` are
     locations of it. `architecture` is what timm calls the classifier, `rank` that of its adapters: 22 makes 360,690
     numbers of EfficientNet-B0, the paper's budget. It learns from scratch by `pretrain`; or, where `weights` are
-    `imagenet` or a safetensors file of timm's, these stay and `head` fits the last layer alone.
+    `imagenet` or a safetensors file of timm's, `head` fits the last layer alone; where `thaw`, the whole then learns by
+    `pretrain`, too, as in the paper.
     `condition` names a CLIP (`MODEL/TAG` of open_clip, or `local-dir:FOLDER`), or is `pooled`, the classifier's own
     features; without one, a small CLIP by `clip` and `clip_training` learns from captions of the world at
     `clip_places` places.
@@ -64,6 +65,7 @@ class Recipe:
     architecture: str = ARCHITECTURE
     rank: int = 4
     weights: str | None = None
+    thaw: bool = False
     pretrain: PretrainRecipe = field(default_factory=PretrainRecipe)
     head: HeadRecipe = field(default_factory=HeadRecipe)
     condition: str | None = None
@@ -99,6 +101,11 @@ class Recipe:
     def generator_of(self, regime: str) -> GeneratorRecipe:
         """How the generator of a regime is trained."""
         return replace(self.generator, denoiser_steps=self.denoiser_steps.get(regime, self.generator.denoiser_steps))
+
+    @property
+    def learns_whole(self) -> bool:
+        """Whether all of the classifier's weights are trained, and not its last layer alone."""
+        return self.weights is None or self.thaw
 
     def begun(self, species: tuple[str, ...], *, pretrained: bool = True) -> Backbone:
         """The classifier before anything is learned from the world; not `pretrained`: its shapes alone.

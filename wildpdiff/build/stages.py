@@ -154,11 +154,11 @@ def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) 
     learned = world.real if isinstance(world, Enriched) else world
     images = photographs(learned, recipe.pretraining, recipe.pretrain.images_per_location)
     backbone = recipe.begun(world.species).to(device)
-    if recipe.weights is None:
-        yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
-    else:
+    if recipe.weights is not None and not checkpoint.exists():
         fit_head(backbone, images, recipe.head)
         yield Step(1, 1, float("nan"))
+    if recipe.learns_whole:
+        yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
     backbone.round_to_half().save(path)
     checkpoint.unlink(missing_ok=True)
 

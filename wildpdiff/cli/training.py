@@ -18,6 +18,7 @@ from .shared import (
     DeviceOption,
     ExecutorOption,
     ImagesOption,
+    JsonOption,
     OutOption,
     RegimeOption,
     SchedulerOption,
@@ -41,8 +42,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Option(
-            help="A recipe's name; own for your cameras, with --data; smoke to test the way; full for 300 rows a "
-            "location; or a .json file."
+            help="A recipe's name; own or paper for your cameras, with --data; smoke to test the way; full for 300 "
+            "rows a location; or a .json file."
         ),
     ] = DEFAULT_BUNDLE.name,
     data: Annotated[
@@ -67,21 +68,39 @@ def train(
     executor: ExecutorOption = "local",
     scheduler: SchedulerOption = "",
     slurm: SlurmOption = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Time some steps of each stage and say what all will take; train nothing.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
-    from ..build.own import OWN, OwnData
+    from ..build.own import OWN, PAPER, OwnData, own_recipe, paper_stand_in
     from ..build.recipes import recipe_of
     from ..survey.tables import columns_of
 
-    if (recipe == OWN) != (data is not None):
-        raise UserError(f"Your own photographs need both: --recipe {OWN} and --data PATH.")
-    crew = workers_of(workers, executor, scheduler, slurm, out / "work")
-    if data is None:
+    crew, chosen = workers_of(workers, executor, scheduler, slurm, out / "work"), None
+    if data is not None:
+        names = tuple(part.strip() for part in species.split(",") if part.strip())
+        about: dict[str, Any] = {"images": images, "boxes": boxes, "columns": columns_of(columns), "species": names}
+        how: dict[str, Any] = {} if recipe == PAPER else {"size": size, "network": network, "condition": condition}
+        chosen = (OwnData.of_paper if recipe == PAPER else OwnData)(data, weights=weights, **about, **how)
+    if dry_run:
+        _plan(own_recipe(chosen)[0] if chosen else paper_stand_in() if recipe == PAPER else recipe_of(recipe), as_json)
+    elif (recipe in (OWN, PAPER)) != (data is not None):
+        raise UserError(f"Your own photographs need both: --recipe {OWN} (or {PAPER}) and --data PATH.")
+    elif chosen is None:
         _build(recipe_of(recipe), out, device, crew)
-        return
-    names = tuple(part.strip() for part in species.split(",") if part.strip())
-    chosen = OwnData(data, images, boxes, columns_of(columns), names, size, network, weights, condition)
-    _build_own(chosen, out, device, crew)
+    else:
+        _build_own(chosen, out, device, crew)
+
+
+def _plan(recipe: Any, as_json: bool) -> None:
+    """Say what a recipe will take, and train nothing."""
+    from ..build.plan import plan
+
+    for _, found in shown(("plan", pair) for pair in plan(recipe)):  # noqa: B007
+        pass
+    print(json.dumps(found.to_json()) if as_json else found.words())  # noqa: T201
 
 
 def _build(recipe: Any, out: Path, device: str, workers: Workers, said: Iterable[str] = ()) -> None:

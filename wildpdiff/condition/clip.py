@@ -91,9 +91,10 @@ class ClipCondition(OfViews):
             raise UserError(
                 f"open_clip knows no such model as '{model}', so it cannot be timed; name one that it knows."
             )
-        return cls(
-            "untrained", open_clip.get_model_config(model)["embed_dim"], open_clip.create_model(model), model=model
-        )
+        config: Any = open_clip.get_model_config(model)
+        half = (0.5, 0.5, 0.5)
+        network = create_clip(config, Preprocess(config["vision_cfg"]["image_size"], half, half))
+        return cls("untrained", config["embed_dim"], network, model=model)
 
     @torch.no_grad()
     def views(self, backgrounds: Tensor) -> Tensor:
