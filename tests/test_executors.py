@@ -27,7 +27,6 @@ from wildpdiff.build.starts import starts
 from wildpdiff.build.workers import TWO, Workers, each
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
-from wildpdiff.training.finetune import FinetuneRecipe
 
 PLACES = ("R10", "U11", "Q08")
 ORDER = Order("M", 1, 2, PLACES)
@@ -111,31 +110,28 @@ def children_of(process: int) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-def test_rows_survive_ten_kills_of_workers_at_random(
-    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is lost, and nothing there twice: the rows are those of a run that nobody disturbed."""
-    recipe = FinetuneRecipe(converge=1, rows=30, interval=1, batch_size=2)
-    backbone, chance = bundle.folder / "backbone.safetensors", random.Random(0)
-    zoos = {}
-    for name in ("calm", "killed"):
-        list(starts(RECIPE, backbone, tmp_path / name, "cpu", regimes=["M"], joint=False))
-        order = Order("M", 1, 30, PLACES)
-        jobs = order.jobs(bundle, RECIPE, tmp_path / name)
-        assert {job.recipe.rows for job in jobs} == {recipe.rows}
-        kills = 0
-        while True:
-            try:
-                for _ in grow(jobs, backbone, WORLD.to_json(), workers=TWO):
-                    if name == "killed" and kills < 10:
-                        chance.choice(children_of(os.getpid())).kill()
-                        kills += 1
-                break
-            except UserError as error:
-                assert "run the same command again" in str(error)
-        zoos[name] = files_of(tmp_path / name)
-    assert kills == 10
-    assert zoos["killed"] == zoos["calm"] and len(zoos["calm"]) == len(PLACES)
+def test_rows_survive_kills_of_workers_at_random(bundle: Bundle, grown: dict[str, bytes], tmp_path: Path) -> None:
+    """Nothing is lost, and nothing there twice: the rows are those of a run that nobody disturbed.
+
+    `tests/measure_workers.py` does the same with ten kills.
+    """
+    assert survived(bundle, ORDER, tmp_path, kills=2) == grown
+
+
+def survived(bundle: Bundle, order: Order, out: Path, *, kills: int) -> dict[str, bytes]:
+    """The files of a zoo whose workers are killed at random; who gives up is called again."""
+    chance, backbone = random.Random(0), bundle.folder / "backbone.safetensors"
+    list(starts(RECIPE, backbone, out, "cpu", regimes=["M"], joint=False))
+    while True:
+        try:
+            for _ in grow(order.jobs(bundle, RECIPE, out), backbone, WORLD.to_json(), workers=TWO):
+                if kills:
+                    chance.choice(children_of(os.getpid())).kill()
+                    kills -= 1
+            assert not kills
+            return files_of(out)
+        except UserError as error:
+            assert "run the same command again" in str(error)
 
 
 @pytest.mark.slow
