@@ -3,8 +3,8 @@
 `speed`: seconds for the same zoo (its jobs of equal length, one thread each) with one process, two processes, and two
 workers of Dask, and their ratios; the start of the processes counts. `jobs`: seconds of each job with one process.
 `cluster`: by these times drawn anew, the makespan of the recipe `full`'s runs with 64 workers, 5% of whose tries fail,
-over the ideal; worst of 100. `kills`: whether a zoo whose workers were killed at random so many times is bit by bit that
-of a run that nobody disturbed. `plan`: seconds of a small build with one worker, stage by stage, and what
+over the ideal; worst of 100. `kills`: whether a zoo whose workers were killed at random so many times is bit by bit
+that of a run that nobody disturbed. `plan`: seconds of a small build with one worker, stage by stage, and what
 `wildpdiff train --dry-run` says of it. A measurement, not a test; nothing else should run on the computer.
 """
 
@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-os.environ["OMP_NUM_THREADS"] = "1"
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import torch
 from test_executors import ORDER, survived
@@ -120,6 +116,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--places", type=int, default=4)
     options.add_argument("--kills", type=int, default=10)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, too
     chosen, bundle = options.parse_args(), Bundle.open(bundled())
     torch.set_num_threads(1)
     order = Order("M", 5, 40, bundle.seen[: chosen.places])

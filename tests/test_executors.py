@@ -89,8 +89,10 @@ def test_parts_that_were_grown_apart_are_the_same_zoo_when_merged(
 
 
 @pytest.mark.slow
-def test_ray_does_every_job(tmp_path: Path) -> None:
+def test_ray_does_every_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is installed; the tests do not bring it along, as it is large."""
     pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     jobs = [tmp_path / name for name in "abc"]
     assert list(each(write, jobs, workers=Workers(2, "ray"))) == [1, 2, 3]
     assert all(path.exists() for path in jobs)
@@ -181,6 +183,18 @@ def cluster(folder: Path, threads: int = 1) -> Iterator[str]:
         yield str(json.loads(file.read_text())["address"])
     finally:
         end(lost_processes)
+
+
+@pytest.mark.slow
+def test_a_dask_worker_that_lacks_the_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the package there lacks a module: here one that this process alone can import."""
+    (tmp_path / "nowhere_else.py").write_text("def work(job):\n    pass\n")
+    with cluster(tmp_path / "less") as address:
+        monkeypatch.syspath_prepend(tmp_path)
+        from nowhere_else import work  # type: ignore[import-not-found]
+
+        with pytest.raises(UserError, match=r"^A worker could not read its job; install the same version .*\.$"):
+            list(each(work, [1], workers=Workers(1, "dask", address)))
 
 
 @pytest.mark.slow

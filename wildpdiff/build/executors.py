@@ -18,6 +18,8 @@ from .mortal import begin, unheard
 if TYPE_CHECKING:
     from .workers import Workers
 
+#: Of workers that lack what a job is made of.
+UNLIKE = "A worker could not read its job; install the same version of wildpdiff, and of its packages, on all of them."
 #: Seconds to wait for a cluster's answer.
 ANSWER = 20
 
@@ -54,6 +56,10 @@ def dask(workers: Workers, jobs: int) -> Iterator[Executor]:
             yield client.get_executor(pure=False)
     except lost as error:
         raise BrokenExecutor("a Dask worker or scheduler was lost") from error
+    except RuntimeError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise UserError(UNLIKE) from error
+        raise
 
 
 @contextmanager
@@ -103,6 +109,8 @@ def ray(workers: Workers, jobs: int) -> Iterator[Executor]:
         yield _RayExecutor(package)
     except (package.exceptions.WorkerCrashedError, package.exceptions.NodeDiedError) as error:
         raise BrokenExecutor("a Ray worker was lost") from error
+    except package.exceptions.RaySystemError as error:
+        raise UserError(UNLIKE) from error
     finally:
         package.shutdown()
 

@@ -85,8 +85,8 @@ def each(
             patience -= 1
             if not patience:
                 raise UserError(
-                    f"Workers were stopped {PATIENCE} times without finishing a job (is there enough memory?); run the "
-                    "same command again to go on."
+                    f"Workers were stopped {PATIENCE} times without finishing a job (too little memory, or other "
+                    "packages?); run the same command again to go on."
                 ) from error
 
 
