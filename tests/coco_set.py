@@ -15,7 +15,6 @@ from torch import Tensor
 from wildpdiff.build import stages, starts
 from wildpdiff.build.recipes import SMOKE, Recipe
 from wildpdiff.build.stages import build
-from wildpdiff.build.workers import ONE, Workers
 from wildpdiff.generator.recipe import GeneratorRecipe
 from wildpdiff.measure.by_location import crossed_conditions, evaluate_locations
 from wildpdiff.training.clip_training import ClipConfig, build_clip, save_clip
@@ -23,6 +22,7 @@ from wildpdiff.training.connect import ConnectRecipe
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.training.pretrain import PretrainRecipe
 from wildpdiff.weightspace import Map, project
+from wildpdiff.workers.pool import ONE, Workers
 
 LOCATIONS = ("heath", "mire", "brook", "quarry", "cliff")
 SPECIES = ("red_fox", "wild_boar", "otter")

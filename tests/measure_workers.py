@@ -29,10 +29,10 @@ from wildpdiff.build.plan import plan
 from wildpdiff.build.recipes import FULL, SAVANNA, SMOKE, trained_by
 from wildpdiff.build.schedule import ideal, makespan
 from wildpdiff.build.stages import build
-from wildpdiff.build.workers import ONE, TWO, Workers
 from wildpdiff.bundle import Bundle
 from wildpdiff.bundled import bundled
 from wildpdiff.files import load_json
+from wildpdiff.workers.pool import ONE, TWO, Workers
 from wildpdiff.worlds.savanna.world import PRETRAINING, SavannaConfig, SavannaWorld
 
 

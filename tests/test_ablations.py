@@ -14,7 +14,6 @@ from laboratory import RuledLab, fake_bundle, planes
 from test_generator import LAYOUT, small_generator
 
 from wildpdiff.build.jobs import zoo_folder
-from wildpdiff.build.workers import ONE, TWO, Workers
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import most_alike, overlap
 from wildpdiff.files import save_tensors
@@ -26,6 +25,7 @@ from wildpdiff.pdiff import runs as ablation_runs
 from wildpdiff.pdiff import tables as ablation_report
 from wildpdiff.pdiff.runs import Place, even, own_nearest, train_all, variants
 from wildpdiff.training.loop import Step
+from wildpdiff.workers.pool import ONE, TWO, Workers
 from wildpdiff.zoo import Zoo
 
 SEEN = ("D09", "R10")

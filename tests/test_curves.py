@@ -10,13 +10,13 @@ import pytest
 from tiny_bundle import only
 
 from wildpdiff.build.recipes import SMOKE
-from wildpdiff.build.workers import Workers
 from wildpdiff.bundle import Bundle, blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.experiments.lab import Lab
 from wildpdiff.paper import curves
 from wildpdiff.paper.curves import CURVES, Curve, curve_pairs, work_on
+from wildpdiff.workers.pool import Workers
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,15 +18,15 @@ import psutil
 import pytest
 from test_orders import RECIPE, WORLD
 
-from wildpdiff.build import executors, remote, workers
 from wildpdiff.build.grow import grow
 from wildpdiff.build.orders import Order, grow_order
-from wildpdiff.build.remote import differing, do_all, one_gpu, versions
 from wildpdiff.build.shards import merge
 from wildpdiff.build.starts import starts
-from wildpdiff.build.workers import TWO, Workers, each
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
+from wildpdiff.workers import executors, pool, remote
+from wildpdiff.workers.pool import TWO, Workers, each
+from wildpdiff.workers.remote import differing, do_all, one_gpu, versions
 
 PLACES = ("R10", "U11", "Q08")
 ORDER = Order("M", 1, 2, PLACES)
@@ -308,7 +308,7 @@ def fragile(monkeypatch: pytest.MonkeyPatch, lost: set[int]) -> list[int]:
     def opened(own: Workers, jobs: int) -> Iterator[Executor]:
         yield Fragile(lost, calls)
 
-    monkeypatch.setitem(workers.EXECUTORS, "local", opened)
+    monkeypatch.setitem(pool.EXECUTORS, "local", opened)
     return calls
 
 

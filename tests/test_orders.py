@@ -16,13 +16,13 @@ from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.orders import Order, cost, grow_order
 from wildpdiff.build.recipes import SMOKE
 from wildpdiff.build.starts import start_file, starts
-from wildpdiff.build.workers import ONE, Workers
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.training.finetune import FinetuneRecipe, finetune
 from wildpdiff.training.loop import Step
+from wildpdiff.workers.pool import ONE, Workers
 from wildpdiff.worlds.savanna.world import SEEN, SavannaConfig, SavannaWorld
 from wildpdiff.zoo import Zoo
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from pdiff_folder import TINY
 
-from wildpdiff.build.workers import ONE
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json
 from wildpdiff.pdiff.checkpoints import Checkpoints
@@ -24,6 +23,7 @@ from wildpdiff.pdiff.study.pooled import pooled
 from wildpdiff.pdiff.study.studies import EXPERIMENTS, SAME, STUDIES
 from wildpdiff.pdiff.system import BASE, ROWS, System
 from wildpdiff.reproduce import choose
+from wildpdiff.workers.pool import ONE
 
 RECIPE = replace(TINY, rows=replace(TINY.rows, rows=24))
 NAMES = list(STUDIES)

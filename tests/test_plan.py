@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from wildpdiff.build import plan as planning
-from wildpdiff.build.own import PAPER_LENGTHS, paper_stand_in
+from wildpdiff.build.own import PAPER_LENGTHS
 from wildpdiff.build.pace import Pace
 from wildpdiff.build.plan import Plan, Stage, plan
-from wildpdiff.build.recipes import SMOKE
+from wildpdiff.build.recipes import PAPER, SMOKE
 from wildpdiff.build.schedule import ideal, makespan
 from wildpdiff.cli import app
 from wildpdiff.errors import UserError
@@ -106,7 +106,7 @@ def test_where_the_last_layer_learns_alone_no_training_step_is_counted() -> None
 
 def test_the_papers_recipe_has_the_papers_budget() -> None:
     """Sections 4.1 and B: rank 22 makes 360,690 numbers, 0.34 M in 2^20; 300 rows a location; 115 locations."""
-    recipe = paper_stand_in()
+    recipe = PAPER
     backbone = recipe.begun(("a", "b"), pretrained=False)
     assert backbone.layout.dim == 360_690 and round(backbone.layout.dim / 2**20, 2) == 0.34
     assert recipe.runs * recipe.run.rows == recipe.finetune.rows == 300 and recipe.finetune.interval == 100

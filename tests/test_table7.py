@@ -12,7 +12,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from wildpdiff.build.recipes import SMOKE
-from wildpdiff.build.workers import Workers
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import correct
 from wildpdiff.experiments.lab import Lab
@@ -25,6 +24,7 @@ from wildpdiff.paper.table7 import KINDS, LORA, SUBSETS
 from wildpdiff.training.finetune import FinetuneRecipe, finetune
 from wildpdiff.training.loop import Step, rng_at
 from wildpdiff.training.pretrain import flipped
+from wildpdiff.workers.pool import Workers
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 

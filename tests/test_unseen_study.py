@@ -9,7 +9,6 @@ from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.build.recipes import trained_by
 from wildpdiff.build.stock import Stock
-from wildpdiff.build.workers import ONE
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
@@ -18,6 +17,7 @@ from wildpdiff.unseen import cell, counted, study, ways
 from wildpdiff.unseen.far import far_pictures
 from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
 from wildpdiff.unseen.told_start import arrived, start_findings, start_tables
+from wildpdiff.workers.pool import ONE
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
 SPEC = SavannaWorld(SavannaConfig(size=32, background_images=2)).to_json()

@@ -13,13 +13,13 @@ from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import rows_at, shown
 from wildpdiff.build.stages import build, measure_regime
-from wildpdiff.build.workers import ONE, TWO
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, save_json
 from wildpdiff.generate import Request, write_adapters
 from wildpdiff.measure.by_location import evaluate_locations
 from wildpdiff.network.standard import IMAGENET
+from wildpdiff.workers.pool import ONE, TWO
 from wildpdiff.zoo import Zoo
 
 STAGES = [

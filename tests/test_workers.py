@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from wildpdiff.build.workers import ONE, TWO, each
 from wildpdiff.errors import UserError
+from wildpdiff.workers.pool import ONE, TWO, each
 
 WAIT = 60
 

@@ -15,13 +15,13 @@ from ..evaluate import accuracy
 from ..network.backbone import Backbone
 from ..training.finetune import FinetuneRecipe, finetune
 from ..training.loop import Step
+from ..workers.pool import Workers, each
 from ..worlds import open_world
 from ..worlds.base import Images, World
 from ..zoo import Zoo
 from .jobs import Job
 from .photographs import mixed
 from .starts import start_row
-from .workers import Workers, each
 
 
 def grow(

@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
 from ..training.together import faster_together
+from ..workers.pool import Workers
 from ..worlds import open_world
 from ..zoo import Zoo
 from .claim import claimed
@@ -23,7 +24,6 @@ from .pace import finetuning, looking, one_thread
 from .recipes import Recipe
 from .shards import Deed
 from .starts import checked_regime, start_file, starts
-from .workers import Workers
 
 
 @dataclass(frozen=True)

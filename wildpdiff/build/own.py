@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ from ..network import lite
 from ..network.backbone import ARCHITECTURE, IMAGENET_WEIGHTS
 from ..training.connect import ConnectRecipe
 from ..training.finetune import FinetuneRecipe
-from ..training.pretrain import PretrainRecipe
+from ..workers.pool import Workers
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld
 from ..worlds.pasted import PastedWorld, Pasting
-from ..worlds.savanna.world import SavannaConfig, SavannaWorld
+from . import recipes
 from .pace import finetuning, one_thread
-from .recipes import REGIMES, Recipe
-from .workers import Workers
+from .recipes import Recipe
 
 #: Names of the recipes that are made for a data set and are no constants.
-OWN, PAPER = "own", "paper"
+OWN, PAPER = "own", recipes.PAPER.name
 #: Cameras that are seen and held out, at most.
 SEEN, HELD_OUT = 10, 5
 #: Backgrounds that a camera needs.
@@ -47,27 +46,11 @@ LENGTHS: dict[str, Any] = {
     "plain": PLAIN,
     "long_rows": 20,
 }
-#: The same as in the paper (section 4.1, appendix B): 300 rows of 360,690 numbers a location, at 100 steps' distance
-#: where they are of one long run (`wildpdiff zoo --interval 100 --rows 300`).
-PAPER_LENGTHS: dict[str, Any] = {
-    "rank": 22,
-    "thaw": True,
-    "pretrain": PretrainRecipe(
-        images_per_location=1000, steps=20_000, learning_rate=1e-3, small_share=0.0, balance=1.0
-    ),
-    "regimes": REGIMES,
-    "start": "first",
-    "alone": True,
-    "finetune": FinetuneRecipe(converge=1000, rows=300, interval=100),
-    "run": FinetuneRecipe(converge=300, rows=12, interval=25),
-    "runs": 25,
-    "held_out_runs": 5,
-    "components": 512,
-    "widths": "paper",
-    "plain": replace(PLAIN, denoiser_steps=30_000, denoiser_batch=50),
-    "long_rows": 300,
-    "samples": 100,
-}
+#: What the paper's recipe has in its place, with any data set.
+OF_PAPER = ("rank", "thaw", "pretrain", "regimes", "start", "alone", "finetune", "run", "runs", "held_out_runs") + (
+    "components", "widths", "plain", "long_rows", "samples"
+)  # fmt: skip
+PAPER_LENGTHS: dict[str, Any] = {name: getattr(recipes.PAPER, name) for name in OF_PAPER}
 #: Times that everything takes as long as its fine-tuning alone: reading, generators, figures.
 _ASIDE = 2.2
 
@@ -278,17 +261,3 @@ def _seconds(recipe: Recipe, world: World) -> float:
     images = world.images(recipe.seen[0], "train", first=recipe.run.batch_size)
     with one_thread():
         return finetuning(backbone, images, recipe.run)
-
-
-def paper_stand_in() -> Recipe:
-    """The paper's recipe over drawn pictures, as many and as large (its table 4), to plan by without data."""
-    drawn = SavannaWorld(SavannaConfig(size=224, train_images=675, eval_images=75, background_images=5))
-    how = LENGTHS | PAPER_LENGTHS
-    return Recipe(
-        PAPER,
-        world=drawn.to_json(),
-        pretraining=tuple(f"L{number:03d}" for number in range(100)),
-        weights=IMAGENET_WEIGHTS,
-        condition="ViT-B-32/openai",
-        **how,
-    )

@@ -26,6 +26,7 @@ from ..training.loop import Step
 from ..training.pretrain import pretrain
 from ..variant import Variant
 from ..weightspace import Map
+from ..workers.pool import TWO, Workers, each
 from ..worlds import open_world
 from ..worlds.base import Captioned, Enriched, World, location_of
 from ..worlds.stored import store
@@ -36,7 +37,6 @@ from .photographs import photographs
 from .recipes import Recipe
 from .runs import all_runs, do_run, rows_at
 from .starts import JOINT, LABELS, starts
-from .workers import TWO, Workers, each
 
 Progress = Iterator[tuple[str, Step]]
 

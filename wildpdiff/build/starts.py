@@ -14,10 +14,10 @@ from ..files import load_tensors, save_tensors
 from ..network.backbone import Backbone
 from ..training.finetune import finetune
 from ..training.loop import Step
+from ..workers.pool import ONE, Workers, each
 from ..worlds import open_world
 from .photographs import photographs
 from .recipes import REGIMES, Recipe
-from .workers import ONE, Workers, each
 
 #: File of the joint adapter, in `work` and in a bundle.
 JOINT = "joint.safetensors"

@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import UserError
 from ..training.loop import Step
 from ..universal.places import FIRST, Places, draw
+from ..workers.pool import Workers, each
 from ..worlds import open_world
-from .workers import Workers, each
 
 #: Places in one file.
 SHELF = 25

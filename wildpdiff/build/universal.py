@@ -29,8 +29,8 @@ from ..universal.sight import Sight, seen_by
 from ..universal.sight_learning import SightRecipe, judged, learn_sight
 from ..universal.spread import Spread, SpreadRecipe
 from ..universal.universal import ABOUT, FOLDER, SIGHT, WEIGHTS, Universal
+from ..workers.pool import TWO, Workers
 from .stock import Stock
-from .workers import TWO, Workers
 
 Progress = Iterator[tuple[str, Step]]
 #: Photographs of a training place that unlabelled ones are drawn from.

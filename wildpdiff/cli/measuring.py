@@ -21,6 +21,7 @@ from .shared import (
     SlurmOption,
     WorkersOption,
     app,
+    crew_of,
     device_of,
     say,
     shown,
@@ -83,24 +84,37 @@ def evaluate(
     regime: RegimeOption = "H",
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option("--workers", help="Processes; 1: this one.")] = 1,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Accuracy by location: pretrained, fine-tuned, generated; and whether samples differ as fine-tuned rows do."""
     from ..bundle import Bundle
-    from ..measure.by_location import as_table, chosen_locations, crossed_conditions, evaluate_locations
+    from ..measure.by_location import (
+        as_table,
+        chosen_locations,
+        crossed_conditions,
+        evaluate_locations,
+        evaluate_shared,
+    )
     from ..measure.fidelity import as_lines, fidelity_over
 
     opened = Bundle.open(bundle, device_of(device))
     report: dict[str, Any] = {}
-    steps = evaluate_locations(opened, chosen_locations(opened, locations), regime=regime, samples=samples, seed=seed)
+    names = chosen_locations(opened, locations)
+    how: dict[str, Any] = {"regime": regime, "samples": samples, "seed": seed}
+    crew = crew_of(workers, executor, scheduler, slurm, Path())
+    steps = evaluate_shared(opened, names, crew, **how) if crew else evaluate_locations(opened, names, **how)
     for _, report in shown(("evaluate", pair) for pair in steps):  # noqa: B007
         pass
     if crossed:
         for _, found in shown(("crossed", pair) for pair in crossed_conditions(opened, regime=regime, seed=seed)):
             report["crossed"] = found
     if fidelity:
-        names = [name for name in report["locations"] if name in opened.seen]
-        report["fidelity"] = fidelity_over(opened, regime, names, seed=seed)
+        seen = [name for name in report["locations"] if name in opened.seen]
+        report["fidelity"] = fidelity_over(opened, regime, seen, seed=seed)
     print(json.dumps(report) if as_json else "\n".join([as_table(report), *as_lines(report)]))  # noqa: T201
 
 
@@ -117,6 +131,10 @@ def sweep(
     out: Annotated[Path | None, typer.Option(help="A .csv, .json or .npz file to write.")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     device: DeviceOption = "auto",
+    workers: Annotated[int, typer.Option("--workers", help="Processes; 1: this one.")] = 1,
+    executor: ExecutorOption = "local",
+    scheduler: SchedulerOption = "",
+    slurm: SlurmOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Write and measure adapters over pairs, blend weights and seeds; stopped, it keeps what it has."""
@@ -135,7 +153,8 @@ def sweep(
         format_of(out)
     opened, found, status = Bundle.open(bundle, device_of(device)), Gathered(), 0
     say(f"{chosen.size:,} adapters, about {chosen.cost(opened):.0f} s on {opened.device.type.upper()}.")
-    with closing(run_into(opened, chosen, out)) as run:
+    crew = crew_of(workers, executor, scheduler, slurm, out.parent if out else Path())
+    with closing(run_into(opened, chosen, out, crew)) as run:
         try:
             for _, found in shown(("sweep", pair) for pair in run):  # noqa: B007
                 pass

@@ -14,7 +14,7 @@ from ..bundled import bundled
 from ..errors import UserError, readable
 
 if TYPE_CHECKING:
-    from ..build.workers import Workers
+    from ..workers.pool import Workers
 
 DEFAULT_BUNDLE = bundled()
 
@@ -66,13 +66,19 @@ def workers_of(count: int, executor: str, scheduler: str, slurm: str, out: Path)
     Raises:
         UserError: as `Workers`, or for parameters of Slurm that are no pairs.
     """
-    from ..build.workers import Workers
+    from ..workers.pool import Workers
 
     pairs = [part.partition("=") for part in slurm.split(",") if part.strip()]
     if wrong := [name for name, equals, value in pairs if not (name.strip() and equals and value.strip())]:
         raise UserError(f"Slurm's parameters are pairs like timeout_min=600, not '{wrong[0].strip()}'.")
     values = {name.strip(): int(value) if value.strip().isdigit() else value.strip() for name, _, value in pairs}
     return Workers(count, executor, scheduler, values, out / "slurm")  # type: ignore[arg-type]
+
+
+def crew_of(count: int, executor: str, scheduler: str, slurm: str, out: Path) -> Workers | None:
+    """As `workers_of`; None where this process is to do it alone."""
+    crew = workers_of(count, executor, scheduler, slurm, out)
+    return None if crew.kind == "local" and crew.count == 1 else crew
 
 
 def shown(steps: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Any]]:

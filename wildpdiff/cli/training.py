@@ -33,7 +33,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
-    from ..build.workers import Workers
+    from ..workers.pool import Workers
 
 
 @app.command()
@@ -74,8 +74,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Make a bundle from nothing; killed and run again, it goes on where it was."""
-    from ..build.own import OWN, PAPER, OwnData, own_recipe, paper_stand_in
-    from ..build.recipes import recipe_of
+    from ..build import recipes
+    from ..build.own import OWN, PAPER, OwnData, own_recipe
     from ..survey.tables import columns_of
 
     crew, chosen = workers_of(workers, executor, scheduler, slurm, out / "work"), None
@@ -85,11 +85,12 @@ def train(
         how: dict[str, Any] = {} if recipe == PAPER else {"size": size, "network": network, "condition": condition}
         chosen = (OwnData.of_paper if recipe == PAPER else OwnData)(data, weights=weights, **about, **how)
     if dry_run:
-        _plan(own_recipe(chosen)[0] if chosen else paper_stand_in() if recipe == PAPER else recipe_of(recipe), as_json)
+        _plan(own_recipe(chosen)[0] if chosen else recipes.planned(recipe), as_json)
     elif (recipe in (OWN, PAPER)) != (data is not None):
-        raise UserError(f"Your own photographs need both: --recipe {OWN} (or {PAPER}) and --data PATH.")
+        named = PAPER if recipe == PAPER else OWN
+        raise UserError(f"Your own photographs need both: --recipe {named} and --data PATH.")
     elif chosen is None:
-        _build(recipe_of(recipe), out, device, crew)
+        _build(recipes.recipe_of(recipe), out, device, crew)
     else:
         _build_own(chosen, out, device, crew)
 
@@ -217,10 +218,10 @@ def zoo(
     from ..build.recipes import trained_by
     from ..bundle import Bundle
 
+    crew = workers_of(workers, executor, scheduler, slurm, out)
     opened = Bundle.open(bundle, device_of(device))
     names = opened.seen if locations == "seen" else tuple(part.strip() for part in locations.split(","))
     order, recipe = Order(regime, interval, rows, names, shard_of(shard)), trained_by(opened)
-    crew = workers_of(workers, executor, scheduler, slurm, out)
     price = cost(opened, recipe, order, out, workers=crew)
     say(price.words(order, recipe, crew))
     for _ in shown(grow_order(opened, recipe, order, out, workers=crew, together=price.together > 1)):

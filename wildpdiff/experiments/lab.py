@@ -14,13 +14,13 @@ from torch import Tensor
 from ..build.jobs import zoo_folder
 from ..build.recipes import Recipe
 from ..build.runs import rows_at, run_file, shown
-from ..build.workers import TWO, Workers
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import correct
 from ..network.folded import Adapter
 from ..plots import Figure
 from ..training.loop import Step
+from ..workers.pool import TWO, Workers
 from ..worlds.base import Images
 from ..zoo import Zoo
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -11,7 +15,9 @@ from torch import Tensor
 from ..bundle import Bundle
 from ..errors import UserError
 from ..evaluate import NONE, accuracy
+from ..files import load_json, save_json
 from ..training.loop import Step
+from ..workers.pool import Workers, each
 from ..worlds.base import EMPTY, Freshening, Images
 from .statistics import over_units
 
@@ -61,6 +67,45 @@ def evaluate_locations(
         report["locations"][location] = row
         report["mean"] = _means(report["locations"])
         yield Step(place + 1, len(locations), 0.0), report
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One location to measure in a process of its own, and the file for its report."""
+
+    bundle: Path
+    device: str
+    location: str
+    how: dict[str, Any]
+    path: Path
+
+
+def evaluate_shared(
+    bundle: Bundle, locations: Sequence[str], workers: Workers, **how: Any
+) -> Iterator[tuple[Step, dict[str, Any]]]:
+    """As `evaluate_locations`, by several workers, a location each; the last report is the same.
+
+    Raises:
+        UserError: as `evaluate_locations` and `each`.
+    """
+    with TemporaryDirectory(dir=Path(), prefix=".evaluate-") as kept:
+        places = [
+            _Place(bundle.folder.resolve(), bundle.device.type, name, how, Path(kept).resolve() / f"{number}.json")
+            for number, name in enumerate(locations)
+        ]
+        for count in each(_measure, places, workers=workers):
+            reports = [load_json(place.path) for place in places if place.path.exists()]
+            yield Step(count, len(places), 0.0), together(reports)
+
+
+def _measure(place: _Place) -> None:
+    *_, (_, report) = evaluate_locations(_opened(place.bundle, place.device), (place.location,), **place.how)
+    save_json(place.path, report)
+
+
+@lru_cache(maxsize=1)
+def _opened(folder: Path, device: str) -> Bundle:
+    return Bundle.open(folder, device)
 
 
 def fresh_views(bundle: Bundle, location: str, count: int) -> Tensor:

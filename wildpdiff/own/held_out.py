@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..build.workers import each
 from ..errors import UserError
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..generator.recipe import GeneratorRecipe
@@ -14,6 +13,7 @@ from ..plots import Figure
 from ..plots.charts import Series, bars
 from ..training.finetune import FinetuneRecipe
 from ..training.loop import Step
+from ..workers.pool import each
 from ..worlds.base import World
 from ..worlds.cameras import CameraWorld, open_world
 from .advice import sentences

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
-from ..build.workers import each
 from ..bundle import WAYS as GENERATED
 from ..bundle import Bundle
 from ..evaluate import correct
@@ -26,6 +25,7 @@ from ..plots import Figure
 from ..plots.charts import Series, lines
 from ..plots.grid import grid
 from ..training.loop import Step
+from ..workers.pool import each
 from ..worlds.base import Images
 from . import QUESTIONS
 

@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..build.workers import Workers, each
 from ..evaluate import correct
 from ..files import load_json, load_tensors, save_json, sha256
 from ..network.backbone import Backbone
 from ..network.subset import Subset
 from ..training.finetune import FinetuneRecipe, finetune
 from ..training.loop import Step
+from ..workers.pool import Workers, each
 from ..worlds import open_world
 from ..worlds.base import Images, Split, World
 

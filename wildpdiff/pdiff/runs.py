@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ..build.generators import views_of
-from ..build.workers import Workers, each
 from ..errors import UserError
 from ..experiments.lab import Lab
 from ..fidelity import mean_distance
@@ -26,6 +25,7 @@ from ..generator.train import train_generator
 from ..generator.vae import VAEConfig
 from ..training.loop import Step
 from ..weightspace import nearest
+from ..workers.pool import Workers, each
 from ..zoo import Zoo
 
 REGIME = "H"

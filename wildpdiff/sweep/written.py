@@ -10,10 +10,12 @@ from typing import Any
 from ..bundle import Bundle
 from ..measure.statistics import points
 from ..training.loop import Step
+from ..workers.pool import Workers
 from .cells import Cell, Gathered
 from .known import Known
 from .record import csv_writer, format_of, write_csv, write_json, write_npz
 from .run import run
+from .shared import run_shared
 from .spec import Sweep
 
 HEAD = ("pair", "weight", "regime", "way", "n", "weaker", "accuracy there, %", "novelty", "diversity")
@@ -44,8 +46,10 @@ def save(path: Path, bundle: Bundle, sweep: Sweep, gathered: Gathered) -> None:
         write_json(path, gathered.records, about(bundle, sweep, gathered.cells))
 
 
-def run_into(bundle: Bundle, sweep: Sweep, out: Path | None) -> Generator[tuple[Step, Gathered], None, None]:
-    """Run a sweep into a file; yields after each adapter.
+def run_into(
+    bundle: Bundle, sweep: Sweep, out: Path | None, workers: Workers | None = None
+) -> Generator[tuple[Step, Gathered], None, None]:
+    """Run a sweep into a file, in this process or by `workers`; yields after each adapter.
 
     A CSV grows line by line; JSON and NPZ are written at the end, and also when the iterator is closed early.
 
@@ -58,7 +62,8 @@ def run_into(bundle: Bundle, sweep: Sweep, out: Path | None) -> Generator[tuple[
         line = stack.enter_context(csv_writer(out)) if out and form == ".csv" else None
         if out and form != ".csv":
             stack.callback(_save_any, out, bundle, sweep, gathered)
-        for index, made in enumerate(run(bundle, sweep), start=1):
+        made_by = run_shared(bundle, sweep, workers, out.parent if out else Path()) if workers else run(bundle, sweep)
+        for index, made in enumerate(made_by, start=1):
             gathered.add(made)
             if line:
                 line(made.record)

@@ -14,7 +14,6 @@ from torch import Tensor
 from ..build.recipes import trained_by
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, train
-from ..build.workers import ONE
 from ..bundle import Bundle
 from ..evaluate import NONE, logits_by
 from ..files import load_json, load_tensors, save_json, save_tensors
@@ -23,6 +22,7 @@ from ..universal.map import Kind
 from ..universal.places import Places, inventing_in
 from ..universal.priors import Shrinking, calibrated
 from ..universal.universal import Universal
+from ..workers.pool import ONE
 from ..worlds.base import Images
 from .site import ASKED, Place, drawn, named, test_stock
 from .ways import (

@@ -10,10 +10,10 @@ import torch
 from ..build.claim import claimed
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, prepare
-from ..build.workers import each
 from ..experiments.lab import Data, Experiment, Lab
 from ..training.loop import Step
 from ..universal.learn import MapRecipe
+from ..workers.pool import each
 from .cell import Cell, Training, What, answer, answers_of, do_training, labels_of
 from .counted import counted, over, right_at
 from .site import test_stock

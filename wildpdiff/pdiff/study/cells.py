@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...build.workers import Workers, each
 from ...errors import UserError
 from ...files import load_json, save_json, write_whole
 from ...training.loop import Step
+from ...workers.pool import Workers, each
 from ..order import Order
 from ..results import Data
 from ..system import BASE, RESULTS, ROWS, System

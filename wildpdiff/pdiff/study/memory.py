@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from ...build.workers import ONE, each
 from ...errors import UserError
 from ...experiments.lab import Data, Lab, Table
 from ...files import load_json, save_json
@@ -21,6 +20,7 @@ from ...plots import Figure
 from ...plots.charts import lines
 from ...plots.series import Series
 from ...training.loop import Step
+from ...workers.pool import ONE, each
 from .. import NUMBERS
 
 #: D, numbers in a row: those of the paper, and on to four million.

@@ -16,7 +16,7 @@ from ..errors import UserError
 from .mortal import begin, unheard
 
 if TYPE_CHECKING:
-    from .workers import Workers
+    from .pool import Workers
 
 #: Of workers that lack what a job is made of.
 UNLIKE = "A worker could not read its job; install the same version of wildpdiff, and of its packages, on all of them."
