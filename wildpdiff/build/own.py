@@ -47,9 +47,10 @@ LENGTHS: dict[str, Any] = {
     "long_rows": 20,
 }
 #: What the paper's recipe has in its place, with any data set.
-OF_PAPER = ("rank", "thaw", "pretrain", "regimes", "start", "alone", "finetune", "run", "runs", "held_out_runs") + (
-    "components", "widths", "plain", "long_rows", "samples"
-)  # fmt: skip
+OF_PAPER = (
+    *("rank", "thaw", "pretrain", "regimes", "start", "alone", "finetune", "run", "runs", "held_out_runs"),
+    *("components", "widths", "plain", "long_rows", "samples"),
+)
 PAPER_LENGTHS: dict[str, Any] = {name: getattr(recipes.PAPER, name) for name in OF_PAPER}
 #: Times that everything takes as long as its fine-tuning alone: reading, generators, figures.
 _ASIDE = 2.2
