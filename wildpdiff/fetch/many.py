@@ -82,14 +82,17 @@ def fetch_all(
             none of several files in a row up to the last try.
     """
     crowd = _Crowd(wanted, folder, ledger, connections, patience or Patience())
+    told = -1
     with asyncio.Runner() as runner:
         try:
             runner.run(crowd.begin())
             while runner.run(crowd.next()):
+                told = crowd.tally.done
                 yield crowd.tally
         finally:
             runner.run(crowd.end())
-    yield crowd.tally
+    if told != crowd.tally.done:
+        yield crowd.tally
 
 
 class _Crowd:
@@ -119,11 +122,14 @@ class _Crowd:
         Raises:
             UserError: as `fetch_all`.
         """
-        going = await self._news.get()
-        if isinstance(going, Exception):
-            raise going
-        self._left -= not going
-        return self._left > 0
+        while self._left:
+            going = await self._news.get()
+            if isinstance(going, Exception):
+                raise going
+            if going:
+                return True
+            self._left -= 1
+        return False
 
     async def end(self) -> None:
         """Let go of everything; parts stay."""
@@ -143,11 +149,13 @@ class _Crowd:
             self._news.put_nowait(error)
 
     async def _take(self, client: httpx.AsyncClient, one: Wanted, part: Part) -> None:
+        heard = _Heard(self, part.have)
         try:
-            size = await fetch_one(client, one, part, self._patience, _Heard(self, part.have))
+            size = await fetch_one(client, one, part, self._patience, heard)
         except FailedError as error:
             self._fail(one, error)
         else:
+            heard(0, size)
             self.tally.fetched, self._in_a_row = self.tally.fetched + 1, 0
             self._ledger.note(one.name, size)
 

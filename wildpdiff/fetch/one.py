@@ -12,8 +12,6 @@ from .part import Part, add
 from .patience import Patience, asked_for
 from .wanted import Wanted
 
-#: Bytes that are written at once.
-BLOCK = 1 << 16
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 _BUSY = (408, 425, 429)
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL, httpx.LocalProtocolError)
@@ -98,7 +96,7 @@ async def _attempt(client: httpx.AsyncClient, wanted: Wanted, part: Part, told: 
             part.drop()
             raise _CutError("it changed meanwhile")
         with part.opened() as file:
-            async for block in answer.aiter_raw(BLOCK):
+            async for block in answer.aiter_raw():  # as they come: a cut loses none
                 add(file, block, part.final.name)
                 told(len(block), total)
     if part.have != total:
@@ -112,7 +110,10 @@ def _check_status(answer: httpx.Response, part: Part) -> None:
     if status in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
         return
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-        part.drop()
+        if answer.headers.get("Content-Range") == f"bytes */{part.have}":  # it was told longer than it is
+            part.settle(part.have)
+        else:
+            part.drop()
         raise _CutError("it came with a wrong size")
     if status in _BUSY or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise _CutError(f"the server is busy, {status}", asked_for(answer.headers.get("Retry-After")))

@@ -51,6 +51,17 @@ class Part:
         """Whether what a server would send now belongs to what is there."""
         return (self.total, self._mark) == (total, _mark(version))
 
+    def settle(self, total: int) -> None:
+        """Correct how many bytes the whole has.
+
+        Raises:
+            UserError: if the disk cannot be written.
+        """
+        if self._path is not None:
+            with written(self.final.name):
+                self._path = self._path.rename(self._named(total))
+            self.total = total
+
     def begin(self, total: int, version: str) -> None:
         """Begin anew; what was there is dropped.
 
@@ -61,7 +72,10 @@ class Part:
         with written(self.final.name):
             self.final.parent.mkdir(parents=True, exist_ok=True)
         self.total, self._mark = total, _mark(version)
-        self._path = self.final.with_name(f"{self.final.name}.{total}.{self._mark}.part")
+        self._path = self._named(total)
+
+    def _named(self, total: int) -> Path:
+        return self.final.with_name(f"{self.final.name}.{total}.{self._mark}.part")
 
     def opened(self) -> BinaryIO:
         """The part, to write at its end.
