@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -82,15 +85,16 @@ def fetch_all(
             none of several files in a row up to the last try.
     """
     crowd = _Crowd(wanted, folder, ledger, connections, patience or Patience())
+    thread = threading.Thread(target=crowd.run, name="fetch", daemon=True)
+    thread.start()
     told = -1
-    with asyncio.Runner() as runner:
-        try:
-            runner.run(crowd.begin())
-            while runner.run(crowd.next()):
-                told = crowd.tally.done
-                yield crowd.tally
-        finally:
-            runner.run(crowd.end())
+    try:
+        while crowd.next():
+            told = crowd.tally.done
+            yield crowd.tally
+    finally:
+        crowd.stop()
+        thread.join()
     if told != crowd.tally.done:
         yield crowd.tally
 
@@ -108,45 +112,63 @@ class _Crowd:
         self._begun = parts_in(folder) if lacking else {}
         self._lacking = iter(lacking)
         self._in_a_row, self._told = 0, time.monotonic()
+        self._news: queue.SimpleQueue[Exception | bool] = queue.SimpleQueue()
+        self._stop, self._running = asyncio.Event(), threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def begin(self) -> None:
-        """Let the workers begin; one sends `True` at each file, `False` when none is left, and what goes wrong."""
-        self._news: asyncio.Queue[Exception | bool] = asyncio.Queue()
-        self._client = client_for(self._connections, self._patience)
-        self._workers = [asyncio.create_task(self._work()) for _ in range(self._connections)]
-        self._left = len(self._workers)
+    def run(self) -> None:
+        """Fetch everything; in a thread of its own, which Ctrl-C does not reach."""
+        try:
+            with asyncio.Runner() as runner:
+                self._loop = runner.get_loop()
+                self._running.set()
+                runner.run(self._fetch())
+        except Exception as error:
+            self._news.put(error)
+        finally:
+            self._running.set()
+            self._ledger.save()
+            self._news.put(False)
 
-    async def next(self) -> bool:
-        """Wait for news; whether more can come.
+    def next(self) -> bool:
+        """Wait for news; whether there are any, and not the end.
 
         Raises:
             UserError: as `fetch_all`.
         """
-        while self._left:
-            going = await self._news.get()
-            if isinstance(going, Exception):
-                raise going
-            if going:
-                return True
-            self._left -= 1
-        return False
+        while True:
+            with suppress(queue.Empty):  # where Ctrl-C does not end a wait, it is heard between two
+                news = self._news.get(timeout=BEAT)
+                if isinstance(news, Exception):
+                    raise news
+                return news
 
-    async def end(self) -> None:
+    def stop(self) -> None:
         """Let go of everything; parts stay."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        await self._client.aclose()
-        self._ledger.save()
+        self._running.wait()
+        with suppress(RuntimeError):  # it has ended by itself
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._stop.set)
 
-    async def _work(self) -> None:
-        try:
-            for path, one in self._lacking:
-                await self._take(self._client, one, Part(path, self._begun.get(path)))
-                self._news.put_nowait(True)
-            self._news.put_nowait(False)
-        except Exception as error:
-            self._news.put_nowait(error)
+    async def _fetch(self) -> None:
+        async with client_for(self._connections, self._patience) as client:
+            going = {asyncio.create_task(self._work(client)) for _ in range(self._connections)}
+            tasks = {*going, stop := asyncio.create_task(self._stop.wait())}
+            try:
+                while going and not stop.done():
+                    done, _ = await asyncio.wait({*going, stop}, return_when=asyncio.FIRST_COMPLETED)
+                    for one in done & going:
+                        one.result()
+                    going -= done
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, client: httpx.AsyncClient) -> None:
+        for path, one in self._lacking:
+            await self._take(client, one, Part(path, self._begun.get(path)))
+            self._news.put(True)
 
     async def _take(self, client: httpx.AsyncClient, one: Wanted, part: Part) -> None:
         heard = _Heard(self, part.have)
@@ -180,7 +202,7 @@ class _Crowd:
         self.tally.expected += expected
         if time.monotonic() - self._told > BEAT:
             self._told = time.monotonic()
-            self._news.put_nowait(True)
+            self._news.put(True)
 
 
 class _Heard:
