@@ -147,6 +147,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "export": ("export", "--adapter", "none", "--format", "timm", "--out", "out/n.safetensors", "--photographs", "1",
                "--bundle", "BUNDLE"),
     "data": ("data", "inspect", "nothing", "--images", "nothing", "--boxes", "nothing", "--columns", "path=a"),
+    "serengeti": ("data", "serengeti", "--base-url", "http://127.0.0.1:1/", "--species", "zebra", "--locations", "2",
+                  "--each", "1", "--mirror", "gcp", "--connections", "2", "--metadata", "file", "--root", "out"),
     "name": ("data", "name", ".", "--form", "megadetector", "--out", "out/n.json", "--adapter", "none", "--images", ".",
              "--bundle", "BUNDLE"),
 }  # fmt: skip

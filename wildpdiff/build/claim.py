@@ -15,12 +15,13 @@ RUNNING = ".running"
 
 
 @contextmanager
-def claimed(folder: Path, name: str) -> Iterator[None]:
+def claimed(folder: Path, name: str, option: str = "--out") -> Iterator[None]:
     """A folder for this run alone.
 
     Args:
         folder: where the lock goes.
         name: what to call it to others.
+        option: that names it on the command line.
 
     Raises:
         UserError: if another run is at work in it, or nothing can be written there.
@@ -30,7 +31,7 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise UserError(f"Another run is at work in '{name}'; wait for its end, or choose another --out.") from None
+        raise UserError(f"Another run is at work in '{name}'; wait for its end, or choose another {option}.") from None
     except OSError as error:
         raise UserError(f"'{name}' could not be written ({error.strerror}).") from error
     try:

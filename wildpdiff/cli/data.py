@@ -82,3 +82,48 @@ def name_data(
         say(note)
     if found:
         print(json.dumps(found.to_json()) if as_json else found.words())  # noqa: T201
+
+
+@data.command("serengeti")
+def serengeti_data(
+    root: Annotated[Path, typer.Option("--root", help="Folder to fetch into; a rerun goes on where it was.")],
+    species: Annotated[str, typer.Option(help="Animals, such as zebra,impala; none: the 18 most frequent.")] = "",
+    locations: Annotated[str, typer.Option(help="How many locations, or names such as R10,R12.")] = "115",
+    each: Annotated[int, typer.Option(help="Photographs of one animal at one location, at most.")] = 150,
+    empties: Annotated[int, typer.Option(help="Empty photographs of one location, at most.")] = 300,
+    least: Annotated[int, typer.Option(help="Photographs with animals, and empty ones, that a location has.")] = 30,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    mirror: Annotated[str, typer.Option(help="Where from: gcp, azure or aws.")] = "gcp",
+    base_url: Annotated[str, typer.Option("--base-url", help="Address that file names start from, of no mirror.")] = "",
+    metadata: Annotated[str, typer.Option(help="Another COCO Camera Traps file: an address or a path.")] = "",
+    connections: Annotated[int, typer.Option(help="Files that are fetched at once.")] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Download Snapshot Serengeti from LILA: its metadata and the photographs that a recipe needs, no more."""
+    from ..build.claim import claimed
+    from ..lila.choice import Wish
+    from ..lila.download import fetch_metadata, fetch_photographs, finish, ordered, plan
+
+    names = tuple(name.strip() for name in species.split(",") if name.strip())
+    wish = Wish(names, _count_or_names(locations), each=each, empties=empties, least=least, seed=seed)
+    order = ordered(root, wish, mirror=mirror, base=base_url, metadata=metadata, connections=connections)
+    with claimed(root, root.name, option="--root"):
+        for _ in shown(("metadata", step) for step in fetch_metadata(order)):
+            pass
+        say("Choosing photographs; of all seasons this takes some minutes.")
+        planned = plan(order)
+        say(planned.words())
+        planned.check_room()
+        for _, tally in shown(("photos", pair) for pair in fetch_photographs(planned)):  # noqa: B007
+            pass
+        outcome = finish(planned, tally)
+    print(json.dumps(outcome.to_json()) if as_json else outcome.words())  # noqa: T201
+    outcome.check()
+
+
+def _count_or_names(text: str) -> tuple[str, ...] | int:
+    """How many, or which."""
+    plain = text.strip()
+    if plain.isascii() and plain.isdigit() and len(plain) < 10:
+        return int(plain)
+    return tuple(name.strip() for name in plain.split(",") if name.strip())

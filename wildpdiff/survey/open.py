@@ -62,7 +62,7 @@ def open_survey(
     survey = _of_folder(path, images, columns) if is_folder(path) else _of_file(path, images, columns)
     if boxes is None:
         return survey
-    opened = _opened(boxes)
+    opened = opened_json(boxes)
     if _kind(opened, boxes.name) not in (MEGADETECTOR, SPECIESNET):
         raise UserError(f"'{boxes.name}' is no output of MegaDetector or SpeciesNet; give a file with boxes.")
     return with_boxes(survey, opened, boxes.name)
@@ -124,7 +124,7 @@ def _of_file(path: Path, images: Path | None, columns: Mapping[str, str] | None)
         if not columns and is_insights(table):
             return insights_survey(Package(path.parent), folder, path.name)
         return table_survey(table, folder, columns)
-    return _of_json(_opened(path), path.name, folder)
+    return _of_json(opened_json(path), path.name, folder)
 
 
 def _of_json(opened: Open, name: str, images: Path) -> Survey:
@@ -153,7 +153,7 @@ def _of_zip(path: Path, images: Path, columns: Mapping[str, str] | None) -> Surv
     documents = [name for name in names if name.lower().endswith(".json")]
     if not documents and any(name.lower().endswith(SUFFIXES) for name in names):
         raise UserError(f"'{path.name}' is a zip of photographs; unpack it and give the folder.")
-    return _of_json(_opened(path), path.name, images)
+    return _of_json(opened_json(path), path.name, images)
 
 
 def _kind(opened: Open, name: str) -> str:
@@ -192,7 +192,7 @@ def _beside(folder: Path) -> Path:
     return folder / PICTURES if is_folder(folder / PICTURES) else folder
 
 
-def _opened(path: Path) -> Open:
+def opened_json(path: Path) -> Open:
     """How to open a JSON document, which may be the only one of a zip."""
     with read_safely(path.name):
         if not zipfile.is_zipfile(path):

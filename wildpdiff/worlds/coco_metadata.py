@@ -34,17 +34,23 @@ def classes_of(species: Sequence[str]) -> tuple[str, ...]:
     animals = [name.strip() for name in species if not is_empty(name)]
     if not animals:
         raise UserError("No species is listed; name at least one category of the metadata.")
-    if len({_plain(name) for name in animals}) < len(animals):
+    if len({plain(name) for name in animals}) < len(animals):
         raise UserError("A species is listed twice; names that differ only in case are the same.")
     return (*animals, EMPTY)
 
 
-def _plain(name: str) -> str:
+def wanted_of(classes: Sequence[str]) -> dict[str, int]:
+    """The label of each class by its name as `plain` has it."""
+    return {plain(name): at for at, name in enumerate(classes)}
+
+
+def plain(name: str) -> str:
+    """A name without what people write differently."""
     return name.strip().lower()
 
 
-def _label_of(frame: Frame, wanted: Mapping[str, int]) -> int:
-    """What a photograph shows by all of its annotations: a class, `_UNLISTED` or `_REFUSED`.
+def label_of(frame: Frame, wanted: Mapping[str, int]) -> int:
+    """What a photograph shows by all of its annotations: a class, or less than 0 if it cannot be used.
 
     Only an animal may have an unlisted species beside it.
     """
@@ -52,7 +58,7 @@ def _label_of(frame: Frame, wanted: Mapping[str, int]) -> int:
         return _REFUSED
     if frame.empty:
         return wanted[EMPTY]
-    found = {wanted.get(_plain(name), _UNLISTED) for name in frame.species}
+    found = {wanted.get(plain(name), _UNLISTED) for name in frame.species}
     listed = found - {_UNLISTED}
     return listed.pop() if len(listed) == 1 else _UNLISTED if found == {_UNLISTED} else _REFUSED
 
@@ -82,10 +88,7 @@ def index_photos(
     Raises:
         UserError: if the survey is damaged, has no such species, or no image names its location.
     """
-    chosen, wanted = (
-        None if locations is None else frozenset(locations),
-        {_plain(name): at for at, name in enumerate(classes)},
-    )
+    chosen, wanted = None if locations is None else frozenset(locations), wanted_of(classes)
     labelled: dict[str, array[int]] = {}
     moments: dict[str, list[Moment]] = {}
     nowhere = 0
@@ -96,9 +99,9 @@ def index_photos(
             continue
         labels, own = labelled.setdefault(place, array("i")), moments.setdefault(place, [])
         if chosen is None or place in chosen:
-            labels.append(_label_of(frame, wanted))
+            labels.append(label_of(frame, wanted))
             own.append(Moment(frame.file, frame.sequence, frame.seconds))
-    _check_species(survey, wanted)
+    check_species(survey, wanted)
     if not labelled:
         raise UserError(
             f"No image in '{survey.source}' names its 'location'; choose a data set that says where each was taken."
@@ -118,9 +121,9 @@ def index_photos(
     return Index(found, left_out, nowhere, tuple(notes))
 
 
-def _check_species(survey: Survey, wanted: Mapping[str, int]) -> None:
+def check_species(survey: Survey, wanted: Mapping[str, int]) -> None:
     """Raises UserError if a listed species is no category, or no animal."""
-    known = {_plain(name) for name in survey.categories}
+    known = {plain(name) for name in survey.categories}
     unknown = [name for name in wanted if name not in known and name != EMPTY]
     if unknown:
         listed = ", ".join(sorted(known))
