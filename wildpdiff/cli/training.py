@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +25,9 @@ from .shared import (
     shown,
     typed,
 )
+
+if TYPE_CHECKING:
+    from ..training.team import Team
 
 
 @app.command()
@@ -56,28 +59,42 @@ def train(
     size: Annotated[int, typer.Option(help="For your data: pixels a side of what is named.")] = 128,
     device: DeviceOption = "auto",
     workers: Annotated[int, typer.Option(help="Locations fine-tuned at once.")] = 2,
+    bf16: Annotated[bool, typer.Option("--bf16", help="On GPUs: classifier and generators in bfloat16.")] = False,
 ) -> None:
-    """Make a bundle from nothing; killed and run again, it goes on where it was."""
+    """Make a bundle from nothing; killed and run again, it goes on where it was.
+
+    Started by `accelerate launch` or `torchrun` in several processes, these share the long trainings.
+    """
     from ..build.own import OWN, OwnData
     from ..build.recipes import recipe_of
     from ..survey.tables import columns_of
+    from ..training.team import launched
 
     if (recipe == OWN) != (data is not None):
         raise UserError(f"Your own photographs need both: --recipe {OWN} and --data PATH.")
     if data is None:
-        _build(recipe_of(recipe), out, device, workers)
+        with launched(device_of(device), bf16=bf16) as team:
+            _build(recipe_of(recipe), out, team, workers)
         return
     names = tuple(part.strip() for part in species.split(",") if part.strip())
     chosen = OwnData(data, images, boxes, columns_of(columns), names, size, network, weights, condition)
-    _build_own(chosen, out, device, workers)
+    with launched(device_of(device), bf16=bf16) as team:
+        made = _build_own(chosen, out, team, workers)
+    if team.main:
+        _report_own(made, out, team.device, workers)
 
 
-def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str] = ()) -> None:
+def _build(recipe: Any, out: Path, team: Team, workers: int, said: Iterable[str] = ()) -> None:
     """Make a bundle by a recipe, and say what was odd about its world, but for what was said already."""
     from ..build.stages import build, spread_notes
     from ..worlds import open_world
     from ..worlds.base import Noting
 
+    steps = build(recipe, out, device=team.device, workers=workers, team=team)
+    if not team.main:
+        for _ in steps:
+            pass
+        return
     world = open_world(recipe.world)
     known = set(said)
 
@@ -88,7 +105,7 @@ def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str
                 say(note)
 
     say_notes()
-    for _ in shown(build(recipe, out, device=device_of(device), workers=workers)):
+    for _ in shown(steps):
         pass
     say_notes()  # what was met while photographs were read
     for regime, note in spread_notes(out).items():
@@ -96,22 +113,30 @@ def _build(recipe: Any, out: Path, device: str, workers: int, said: Iterable[str
     say(f"The bundle is ready: wildpdiff serve --bundle {out}")
 
 
-def _build_own(data: Any, out: Path, device: str, workers: int) -> None:
-    """A bundle of somebody's own cameras, and a report on what adapters are worth there."""
+def _build_own(data: Any, out: Path, team: Team, workers: int) -> Any:
+    """A bundle of somebody's own cameras; gives its recipe."""
     from ..build.own import cost, own_recipe
+    from ..own.held_out import steps_of
+
+    recipe, world, notes = own_recipe(data)
+    if team.main:
+        for note in notes:
+            say(note)
+        say(cost(recipe, world, steps_of(world, quick=True), workers))
+    _build(recipe, out, team, workers, said=notes)
+    return recipe
+
+
+def _report_own(recipe: Any, out: Path, device: str, workers: int) -> None:
+    """A report on what adapters are worth at somebody's own cameras."""
     from ..bundle import Bundle
     from ..experiments.lab import Lab
     from ..experiments.result import read_result
-    from ..own.held_out import STUDY, steps_of
+    from ..own.held_out import STUDY
     from ..reproduce import OF_ANY_BUNDLE, REPORT, choose, summary
     from ..reproduce import reproduce as measure
 
-    recipe, world, notes = own_recipe(data)
-    for note in notes:
-        say(note)
-    say(cost(recipe, world, steps_of(world, quick=True), workers))
-    _build(recipe, out, device, workers, said=notes)
-    lab = Lab(Bundle.open(out, device_of(device)), recipe, out, workers=workers, quick=True)
+    lab = Lab(Bundle.open(out, device), recipe, out, workers=workers, quick=True)
     chosen = [experiment for name in (STUDY, *OF_ANY_BUNDLE) for experiment in choose(name)]
     how: dict[str, Any] = {"command": typed(), "quick": True, "retrain": True, "store": True}
     for _ in shown(measure(chosen, lab, out / "report", **how)):
