@@ -21,6 +21,7 @@ MODULES = {
 DOORS = {
     "timm": ("network/makers", "measure/bench"),
     "peft": ("network/peft_folder",),
+    "accelerate": ("training/team",),
     "open_clip": ("condition/*",),
     "umap": ("weightspace",),
     "gradio": ("ui/*",),

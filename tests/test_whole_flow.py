@@ -1,5 +1,9 @@
 """From nothing to a bundle that generates: the smoke recipe end to end, killed once on its way."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,10 +17,11 @@ from wildpdiff.build.jobs import zoo_folder
 from wildpdiff.build.recipes import SAVANNA, SMOKE
 from wildpdiff.build.runs import rows_at, shown
 from wildpdiff.build.stages import build, measure_regime
-from wildpdiff.bundle import Bundle
+from wildpdiff.bundle import BACKBONE, Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, save_json
 from wildpdiff.generate import Request, write_adapters
+from wildpdiff.manifest import MANIFEST
 from wildpdiff.measure.by_location import evaluate_locations
 from wildpdiff.network.standard import IMAGENET
 from wildpdiff.workers.pool import ONE, TWO
@@ -160,3 +165,30 @@ def test_a_regime_that_was_measured_before_a_kill_is_not_measured_again(tmp_path
     save_json(tmp_path / "figures-H.json", {"measured": "earlier"})
     measure_regime(Task(SMOKE, tmp_path / "there is no bundle", tmp_path, "H", "cpu"))
     assert load_json(tmp_path / "figures-H.json") == {"measured": "earlier"}
+
+
+@pytest.mark.slow
+def test_two_processes_make_of_the_same_rows_the_classifier_and_generators_of_one(
+    built: tuple[Path, list[str], list[str]], tmp_path: Path
+) -> None:
+    """`torchrun` in a copy that lacks what they share; what one process measured stands for its figures."""
+    one, two = built[0], tmp_path / "smoke"
+    shutil.copytree(one, two)
+    for folder in two.glob("generator-*"):
+        shutil.rmtree(folder)
+    for name in (BACKBONE, MANIFEST):
+        (two / name).unlink()
+    for regime, figures in load_json(one / MANIFEST)["figures"].items():
+        save_json(two / "work" / f"figures-{regime}.json", figures)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launcher, "-m", "wildpdiff", "train", "--recipe", "smoke", "--device", "cpu", "--out", str(two)]
+    paths = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **paths})
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("The bundle is ready") == 1
+    assert Bundle.open(two).regimes == Bundle.open(one).regimes
+    for path in (BACKBONE, *(f"generator-{name}/model.safetensors" for name in ("L", "M", "H", SMOKE.seen[0]))):
+        ours, theirs = load_file(one / path), load_file(two / path)
+        assert set(ours) == set(theirs)
+        off = sum(float((ours[name].double() - theirs[name].double()).square().sum()) for name in ours)
+        assert off < 1e-5 * sum(float(value.double().square().sum()) for value in ours.values()), path

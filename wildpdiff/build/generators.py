@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,8 +15,10 @@ from ..files import load_tensors, save_tensors
 from ..generator import AdapterGenerator, ConditionConfig, GeneratorConfig
 from ..generator.known import Curves
 from ..generator.train import train_generator, train_over_codec
+from ..network.adapter import AdapterLayout
 from ..network.backbone import Backbone
 from ..training.connect import connect
+from ..training.team import ALONE, Team
 from ..worlds import open_world
 from ..zoo import CodedZoo, Zoo
 from .grow import do
@@ -92,31 +95,48 @@ def connect_regime(task: Task) -> None:
     checkpoint.unlink(missing_ok=True)
 
 
-def train_regime(task: Task) -> None:
-    """Train the generator of a regime, code the zoo by it, and train its twin of the paper's form over its codec."""
+def train_regime(task: Task, team: Team = ALONE) -> None:
+    """Train the generator of a regime, code the zoo by it, and train its twin of the paper's form over its codec.
+
+    Of several processes all call this; the main one writes.
+    """
     recipe, folder = task.recipe, task.out / f"generator-{task.regime}"
-    if (folder / PAPER).exists():
+    if team.agreed((folder / PAPER).exists()):
         return
     backbone = Backbone.load(task.out / "backbone.safetensors")
     rows, index = learned_rows(task, backbone)
     views, begun = views_of(task.out, len(recipe.seen))[0], task.work / f"generator-{task.regime}"
-    if not (folder / "config.json").exists():
+    if not team.agreed((folder / "config.json").exists()):
         config = config_of(recipe, backbone, task.out)
         notes = {"recipe": recipe.name, "regime": task.regime}
         generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
         curves, trained = curves_of(task), recipe.generator_of(task.regime)
-        for _ in train_generator(generator, rows, views, index, trained, curves=curves, folder=begun):
+        for _ in train_generator(generator, rows, views, index, trained, curves=curves, folder=begun, team=team):
             pass
-        generator.half_precision_().save_pretrained(folder, torch.float16)
-        discard(begun)
+        team.once(partial(_keep, generator, folder, begun))
     generator = AdapterGenerator.from_pretrained(folder, task.device)
-    every = [rows_at(recipe, task.work, backbone.layout, task.regime, name) for name in recipe.seen]
-    CodedZoo.of_rows(recipe.seen, every, shown(recipe), generator).save(task.out / f"zoo-{task.regime}.safetensors")
+    team.once(partial(_code, task, backbone.layout, generator))
     twin = generator.with_fresh_denoiser(generator.config.plain(widths=recipe.widths).denoiser, seed=recipe.seed)
-    for _ in train_over_codec(twin, rows, views, index, recipe.plain, folder=begun):
+    for _ in train_over_codec(twin, rows, views, index, recipe.plain, folder=begun, team=team):
         pass
+    team.once(partial(_keep_twin, twin, folder, begun))
+
+
+def _keep(generator: AdapterGenerator, folder: Path, begun: Path) -> None:
+    generator.half_precision_().save_pretrained(folder, torch.float16)
+    discard(begun)
+
+
+def _keep_twin(twin: AdapterGenerator, folder: Path, begun: Path) -> None:
     twin.half_precision_().save_denoiser(folder / PAPER, torch.float16)
     discard(begun)
+
+
+def _code(task: Task, layout: AdapterLayout, generator: AdapterGenerator) -> None:
+    """Code all rows of a regime by its generator."""
+    recipe = task.recipe
+    every = [rows_at(recipe, task.work, layout, task.regime, name) for name in recipe.seen]
+    CodedZoo.of_rows(recipe.seen, every, shown(recipe), generator).save(task.out / f"zoo-{task.regime}.safetensors")
 
 
 def grow_alone(task: Task) -> None:
@@ -126,21 +146,20 @@ def grow_alone(task: Task) -> None:
         do(job, backbone, open_world(task.recipe.world))
 
 
-def train_alone(task: Task) -> None:
+def train_alone(task: Task, team: Team = ALONE) -> None:
     """Train the generator of the first seen location alone, without a condition, unless it is there."""
     recipe, first = task.recipe, task.recipe.seen[0]
     folder, begun = task.out / f"generator-{first}", task.work / f"generator-{first}"
-    if (folder / "config.json").exists():
+    if team.agreed((folder / "config.json").exists()):
         return
     backbone, (job,) = Backbone.load(task.out / "backbone.safetensors"), _alone_jobs(task)
     rows, _ = Zoo(job.folder, backbone.layout, regime=job.regime).of(first)
     config = config_of(recipe, backbone, task.out, alone=True)
     notes = {"recipe": recipe.name, "location": first}
     generator = AdapterGenerator.untrained(config, seed=recipe.seed, notes=notes).to(task.device)
-    for _ in train_generator(generator, rows, None, None, recipe.generator, folder=begun):
+    for _ in train_generator(generator, rows, None, None, recipe.generator, folder=begun, team=team):
         pass
-    generator.half_precision_().save_pretrained(folder, torch.float16)
-    discard(begun)
+    team.once(partial(_keep, generator, folder, begun))
 
 
 def _alone_jobs(task: Task) -> list:

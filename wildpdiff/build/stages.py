@@ -6,6 +6,8 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ..network.backbone import Backbone
 from ..training.head import fit_head
 from ..training.loop import Step
 from ..training.pretrain import pretrain
+from ..training.team import ALONE, Team
 from ..variant import Variant
 from ..weightspace import Map
 from ..workers.pool import TWO, Workers, each
@@ -41,10 +44,12 @@ from .starts import JOINT, LABELS, starts
 Progress = Iterator[tuple[str, Step]]
 
 
-def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: Workers = TWO) -> Progress:
+def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: Workers = TWO, team: Team = ALONE) -> Progress:
     """Train everything of a recipe into the folder `out`, stage after stage; yields (stage, step).
 
-    A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo.
+    A killed build goes on where it was when run again; `out/work` keeps what is half done and the whole zoo. Of several
+    processes all call this, in one folder: they share the training of the classifier and of the generators, one after
+    the other; all else is done by the main one and its `workers`.
 
     Raises:
         UserError: if the recipe does not fit its world, `out` was begun with another recipe or another
@@ -52,24 +57,50 @@ def build(recipe: Recipe, out: Path, *, device: str = "cpu", workers: Workers = 
     """
     out, work = Path(out), Path(out) / "work"
     world = checked(recipe)
-    with claimed(work, out.name):
-        yield from _stages(recipe, world, out, work, device, workers)
+    with claimed(work, out.name) if team.main else nullcontext():
+        team.once(partial(_same_recipe, recipe, work))
+        regimes = [Task(recipe, out, work, regime, device) for regime in recipe.regimes]
+        yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device, team), team)
+        yield from _by_main(team, _rows(recipe, world, out, work, regimes, device, workers))
+        jobs = [partial(train_regime, task, team) for task in regimes]
+        jobs += [partial(train_alone, regimes[0], team)] * recipe.alone
+        yield from _timed(work, "generators", _trained(jobs, workers, team), team)
+        yield from _by_main(team, _measures(recipe, out, work, regimes, workers))
 
 
-def _stages(recipe: Recipe, world: World, out: Path, work: Path, device: str, workers: Workers) -> Progress:
-    _same_recipe(recipe, work)
-    yield from _timed(work, "backbone", _backbone(recipe, world, out, work, device))
+def _rows(
+    recipe: Recipe, world: World, out: Path, work: Path, regimes: Sequence[Task], device: str, workers: Workers
+) -> Progress:
+    """From the classifier to all that generators learn from."""
     yield from _timed(work, "clip", encoder(recipe, world, out, work, device))
     yield from _timed(work, "starts", starts(recipe, out / BACKBONE, work, device, workers=workers))
     yield from _timed(work, "rows", _shared(do_job, _row_jobs(recipe, out, work, device), workers))
     yield from _timed(work, "conditions", conditions(recipe, world, out))
-    regimes = [Task(recipe, out, work, regime, device) for regime in recipe.regimes]
     yield from _timed(work, "curves", _shared(connect_regime, regimes, workers))
-    jobs = [(train_regime, task) for task in regimes] + [(train_alone, regimes[0])] * recipe.alone
-    yield from _timed(work, "generators", _shared(do_job, jobs, workers))
+
+
+def _measures(recipe: Recipe, out: Path, work: Path, regimes: Sequence[Task], workers: Workers) -> Progress:
+    """From the generators to a whole bundle."""
     yield from _timed(work, "gallery", _gallery(recipe, out, work))
     yield from _timed(work, "figures", _shared(measure_regime, [] if is_whole(out) else regimes, workers))
     yield from _timed(work, "seal", _seal(recipe, out, work, regimes))
+
+
+def _by_main(team: Team, stages: Progress) -> Progress:
+    """Stages of the main process, for whose end the others wait."""
+    if team.main:
+        yield from stages
+    team.wait()
+
+
+def _trained(jobs: Sequence[Callable[[], None]], workers: Workers, team: Team) -> Iterator[Step]:
+    """Do trainings: one after the other, shared by all processes, or each in a worker of its own if there is one."""
+    if team.size == 1:
+        yield from _shared(do_job, jobs, workers)
+        return
+    for count, job in enumerate(jobs, start=1):
+        job()
+        yield Step(count, len(jobs), float("nan"))
 
 
 def _shared(work: Callable[[Any], None], jobs: Sequence[Any], workers: Workers) -> Iterator[Step]:
@@ -78,17 +109,16 @@ def _shared(work: Callable[[Any], None], jobs: Sequence[Any], workers: Workers) 
         yield Step(count, len(jobs), float("nan"))
 
 
-def do_job(job: tuple[Callable[[Any], None], Any]) -> None:
-    """Do one job: a function of a module, and what to call it with."""
-    function, argument = job
-    function(argument)
+def do_job(job: Callable[[], None]) -> None:
+    """Do one job: a function of a module with all that it is called with."""
+    job()
 
 
-def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[tuple[Callable[[Any], None], Any]]:
+def _row_jobs(recipe: Recipe, out: Path, work: Path, device: str) -> list[partial[None]]:
     """All rows to grow, the longest job first, so that no worker waits at the end."""
     runs = [run for run in all_runs(recipe, work, out / BACKBONE) if not run.path.exists()]
-    alone = [(grow_alone, Task(recipe, out, work, "M", device))] if recipe.alone else []
-    return [*alone, *((do_run, run) for run in runs)]
+    alone = [partial(grow_alone, Task(recipe, out, work, "M", device))] if recipe.alone else []
+    return [*alone, *(partial(do_run, run) for run in runs)]
 
 
 def spread_notes(out: Path) -> dict[str, str]:
@@ -98,13 +128,13 @@ def spread_notes(out: Path) -> dict[str, str]:
     return {regime: own["spread"] for regime, own in notes.items() if "spread" in own}
 
 
-def _timed(work: Path, stage: str, steps: Iterator[Step]) -> Progress:
+def _timed(work: Path, stage: str, steps: Iterator[Step], team: Team = ALONE) -> Progress:
     """A stage's steps; the seconds that it took add up in `work/seconds.json`, over kills too."""
     path = work / "seconds.json"
     begun = time.monotonic()
     for step in steps:
         yield stage, step
-        if step.index == step.total or time.monotonic() - begun > 20:
+        if team.main and (step.index == step.total or time.monotonic() - begun > 20):
             seconds = load_json(path) if path.exists() else {}
             seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - begun
             save_json(path, seconds)
@@ -147,19 +177,19 @@ def _same_recipe(recipe: Recipe, work: Path) -> None:
     save_json(path, wanted)
 
 
-def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str) -> Iterator[Step]:
+def _backbone(recipe: Recipe, world: World, out: Path, work: Path, device: str, team: Team) -> Iterator[Step]:
     path, checkpoint = out / BACKBONE, work / "backbone.safetensors"
-    if path.exists():
+    if team.agreed(path.exists()):
         return
     learned = world.real if isinstance(world, Enriched) else world
     images = photographs(learned, recipe.pretraining, recipe.pretrain.images_per_location)
     backbone = recipe.begun(world.species).to(device)
     if recipe.weights is not None and not checkpoint.exists():
-        fit_head(backbone, images, recipe.head)
+        team.once(partial(fit_head, backbone, images, recipe.head))
         yield Step(1, 1, float("nan"))
     if recipe.learns_whole:
-        yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint)
-    backbone.round_to_half().save(path)
+        yield from pretrain(backbone, images, recipe.pretrain, seed=recipe.seed, checkpoint=checkpoint, team=team)
+    team.once(lambda: backbone.round_to_half().save(path))
     checkpoint.unlink(missing_ok=True)
 
 

@@ -33,6 +33,7 @@ from .shared import (
 )
 
 if TYPE_CHECKING:
+    from ..training.team import Team
     from ..workers.pool import Workers
 
 
@@ -68,15 +69,20 @@ def train(
     executor: ExecutorOption = "local",
     scheduler: SchedulerOption = "",
     slurm: SlurmOption = "",
+    bf16: Annotated[bool, typer.Option("--bf16", help="On GPUs: classifier and generators in bfloat16.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Time some steps of each stage and say what all will take; train nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a bundle from nothing; killed and run again, it goes on where it was."""
+    """Make a bundle from nothing; killed and run again, it goes on where it was.
+
+    Started by `accelerate launch` or `torchrun` in several processes, these share the long trainings.
+    """
     from ..build import recipes
     from ..build.own import OWN, PAPER, OwnData, own_recipe
     from ..survey.tables import columns_of
+    from ..training.team import launched
 
     crew, chosen = workers_of(workers, executor, scheduler, slurm, out / "work"), None
     if data is not None:
@@ -86,13 +92,17 @@ def train(
         chosen = (OwnData.of_paper if recipe == PAPER else OwnData)(data, weights=weights, **about, **how)
     if dry_run:
         _plan(own_recipe(chosen)[0] if chosen else recipes.planned(recipe), as_json)
-    elif (recipe in (OWN, PAPER)) != (data is not None):
+        return
+    if (recipe in (OWN, PAPER)) != (data is not None):
         named = PAPER if recipe == PAPER else OWN
         raise UserError(f"Your own photographs need both: --recipe {named} and --data PATH.")
-    elif chosen is None:
-        _build(recipes.recipe_of(recipe), out, device, crew)
-    else:
-        _build_own(chosen, out, device, crew)
+    with launched(device_of(device), bf16=bf16) as team:
+        if chosen:
+            made = _build_own(chosen, out, team, crew)
+        else:
+            _build(recipes.recipe_of(recipe), out, team, crew)
+    if chosen and team.main:
+        _report_own(made, out, team.device, crew)
 
 
 def _plan(recipe: Any, as_json: bool) -> None:
@@ -104,12 +114,17 @@ def _plan(recipe: Any, as_json: bool) -> None:
     print(json.dumps(found.to_json()) if as_json else found.words())  # noqa: T201
 
 
-def _build(recipe: Any, out: Path, device: str, workers: Workers, said: Iterable[str] = ()) -> None:
+def _build(recipe: Any, out: Path, team: Team, workers: Workers, said: Iterable[str] = ()) -> None:
     """Make a bundle by a recipe, and say what was odd about its world, but for what was said already."""
     from ..build.stages import build, spread_notes
     from ..worlds import open_world
     from ..worlds.base import Noting
 
+    steps = build(recipe, out, device=team.device, workers=workers, team=team)
+    if not team.main:
+        for _ in steps:
+            pass
+        return
     world = open_world(recipe.world)
     known = set(said)
 
@@ -120,7 +135,7 @@ def _build(recipe: Any, out: Path, device: str, workers: Workers, said: Iterable
                 say(note)
 
     say_notes()
-    for _ in shown(build(recipe, out, device=device_of(device), workers=workers)):
+    for _ in shown(steps):
         pass
     say_notes()  # what was met while photographs were read
     for regime, note in spread_notes(out).items():
@@ -128,22 +143,30 @@ def _build(recipe: Any, out: Path, device: str, workers: Workers, said: Iterable
     say(f"The bundle is ready: wildpdiff serve --bundle {out}")
 
 
-def _build_own(data: Any, out: Path, device: str, workers: Workers) -> None:
-    """A bundle of somebody's own cameras, and a report on what adapters are worth there."""
+def _build_own(data: Any, out: Path, team: Team, workers: Workers) -> Any:
+    """A bundle of somebody's own cameras; gives its recipe."""
     from ..build.own import cost, own_recipe
+    from ..own.held_out import steps_of
+
+    recipe, world, notes = own_recipe(data)
+    if team.main:
+        for note in notes:
+            say(note)
+        say(cost(recipe, world, steps_of(world, quick=True), workers))
+    _build(recipe, out, team, workers, said=notes)
+    return recipe
+
+
+def _report_own(recipe: Any, out: Path, device: str, workers: Workers) -> None:
+    """A report on what adapters are worth at somebody's own cameras."""
     from ..bundle import Bundle
     from ..experiments.lab import Lab
     from ..experiments.result import read_result
-    from ..own.held_out import STUDY, steps_of
+    from ..own.held_out import STUDY
     from ..reproduce import OF_ANY_BUNDLE, REPORT, choose, summary
     from ..reproduce import reproduce as measure
 
-    recipe, world, notes = own_recipe(data)
-    for note in notes:
-        say(note)
-    say(cost(recipe, world, steps_of(world, quick=True), workers))
-    _build(recipe, out, device, workers, said=notes)
-    lab = Lab(Bundle.open(out, device_of(device)), recipe, out, workers=workers, quick=True)
+    lab = Lab(Bundle.open(out, device), recipe, out, workers=workers, quick=True)
     chosen = [experiment for name in (STUDY, *OF_ANY_BUNDLE) for experiment in choose(name)]
     how: dict[str, Any] = {"command": typed(), "quick": True, "retrain": True, "store": True}
     for _ in shown(measure(chosen, lab, out / "report", **how)):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from ..errors import UserError
+from ..training.loop import WHOLE
 from .denoiser import Denoiser
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
@@ -95,6 +96,7 @@ def diffusion_loss(
     rng: torch.Generator,
     *,
     condition_dropout: float = 0.1,
+    own: slice = WHOLE,
 ) -> Tensor:
     """Mean squared error of the denoiser's estimate of the clean latents, at one random timestep per sample.
 
@@ -109,6 +111,7 @@ def diffusion_loss(
         schedule: the noise levels.
         rng: on the CPU; draws timesteps, noise and dropout.
         condition_dropout: share of samples whose condition is replaced by the learned null condition.
+        own: the samples that the loss is of; what is random is drawn for all.
 
     Returns:
         A scalar.
@@ -117,7 +120,8 @@ def diffusion_loss(
     noise = torch.randn(latents.shape, generator=rng).to(latents.device)
     if condition is not None:
         dropped = torch.rand(len(latents), 1, generator=rng).to(latents.device) < condition_dropout
-        condition = torch.where(dropped, denoiser.unconditional(len(latents)), condition)
+        condition = torch.where(dropped, denoiser.unconditional(len(latents)), condition)[own]
+    latents, noise, t = latents[own], noise[own], t[own]
     return F.mse_loss(denoiser(schedule.add_noise(latents, noise, t), t, condition), latents)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..training.loop import Checkpoint, Step, cosine
+from ..training.team import ALONE, Team
 
 SAVE_EVERY = 250
 LARGEST_GRADIENT = 1.0
@@ -37,22 +38,28 @@ def optimise(
     loss_at: Callable[[int], Tensor],
     *,
     steps: int,
+    batch_size: int,
     learning_rate: float,
     checkpoint: Path | None,
     after: Callable[[int], None] = lambda step: None,
+    team: Team = ALONE,
 ) -> Iterator[Step]:
-    """AdamW on `trained`, from the checkpoint on; `saved` is what a checkpoint holds, `after` runs after every step."""
+    """AdamW on `trained`, from the checkpoint on; `saved` is what a checkpoint holds, `after` runs after every step.
+
+    `loss_at` gives the mean loss of this process's part of a step's batch of `batch_size`: of one process, all of it.
+    """
     parameters = [parameter for parameter in trained.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.0, fused=True)
     keeper = Checkpoint(checkpoint, saved, optimizer) if checkpoint else None
-    for step in range(keeper.load() if keeper else 0, steps):
+    for step in range(team.begin(saved, keeper.load() if keeper else 0), steps):
         optimizer.param_groups[0]["lr"] = learning_rate * cosine(step, steps, warmup=min(50, steps // 10))
-        loss = loss_at(step)
+        with team.precision():
+            own = loss_at(step)
         optimizer.zero_grad()
-        loss.backward()
+        loss = team.backward(own, batch_size, parameters)
         nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
         optimizer.step()
         after(step)
-        if keeper and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
+        if keeper and team.main and ((step + 1) % SAVE_EVERY == 0 or step + 1 == steps):
             keeper.save(step + 1)
         yield Step(step + 1, steps, loss.item())

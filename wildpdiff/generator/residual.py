@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from ..training.loop import WHOLE
 from .denoiser import reader
 
 
@@ -173,6 +174,7 @@ def residual_loss(
     condition_dropout: float = 0.05,
     middle: float = -0.6,
     width: float = 1.2,
+    own: slice = WHOLE,
 ) -> Tensor:
     """Mean squared error of what the network adds to the skipped input, at one random noise level per sample; a scalar.
 
@@ -185,12 +187,14 @@ def residual_loss(
         rng: on the CPU; draws levels, noise and dropout.
         condition_dropout: share of samples whose condition is dropped.
         middle, width: of the normal distribution of ln sigma.
+        own: the samples that the loss is of; what is random is drawn for all.
     """
     sigma = (middle + width * torch.randn(len(residuals), generator=rng)).exp().to(residuals.device)
     noise = torch.randn(residuals.shape, generator=rng).to(residuals.device)
     if condition is not None:
         dropped = torch.rand(len(residuals), 1, generator=rng).to(residuals.device) < condition_dropout
-        condition = torch.where(dropped, float("nan"), condition)
+        condition = torch.where(dropped, float("nan"), condition)[own]
+    residuals, noise, sigma = residuals[own], noise[own], sigma[own]
     signal = (1 + sigma.square()).rsqrt().view(-1, 1, 1)
     spread = sigma.view(-1, 1, 1) * signal
     # (clean - signal * noisy) / spread, written without a difference of nearly equal numbers.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..training.loop import Step, rng_at
+from ..training.team import ALONE, Team
 from .codec import LinearCodec
 from .denoiser import Denoiser
 from .diffusion import NoiseSchedule, diffusion_loss
@@ -33,6 +34,7 @@ def train_vae(
     learning_rate: float = 1e-3,
     seed: int = 0,
     checkpoint: Path | None = None,
+    team: Team = ALONE,
 ) -> Iterator[Step]:
     """Train the codec from the block-wise PCA of the rows on, and measure its latents at the end.
 
@@ -44,6 +46,7 @@ def train_vae(
         learning_rate: AdamW's, after warm-up; falls to 0 along a cosine.
         seed: of batches and noise.
         checkpoint: file to resume from and to save to; the caller removes it once the result is safe.
+        team: the processes that share the training; all call this alike.
 
     Yields:
         Every step. A run that was killed and is started again ends with the same weights as one that was not.
@@ -53,9 +56,18 @@ def train_vae(
     def loss_at(step: int) -> Tensor:
         rng = rng_at(seed, step)
         chosen = torch.randint(len(rows), (batch_size,), generator=rng)
-        return vae_loss(vae, rows[chosen.to(rows.device)], rng)
+        return vae_loss(vae, rows[chosen.to(rows.device)], rng, own=team.part(batch_size))
 
-    yield from optimise(vae, vae, loss_at, steps=steps, learning_rate=learning_rate, checkpoint=checkpoint)
+    yield from optimise(
+        vae,
+        vae,
+        loss_at,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        checkpoint=checkpoint,
+        team=team,
+    )
     vae.fit_latents(rows)
 
 
@@ -68,6 +80,7 @@ def train_generator(
     *,
     curves: Curves | None = None,
     folder: Path | None = None,
+    team: Team = ALONE,
 ) -> Iterator[tuple[str, Step]]:
     """Train all of a generator: fit or train the codec, encode, train the denoiser.
 
@@ -80,6 +93,7 @@ def train_generator(
         recipe: steps and rates.
         curves: between the conditions, for a generator with a mean; None: it learns of the conditions alone.
         folder: for checkpoints, to resume a killed run; the caller removes it once the generator is saved.
+        team: the processes that share the training; all call this alike, and end with the same generator.
 
     Yields:
         "codec", "mean" or "denoiser", with that stage's step.
@@ -104,9 +118,10 @@ def train_generator(
             learning_rate=recipe.vae_learning_rate,
             seed=recipe.seed,
             checkpoint=folder and folder / "codec.safetensors",
+            team=team,
         )
         yield from (("codec", step) for step in steps)
-    yield from train_over_codec(generator, rows, embeddings, index, recipe, curves=curves, folder=folder)
+    yield from train_over_codec(generator, rows, embeddings, index, recipe, curves=curves, folder=folder, team=team)
 
 
 def train_over_codec(
@@ -118,6 +133,7 @@ def train_over_codec(
     *,
     curves: Curves | None = None,
     folder: Path | None = None,
+    team: Team = ALONE,
 ) -> Iterator[tuple[str, Step]]:
     """Train a generator's denoiser on latents of its trained codec; arguments and errors as for `train_generator`.
 
@@ -125,13 +141,15 @@ def train_over_codec(
     """
     _check(generator, rows, embeddings, index)
     generator.train()
+    team.level(generator)  # what was fitted to the rows is the same but for rounding
     index = torch.zeros(len(rows), dtype=torch.int64) if index is None else index.cpu()
     denoiser, known = generator.denoiser, Known(generator.encode(rows), embeddings, index)
     alike = without_spread(known.latents, known.index, known.conditions)
     if alike:
         generator.notes["spread"] = f"no spread to learn from in {len(alike)} of {known.conditions} conditions"
     if isinstance(denoiser, ResidualDenoiser):
-        yield from (("mean", step) for step in fit_mean(generator, denoiser, known, curves, recipe, folder))
+        yield from (("mean", step) for step in fit_mean(generator, denoiser, known, curves, recipe, folder, team))
+        team.level(denoiser)
         with torch.no_grad():
             known = replace(known, latents=denoiser.residuals(known.latents, known.first_views()))
         denoiser.mean_head.requires_grad_(False)
@@ -140,8 +158,8 @@ def train_over_codec(
         if embeddings is not None:
             denoiser.fit_conditions(embeddings)
         loss = partial(diffusion_loss, denoiser, schedule=NoiseSchedule())
-    loss_of = partial(loss, condition_dropout=recipe.condition_dropout)
-    steps = _train_denoiser(denoiser, loss_of, known, recipe, folder and folder / "denoiser.safetensors")
+    loss_of = partial(loss, condition_dropout=recipe.condition_dropout, own=team.part(recipe.denoiser_batch))
+    steps = _train_denoiser(denoiser, loss_of, known, recipe, folder and folder / "denoiser.safetensors", team)
     yield from (("denoiser", step) for step in steps)
     denoiser.requires_grad_(True)
     generator.eval()
@@ -153,6 +171,7 @@ def _train_denoiser(
     known: Known,
     recipe: GeneratorRecipe,
     checkpoint: Path | None,
+    team: Team,
 ) -> Iterator[Step]:
     """Train a denoiser by `loss_of(latents, conditions, rng=rng)`; it ends with the moving average of its weights.
 
@@ -173,9 +192,11 @@ def _train_denoiser(
         denoiser,
         loss_at,
         steps=recipe.denoiser_steps,
+        batch_size=size,
         learning_rate=recipe.denoiser_learning_rate,
         checkpoint=checkpoint,
         after=lambda step: averaged.update(step, recipe.ema),
+        team=team,
     )
     denoiser.load_state_dict(averaged.average.state_dict())
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ..network.adapter import AdapterLayout
+from ..training.loop import WHOLE
 from .normalize import Standardizer
 
 
@@ -47,9 +48,8 @@ class Posterior:
     mean: Tensor
     log_variance: Tensor
 
-    def sample(self, rng: torch.Generator) -> Tensor:
-        """One draw, `[B, C, L]`; `rng` is on the CPU."""
-        noise = torch.randn(self.mean.shape, generator=rng).to(self.mean.device)
+    def sample(self, noise: Tensor) -> Tensor:
+        """The draw, `[B, C, L]`, that standard normal noise of that shape stands for."""
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
     def kl(self) -> Tensor:
@@ -177,15 +177,19 @@ class VAECodec(nn.Module):
         return self.standardizer.denormalize(self.vae.decode_standard(latents))
 
 
-def vae_loss(vae: AdapterVAE, rows: Tensor, rng: torch.Generator) -> Tensor:
+def vae_loss(vae: AdapterVAE, rows: Tensor, rng: torch.Generator, *, own: slice = WHOLE) -> Tensor:
     """Mean squared reconstruction error of unit-scale rows `[B, D]` under noise, plus a small KL term; a scalar.
 
     Noise is added to the rows and to the latents (paper, section 3.2), so that decoding bears the diffusion's errors.
+    It is drawn for all rows; the loss is of the rows `own`.
     """
     config = vae.config
-    posterior = vae.encode(rows + config.input_noise * torch.randn(rows.shape, generator=rng).to(rows.device))
-    latents = posterior.sample(rng)
-    latents = latents + config.latent_noise * torch.randn(latents.shape, generator=rng).to(rows.device)
+    latent = (len(rows), config.channels, config.chunks)
+    drawn = (torch.randn(shape, generator=rng)[own].to(rows.device) for shape in (rows.shape, latent, latent))
+    on_rows, in_posterior, on_latents = drawn
+    rows = rows[own]
+    posterior = vae.encode(rows + config.input_noise * on_rows)
+    latents = posterior.sample(in_posterior) + config.latent_noise * on_latents
     return F.mse_loss(vae.decode(latents), rows) + config.kl_weight * posterior.kl()
 
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..files import load_tensors, save_tensors
 
+#: All samples of a batch.
+WHOLE = slice(None)
+
 
 @dataclass(frozen=True)
 class Step:

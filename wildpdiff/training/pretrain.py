@@ -13,6 +13,8 @@ from torch.nn.functional import cross_entropy, interpolate
 from ..network.backbone import Backbone
 from ..worlds.base import Images
 from .loop import Checkpoint, Step, cosine, rng_at
+from .team import ALONE, Team
+from .whole_batch import whole_batch
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class PretrainRecipe:
 
 
 def pretrain(
-    backbone: Backbone, images: Images, recipe: PretrainRecipe, *, seed: int, checkpoint: Path
+    backbone: Backbone, images: Images, recipe: PretrainRecipe, *, seed: int, checkpoint: Path, team: Team = ALONE
 ) -> Iterator[Step]:
     """Train all weights in place; a killed run goes on from `checkpoint` and ends with the same weights.
 
@@ -45,6 +47,7 @@ def pretrain(
         recipe: how long and how fast.
         seed: of the batches.
         checkpoint: file that keeps the state.
+        team: the processes that share it; batch norms measure the batches of all of them together.
     """
     device = next(backbone.parameters()).device
     decay = [p for p in backbone.parameters() if p.ndim > 1]
@@ -54,19 +57,21 @@ def pretrain(
     kept = Checkpoint(checkpoint, backbone, optimizer)
     chances = class_chances(images.labels, recipe.balance)
     backbone.train()
-    for index in range(kept.load(), recipe.steps):
+    own = team.part(recipe.batch_size)
+    for index in range(team.begin(backbone, kept.load()), recipe.steps):
         rng = rng_at(seed, index)
         drawn = torch.multinomial(chances, recipe.batch_size, replacement=True, generator=rng)
-        pixels = backbone.prepared(flipped(images.pixels[drawn], rng).to(device))
+        pixels = backbone.prepared(flipped(images.pixels[drawn], rng)[own].to(device))
         if index < recipe.small_share * recipe.steps:
             pixels = interpolate(pixels, size=recipe.small_size, mode="area")
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * cosine(index, recipe.steps, warmup=min(100, recipe.steps // 10 + 1))
-        loss = cross_entropy(backbone.network(pixels), images.labels[drawn].to(device))
+        with team.precision(), whole_batch(team):
+            part = cross_entropy(backbone.network(pixels), images.labels[drawn][own].to(device))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = team.backward(part, recipe.batch_size, [*decay, *rest])
         optimizer.step()
-        if (index + 1) % recipe.save_every == 0:
+        if team.main and (index + 1) % recipe.save_every == 0:
             kept.save(index + 1)
         yield Step(index + 1, recipe.steps, loss.item())
     backbone.eval()
