@@ -69,17 +69,26 @@ class Plan:
         lines = [f"Recipe {self.recipe}: {self.dim:,} numbers a row; times of one core, if nothing else runs."]
         lines += [_line("stage", "jobs", "a job", *(f"{count} workers" for count in COUNTS), "disk", "memory a job")]
         for stage in self.stages:
-            spans = [_time(stage.span(count)) for count in COUNTS]
-            size = _size(stage.disk) if stage.disk else "-"
+            spans = [told_time(stage.span(count)) for count in COUNTS]
+            size = told_size(stage.disk) if stage.disk else "-"
             lines.append(
-                _line(stage.name, f"{len(stage.jobs):,}", _time(max(stage.jobs)), *spans, size, _size(stage.memory))
+                _line(
+                    stage.name,
+                    f"{len(stage.jobs):,}",
+                    told_time(max(stage.jobs)),
+                    *spans,
+                    size,
+                    told_size(stage.memory),
+                )
             )
-        lines.append(_line("whole", "", "", *(_time(self.span(count)) for count in COUNTS), _size(self.disk), ""))
+        lines.append(
+            _line("whole", "", "", *(told_time(self.span(count)) for count in COUNTS), told_size(self.disk), "")
+        )
         largest = max(self.stages, key=lambda stage: stage.memory)
         longest = max(self.stages, key=lambda stage: stage.span(COUNTS[-1]))
         lines.append(
-            f"The most memory needs '{largest.name}': {_size(largest.memory)} a job. With {COUNTS[-1]} workers the "
-            f"longest stage is '{longest.name}': {_time(longest.span(COUNTS[-1]))}."
+            f"The most memory needs '{largest.name}': {told_size(largest.memory)} a job. With {COUNTS[-1]} workers the "
+            f"longest stage is '{longest.name}': {told_time(longest.span(COUNTS[-1]))}."
         )
         return "\n".join(lines)
 
@@ -91,7 +100,12 @@ def plan(recipe: Recipe) -> Iterator[tuple[Step, Plan | None]]:
         UserError: if the recipe's world or condition cannot be opened.
     """
     for step, found in pace(recipe):
-        yield step, Plan(recipe.name, found.dim, tuple(_stages(recipe, found))) if found else None
+        yield step, of_pace(recipe, found) if found else None
+
+
+def of_pace(recipe: Recipe, found: Pace) -> Plan:
+    """The plan of a recipe where single things take what they took."""
+    return Plan(recipe.name, found.dim, tuple(_stages(recipe, found)))
 
 
 @dataclass(frozen=True)
@@ -184,12 +198,14 @@ def _line(*cells: str) -> str:
     return f"{cells[0]:<16}" + "".join(f"{cell:>13}" for cell in cells[1:])
 
 
-def _time(seconds: float) -> str:
+def told_time(seconds: float) -> str:
+    """Seconds in the unit that suits them."""
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def _size(count: float) -> str:
+def told_size(count: float) -> str:
+    """Bytes in the unit that suits them."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"
