@@ -191,6 +191,11 @@ def test_trust_is_told_in_words(studio: Studio) -> None:
     assert "gate is closed" in trusted(served(studio, universal, none))
     assert "in full" in trusted(served(studio, universal, full))
     assert "25% of its word" in trusted(served(studio, universal, part))
+    assert trusted(served(studio, universal, part), picture=False).startswith("Generator U knows 25% of these words")
+    assert "none of these words" in trusted(served(studio, universal, none), picture=False)
+    assert "all of these words" in trusted(served(studio, universal, full), picture=False)
+    bare = Halves(residual=False, prior=False)
+    assert "switched off" in trusted(served(studio, universal, full, bare), bare)
 
 
 def test_nothing_beside_the_joint_row_is_like_nothing() -> None:

@@ -77,9 +77,26 @@ def expected(studio: Studio, universal: Universal, known: Known) -> list[list[An
     ]
 
 
-def trusted(served: Served) -> str:
-    """How much of U's word was taken, in a sentence."""
+def trusted(served: Served, halves: Halves = BOTH, *, picture: bool = True) -> str:
+    """How much of U's word was taken, in a sentence; of a place by a picture, or by words."""
     trust = served.written.trust
+    if not (halves.residual or halves.prior):
+        return "Both of generator U's parts are switched off: this is the adapter for all places."
+    return _trusted_picture(trust) if picture else _trusted_words(trust)
+
+
+def _trusted_words(trust: float) -> str:
+    if trust >= 1:
+        return "Generator U knows all of these words, so its word is taken in full."
+    if trust <= 0:
+        return (
+            "Generator U knows none of these words, so its gate is closed: the adapter is the one for all places, with "
+            "their mean prior."
+        )
+    return f"Generator U knows {trust:.0%} of these words, so as much of its word is taken."
+
+
+def _trusted_picture(trust: float) -> str:
     if trust >= 1:
         return "The place looks like those that generator U learned at, so its word is taken in full."
     if trust <= 0:

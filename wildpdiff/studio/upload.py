@@ -195,7 +195,7 @@ class Strangers:
         noise = self._noise_by_universal
         likes = alike(own.beside, torch.stack([noise.beside, known[near]]))
         frame["like"] = [["pure noise", round(likes[0], 4)], [near, round(likes[1], 4)]]
-        frame["mattered"] = trusted(own)
+        frame["mattered"] = trusted(own, halves, picture=picture)
         yield frame
         arms = dict(zip(ARMS, (plain_row(self.studio), own.adapter, noise.adapter), strict=True))
         yield frame | self._measured(arms, upload, near, began, picture=picture)
