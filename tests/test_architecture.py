@@ -31,6 +31,7 @@ DOORS = {
     "onnx": ("export/onnx_file",),
     "onnxruntime": ("export/onnx_file", "export/name_photographs"),
     "orjson": ("survey/json_parts",),
+    "huggingface_hub": ("hub", "share/card"),
 }
 
 

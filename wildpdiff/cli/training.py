@@ -141,6 +141,7 @@ def universal(
     if not 10 <= places <= 100_000:
         raise UserError(f"Generator U learns at 10 to 100,000 places, not {places}.")
     opened = Bundle.open(bundle, device_of(device))
+    opened.check_own()
     site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", workers)
     with claimed(site.work, run.name):
         for steps in (prepare(site), train_universal(site, seed)):
