@@ -1,7 +1,7 @@
-"""A stand-in for the Hugging Face hub on this machine: the part of its protocol that huggingface_hub speaks for models.
+"""A stand-in for the Hugging Face hub on this machine: what of its protocol huggingface_hub speaks for models.
 
-Repositories with branches and commits, files by git or LFS, reading with ETags and redirects, tokens, and the hub's ways
-to refuse. Nothing in it is the product's: it answers what the client's source asks for.
+Repositories with branches and commits, files by git or LFS, reading with ETags and redirects, tokens, and the hub's
+ways to refuse. Nothing in it is the product's: it answers what the client's source asks for.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -60,21 +62,24 @@ class StandIn:
     repos: dict[str, Stored] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    #: Names of the large files that were asked for, by their checksums.
+    linked: dict[str, str] = field(default_factory=dict)
     #: Answer all with this status, as a hub that is down.
     down: int | None = None
     address: str = ""
 
     def sent(self) -> list[str]:
         """Names of the files whose bytes were fetched."""
-        paths = [path.partition("/resolve/")[2].partition("/")[2] for how, path in self.asked if how == "GET"]
-        return [path for path in paths if path]
+        paths = [path for how, path in self.asked if how == "GET"]
+        small = [path.partition("/resolve/")[2].partition("/")[2] for path in paths if "/resolve/" in path]
+        return small + [self.linked[path.removeprefix("/cdn/")] for path in paths if path.startswith("/cdn/")]
 
     def forget(self) -> None:
         """Forget what was asked."""
         self.asked.clear()
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """An answer other than 200."""
 
     def __init__(self, status: int, code: str = "", body: Any = None) -> None:
@@ -89,16 +94,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answer()
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         self._answer()
 
     @property
@@ -111,13 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         try:
             if self.hub.down:
-                raise _Refused(self.hub.down)
+                raise _RefusedError(self.hub.down)
             for pattern, answer in _ROUTES:
                 if found := re.fullmatch(pattern, f"{self.command} {path}"):
                     answer(self, body, *found.groups())
                     return
-            raise _Refused(404)
-        except _Refused as refused:
+            raise _RefusedError(404)
+        except _RefusedError as refused:
             headers = {"X-Error-Code": refused.code} if refused.code else {}
             self.reply(refused.status, refused.body or {"error": refused.code}, headers)
 
@@ -145,11 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
         """A repository that the token may read, or write."""
         found = self.hub.repos.get(name)
         if found is None or (found.private and self.token not in (WRITER, READER)):
-            raise _Refused(404 if self.token else 401, "RepoNotFound")
+            raise _RefusedError(404 if self.token else 401, "RepoNotFound")
         if found.gated and self.token != WRITER:
-            raise _Refused(403, "GatedRepo")
+            raise _RefusedError(403, "GatedRepo")
         if writing and self.token != WRITER:
-            raise _Refused(403)
+            raise _RefusedError(403)
         return found
 
     def tree(self, name: str, revision: str) -> tuple[str, dict[str, bytes]]:
@@ -157,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self.repo(name)
         commit = repo.at(revision)
         if commit is None:
-            raise _Refused(404, "RevisionNotFound")
+            raise _RefusedError(404, "RevisionNotFound")
         return commit, repo.commits[commit]
 
     # What is asked
@@ -165,18 +170,18 @@ class _Handler(BaseHTTPRequestHandler):
     def create(self, body: bytes) -> None:
         order = json.loads(body)
         if self.token != WRITER:
-            raise _Refused(403 if self.token else 401)
+            raise _RefusedError(403 if self.token else 401)
         name = f"{order['organization']}/{order['name']}"
         url = {"url": f"{self.hub.address}/{name}"}
         if name in self.hub.repos:
-            raise _Refused(409, body=url)
+            raise _RefusedError(409, body=url)
         self.hub.repos[name] = Stored(order.get("visibility") == "private" or bool(order.get("private")))
         self.reply(200, url)
 
     def branch(self, body: bytes, name: str, branch: str) -> None:
         repo = self.repo(name, writing=True)
         if branch in repo.branches:
-            raise _Refused(409)
+            raise _RefusedError(409)
         repo.branches[branch] = repo.branches["main"]
         self.reply(200, {})
 
@@ -213,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def put(self, body: bytes, oid: str) -> None:
         if hashlib.sha256(body).hexdigest() != oid:
-            raise _Refused(400)
+            raise _RefusedError(400)
         self.hub.objects[oid] = body
         self.reply(200, b"")
 
@@ -235,17 +240,21 @@ class _Handler(BaseHTTPRequestHandler):
     def resolve(self, body: bytes, name: str, revision: str, path: str) -> None:
         commit, tree = self.tree(name, revision)
         if path not in tree:
-            raise _Refused(404, "EntryNotFound")
+            raise _RefusedError(404, "EntryNotFound")
         content, headers = tree[path], {"X-Repo-Commit": commit}
         if len(content) <= LARGE:
             self.reply(200, content, headers | {"ETag": f'"{_oid(content)}"'})
             return
         digest = hashlib.sha256(content).hexdigest()
-        self.hub.objects[digest] = content
+        self.hub.objects[digest], self.hub.linked[digest] = content, path
+        # Under another name, as the hub's own store of large files is another host, which must not see the token.
+        store = self.hub.address.replace("127.0.0.1", "localhost")
         linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-        self.reply(302, b"", headers | linked | {"Location": f"{self.hub.address}/cdn/{digest}"})
+        self.reply(302, b"", headers | linked | {"Location": f"{store}/cdn/{digest}"})
 
     def cdn(self, body: bytes, oid: str) -> None:
+        if self.token:
+            raise _RefusedError(400)
         self.reply(200, self.hub.objects[oid], {"ETag": f'"{oid}"'})
 
 
@@ -304,14 +313,17 @@ def environment(address: str, home: Path) -> dict[str, str]:
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "NO_PROXY": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1,localhost",
     }
 
 
 def use(address: str, home: Path, patch: pytest.MonkeyPatch) -> None:
     """Let huggingface_hub in this process ask the stand-in, and keep its cache in a folder of the test's."""
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
 
+    # It waits half a minute for a hub that is down.
+    patch.setattr(_http, "time", SimpleNamespace(**vars(time) | {"sleep": lambda _: None}))
     for name, value in environment(address, home).items():
         patch.setenv(name, value)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
