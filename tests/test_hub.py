@@ -42,12 +42,10 @@ def hub(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def pushed(hub: StandIn, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+def pushed(hub: StandIn, tiny_bundle: Path) -> StandIn:
     """A stand-in that has the tiny bundle; nothing of it is in the cache."""
-    monkeypatch.setenv("HF_TOKEN", WRITER)
-    Parcel.of(Bundle.open(tiny_bundle), Repo(NAME)).send()
-    monkeypatch.delenv("HF_TOKEN")
-    hub.forget()
+    hub.repos[NAME] = Stored()
+    hub.repos[NAME].commit("main", files(tiny_bundle) | {"README.md": b"---\nlicense: mit\n---\n"})
     return hub
 
 
@@ -63,12 +61,14 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
-def test_a_bundle_comes_back_from_the_hub_bit_by_bit(pushed: StandIn, tiny_bundle: Path) -> None:
+def test_a_bundle_comes_back_from_the_hub_bit_by_bit(hub: StandIn, tiny_bundle: Path) -> None:
+    Parcel.of(Bundle.open(tiny_bundle), Repo(NAME)).send(token=WRITER)
+    assert hub.repos[NAME].files.keys() == {*files(tiny_bundle), "README.md"}
+    assert len(hub.repos[NAME].commits) == 2
+    assert hub.objects and any(len(part) < hub_server.LARGE for part in hub.repos[NAME].files.values())
     bundle = Bundle.open(f"hf-hub:{NAME}")
     assert files(bundle.folder) == files(tiny_bundle)
-    assert pushed.repos[NAME].files.keys() == {*files(tiny_bundle), "README.md"}
-    assert "README.md" not in pushed.sent()
-    assert pushed.objects and any(len(part) < hub_server.LARGE for part in pushed.repos[NAME].files.values())
+    assert hub.sent() and "README.md" not in hub.sent()
     here, there = Bundle.open(tiny_bundle).generator("H"), bundle.generator("H")
     condition = bundle.embedding(bundle.seen[0])[None]
     assert torch.equal(here.generate(condition, steps=2), there.generate(condition, steps=2))
@@ -89,8 +89,8 @@ def test_a_bundle_of_the_cache_opens_when_the_hub_is_gone_or_offline_mode_is_set
 ) -> None:
     with standing_in() as hub:
         hub_server.use(hub.address, home, monkeypatch)
-        monkeypatch.setenv("HF_TOKEN", WRITER)
-        Parcel.of(Bundle.open(tiny_bundle), Repo(NAME)).send()
+        hub.repos[NAME] = Stored()
+        hub.repos[NAME].commit("main", files(tiny_bundle))
         folder = Bundle.open(f"hf-hub:{NAME}").folder
         hub.down = 503
         assert Bundle.open(f"hf-hub:{NAME}").folder == folder
