@@ -153,7 +153,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: Repositories of the hub that there cannot be; one that there could be is asked for, and never here.
 REPOSITORIES = (
-    "hf-hub:", "hf-hub:a", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:a/b@ ", "hf-hub:\udce9/x", "hf-hub:a/b@\n", "hf-hub:~/x",
+    "hf-hub:", "hf-hub:a", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:a/b@ ", "hf-hub:\udce9/x", "hf-hub:a/b@\n",
+    "hf-hub:~/x",
 )  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (
