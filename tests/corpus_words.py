@@ -149,7 +149,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "data": ("data", "inspect", "nothing", "--images", "nothing", "--boxes", "nothing", "--columns", "path=a"),
     "name": ("data", "name", ".", "--form", "megadetector", "--out", "out/n.json", "--adapter", "none", "--images", ".",
              "--bundle", "BUNDLE"),
-    "push": ("push", "--bundle", "BUNDLE", "--repo", "me/tiny", "--dry-run"),
+    "push": ("push", "--dry-run", "--bundle", "BUNDLE", "--repo", "me/tiny"),  # in no case without --dry-run
 }  # fmt: skip
 #: Repositories of the hub that there cannot be; one that there could be is asked for, and never here.
 REPOSITORIES = (
