@@ -151,7 +151,13 @@ COMMANDS: dict[str, tuple[str, ...]] = {
                   "--each", "1", "--mirror", "gcp", "--connections", "2", "--metadata", "file", "--root", "out"),
     "name": ("data", "name", ".", "--form", "megadetector", "--out", "out/n.json", "--adapter", "none", "--images", ".",
              "--bundle", "BUNDLE"),
+    "push": ("push", "--dry-run", "--bundle", "BUNDLE", "--repo", "me/tiny"),  # in no case without --dry-run
 }  # fmt: skip
+#: Repositories of the hub that there cannot be; one that there could be is asked for, and never here.
+REPOSITORIES = (
+    "hf-hub:", "hf-hub:a", "hf-hub:a/b/c", "hf-hub:../x", "hf-hub:a/b@ ", "hf-hub:\udce9/x", "hf-hub:a/b@\n",
+    "hf-hub:~/x",
+)  # fmt: skip
 #: Texts that are typed for numbers, names and files.
 TYPED = (
     "", " ", "-1", "0", "1e9", "nan", "inf", "-inf", "99999999999999999999", "0x10", "½", "R10,", ",", ":", "R10:R10",
@@ -186,6 +192,9 @@ def commands() -> Iterator[tuple[str, list[str]]]:
                 yield f"{name}, {typed[place - 1]} {value[:20]!r}", [*typed[:place], value, *typed[place + 1 :]]
         yield f"{name}, without the last word", list(typed[:-1])
         yield f"{name}, one word more", [*typed, "more"]
+    for value in REPOSITORIES:
+        yield f"generate, {value!r}", [*GENERATE, "--bundle", value]
+        yield f"push to {value!r}", [*COMMANDS["push"], "--repo", value]
     for option, values in OPTIONS.items():
         for value in values:
             yield f"generate, {option} {value[:20]!r}", [*GENERATE, option, value]

@@ -33,6 +33,7 @@ DOORS = {
     "onnxruntime": ("export/onnx_file", "export/name_photographs"),
     "orjson": ("survey/json_parts",),
     "httpx": ("fetch/*",),
+    "huggingface_hub": ("hub", "share/card"),
 }
 
 

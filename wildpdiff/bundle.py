@@ -19,7 +19,8 @@ from .errors import UserError
 from .files import is_folder, load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
 from .generator.config import CONFIG
-from .manifest import read_manifest
+from .hub import FETCHED, folder_of, is_address, origin
+from .manifest import MANIFEST, check_inside, read_manifest
 from .network.adapter import AdapterLayout
 from .network.backbone import Backbone, Described
 from .parts import fingerprints
@@ -62,15 +63,64 @@ class Bundle:
     device: torch.device
 
     @classmethod
-    def open(cls, folder: Path | None = None, device: torch.device | str = "cpu") -> Bundle:
+    def open(cls, folder: Path | str | None = None, device: torch.device | str = "cpu") -> Bundle:
         """Open a bundle, or the one that comes along, and compare every file with its checksum.
 
+        Args:
+            folder: of the bundle; or `hf-hub:owner/name@revision`, which opens one of the Hugging Face hub.
+            device: where it computes.
+
         Raises:
-            UserError: if a file is missing or damaged, or the bundle is of another version.
+            UserError: if a file is missing or damaged, the bundle is of another version, or it cannot be fetched.
         """
-        folder = Path(folder or bundled())
-        manifest = read_manifest(folder)
+        if folder is not None and is_address(folder):
+            return cls.from_pretrained(str(folder), device)
+        return cls._at(Path(folder or bundled()), device)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str,
+        device: torch.device | str = "cpu",
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+    ) -> Bundle:
+        """Open a bundle of a folder or, by a text, of a repository of the Hugging Face hub (see `hub.folder_of`).
+
+        Args:
+            folder: of the bundle, `owner/name` or `hf-hub:owner/name@revision`.
+            device: where it computes.
+            revision: a branch, a tag or a commit of the repository.
+            token: of the hub; None is the one of `HF_TOKEN` or `hf auth login`.
+            local_files_only: take what the hub's cache has, and ask nobody.
+
+        Raises:
+            UserError: as `open`, or if the bundle names files outside of it.
+        """
+        access: dict[str, Any] = {"revision": revision, "token": token, "local_files_only": local_files_only}
+        return cls._at(folder_of(folder, (MANIFEST, *FETCHED), **access), device)
+
+    @classmethod
+    def _at(cls, folder: Path, device: torch.device | str) -> Bundle:
+        repo = origin(folder)
+        manifest = read_manifest(folder, str(repo) if repo else None)
+        if repo:
+            check_inside(manifest)
         return cls(folder, manifest, torch.device(device))
+
+    def check_own(self) -> None:
+        """Refuse to change a bundle that lies in the hub's cache: what is put there goes with it, and others share it.
+
+        Raises:
+            UserError: if it does.
+        """
+        if repo := origin(self.folder):
+            raise UserError(
+                f"'{repo}' lies in the hub's cache, where nothing is changed; fetch a copy of your own with "
+                f"`hf download {repo.name} --local-dir DIR` and take --bundle DIR."
+            )
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from pathlib import Path
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .errors import UserError
@@ -14,6 +15,8 @@ from .variant import variants_from_json
 
 FORMAT = 5
 MANIFEST = "bundle.json"
+#: The kind of world whose photographs lie in the bundle itself (see `worlds.stored`).
+STORED = "stored"
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
@@ -23,29 +26,36 @@ def seal(folder: Path, about: dict[str, Any]) -> None:
     """
     names = {path.relative_to(folder) for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")}
     sums = {name.as_posix(): sha256(folder / name) for name in sorted(names) if name.parts[0] not in (MANIFEST, "work")}
-    manifest = {"format": FORMAT, **about, "files": sums}
-    save_json(folder / MANIFEST, manifest | {"sum": _sum(manifest)})
+    save_json(folder / MANIFEST, sealed({"format": FORMAT, **about, "files": sums}))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def sealed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest with the checksum of its content."""
+    return manifest | {"sum": _sum(manifest)}
+
+
+def read_manifest(folder: Path, name: str | None = None) -> dict[str, Any]:
     """The manifest of a bundle, whose every file has the checksum that it names.
+
+    Args:
+        folder: of the bundle.
+        name: what a sentence calls the bundle; None is the folder's own name.
 
     Raises:
         UserError: if a file is missing or damaged, or the bundle is of another version.
     """
+    name = name or folder.name
     if not _is_there(folder / MANIFEST):
-        raise UserError(
-            f"'{folder.name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`."
-        )
+        raise UserError(f"'{name}' is not a bundle (it has no {MANIFEST}); make one with `wildpdiff train --out DIR`.")
     manifest = load_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"'{folder.name}' is a bundle of another version; this program reads version {FORMAT}.")
+        raise UserError(f"'{name}' is a bundle of another version; this program reads version {FORMAT}.")
     with told(folder / MANIFEST, "a manifest"):
         whole = manifest.get("sum") == _sum(manifest)
     if not whole:
         raise UserError(f"The bundle's '{MANIFEST}' is damaged (its checksum differs); fetch it again or make it anew.")
     _check_parts(manifest)
-    _check_files(folder, manifest["files"])
+    _check_files(folder, name, manifest["files"])
     variants_from_json(manifest.get("variants"))
     return manifest
 
@@ -101,11 +111,33 @@ def _texts(part: Any) -> Iterable[Any]:
     return part.values() if isinstance(part, dict) else part
 
 
-def _check_files(folder: Path, sums: dict[str, str]) -> None:
+def check_inside(manifest: dict[str, Any]) -> None:
+    """Refuse a manifest that names files outside of its bundle's folder, as a stranger's must not.
+
+    Raises:
+        UserError: naming the first.
+    """
+    world = manifest["world"]
+    of_world = () if world.get("kind") == STORED else _words(world)  # whose words are names of species and cameras
+    for word in (*manifest["files"], *_words(manifest["variants"]), *of_world):
+        if PurePosixPath(word).is_absolute() or PureWindowsPath(word).drive or ".." in re.split(r"[/\\]", word):
+            raise UserError(f"The bundle names what lies outside of it ('{word}'); do not use it.")
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _words(part)
+
+
+def _check_files(folder: Path, bundle: str, sums: dict[str, str]) -> None:
     for name, expected in sums.items():
         path = folder / name
         if not _is_there(path):
-            raise UserError(f"The bundle '{folder.name}' lacks '{name}'; fetch it again or make it anew.")
+            raise UserError(f"The bundle '{bundle}' lacks '{name}'; fetch it again or make it anew.")
         if sha256(path) != expected:
             advice = remedy(path).replace("fetch or", "fetch it again or")
             raise UserError(f"The bundle's '{name}' is damaged (its checksum differs); {advice}.")

@@ -59,6 +59,8 @@ def reproduce(
     if samples is not None and samples < 1:
         raise UserError(f"The number of samples must be at least 1, not {samples}.")
     chosen, opened = choose(what), Bundle.open(bundle, device_of(device))
+    if store:
+        opened.check_own()
     folder = run or (out / "run" if retrain else None)
     count = samples or (8 if quick else 100)
     crew = workers_of(workers, executor, scheduler, slurm, folder or out)

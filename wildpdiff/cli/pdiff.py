@@ -51,6 +51,7 @@ def pdiff(
     order = Order(network, parameters, data, size, chosen, seed, pretrained, checkpoint, zoo, data_root)
     if store is not None:
         check_shippable(order, store)
+        Bundle.open(bundle).check_own()
     system = System(order, out, device=device_of(device))
     say(cost(system).words())
     for _ in shown(system.run()):

@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="The `wildpdiff` command. Results go to stdout, with `--json` as one JSON document; progress goes to stderr.",
 )
-BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle.")]
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a trained bundle, or hf-hub:owner/name.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 RegimeOption = Annotated[str, typer.Option("--regime", help="Similarity of the zoo: low (L), medium (M) or high (H).")]

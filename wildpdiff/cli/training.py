@@ -200,6 +200,7 @@ def universal(
         raise UserError(f"Generator U learns at 10 to 100,000 places, not {places}.")
     crew = workers_of(workers, executor, scheduler, slurm, run / "work")
     opened = Bundle.open(bundle, device_of(device))
+    opened.check_own()
     site = Site(opened, replace(UniversalRecipe(), places=places), run / "work" / "universal", crew)
     with claimed(site.work, run.name):
         for steps in (prepare(site), train_universal(site, seed)):

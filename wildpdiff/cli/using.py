@@ -108,3 +108,37 @@ def export(
     say(written.words())
     if as_json:
         print(json.dumps(written.to_json()))  # noqa: T201
+
+
+@app.command()
+def push(
+    bundle: Annotated[Path, typer.Option(help="The bundle to send.")],
+    repo: Annotated[str, typer.Option(help="Repository of the Hugging Face hub, owner/name; made if it is missing.")],
+    private: Annotated[bool, typer.Option("--private", help="One that others do not see.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch, made if it is missing; none: main.")] = None,
+    data_licence: Annotated[
+        str, typer.Option(help="What may be done with the photographs, such as CC-BY-4.0; needed for your own.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the card, list the files, send nothing.")] = False,
+) -> None:
+    """Send a bundle with a card to the Hugging Face hub; `--bundle hf-hub:owner/name` opens it from there."""
+    from ..bundle import Bundle
+    from ..hub import Repo
+    from ..share.card import photographs
+    from ..share.parcel import Parcel
+
+    opened = Bundle.open(bundle)
+    parcel = Parcel.of(opened, Repo.of(repo, revision), data_licence=data_licence)
+    if kept := photographs(opened):
+        say(f"The bundle holds {kept:,} photographs of your cameras: whoever may read the repository sees them.")
+    if dry_run:
+        print(parcel.card, end="")  # noqa: T201
+        for name, size in parcel.sizes.items():
+            say(f"{size / 1e6:9.3f} MB  {name}")
+    total = f"{len(parcel.files)} files, {sum(parcel.sizes.values()) / 1e6:.1f} MB"
+    if dry_run:
+        say(f"Nothing was sent ({total}).")
+        return
+    say(f"Sending {total} to {parcel.repo}.")
+    print(parcel.send(private=private))  # noqa: T201
+    say(f"Open it anywhere: wildpdiff serve --bundle {parcel.repo}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,10 @@ def _folder(model: str, folder: Path) -> Source:
     if not isinstance(content, dict) or "model_cfg" not in content:
         raise UserError(
             f"'{CONFIG_FILE}' in '{folder.name}' has no 'model_cfg'; give a folder saved in open_clip's form."
+        )
+    if "trust_remote_code" in json.dumps(content):
+        raise UserError(
+            f"'{CONFIG_FILE}' in '{folder.name}' asks for code of somebody else's to be run; do not use it."
         )
     return Source(model, None, f"{content.get('name', folder.resolve().name)}/{sha256(weights)[:12]}")
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import load_json, load_tensors, save_json, save_tensors, sha256
+from ..hub import Repo, folder_of, sent
 from ..network.adapter import AdapterLayout
+from .card import card_of
 from .codec import LinearCodec, LinearCodecConfig
 from .config import CONFIG, AnyDenoiserConfig, ConditionConfig, GeneratorConfig, tagged, untagged
 from .denoiser import Denoiser
@@ -257,14 +260,64 @@ class AdapterGenerator(nn.Module):
             raise UserError(f"'{Path(path).name}' does not fit '{CONFIG}'; fetch or make it anew.") from error
         return other.eval()
 
-    @classmethod
-    def from_pretrained(cls, folder: Path, device: torch.device | str = "cpu") -> "AdapterGenerator":
-        """Load what `save_pretrained` wrote, ready to generate.
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> str:
+        """Send what `save_pretrained` writes, and a card, to a repository of the Hugging Face hub.
+
+        Args:
+            repo_id: `owner/name`; made if it is missing.
+            private: make the repository one that others do not see.
+            revision: a branch, made if it is missing; None is `main`.
+            token: of the hub; None is the one of `HF_TOKEN` or `hf auth login`.
+            dtype: as of `save_pretrained`.
+
+        Returns:
+            The commit's address.
 
         Raises:
-            UserError: if a file is missing, damaged, or of another version.
+            UserError: if the hub cannot be reached, or lets nobody write there.
         """
-        folder = Path(folder)
+        repo = Repo.of(repo_id, revision)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(Path(folder), dtype)
+            files: dict[str, Path | bytes] = {name: Path(folder) / name for name in (CONFIG, WEIGHTS)}
+            files["README.md"] = card_of(self.config, self.notes, repo.name).encode()
+            return sent(repo, files, message="A generator of adapters", private=private, token=token)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: Path | str,
+        device: torch.device | str = "cpu",
+        *,
+        subfolder: str = "",
+        revision: str | None = None,
+        token: str | None = None,
+        local_files_only: bool = False,
+    ) -> "AdapterGenerator":
+        """Load what `save_pretrained` wrote, ready to generate.
+
+        Args:
+            folder: where it is; or, as a text, a repository of the Hugging Face hub (see `hub.folder_of`).
+            device: where it computes.
+            subfolder: of the folder or repository, such as `generator-H` of a bundle's.
+            revision: a branch, a tag or a commit of a repository.
+            token: of the hub; None is the one of `HF_TOKEN` or `hf auth login`.
+            local_files_only: take what the hub's cache has, and ask nobody.
+
+        Raises:
+            UserError: if a file is missing, damaged, or of another version, or cannot be fetched.
+        """
+        wanted = [f"{subfolder}/{name}" if subfolder else name for name in (CONFIG, WEIGHTS)]
+        access: dict[str, Any] = {"revision": revision, "token": token, "local_files_only": local_files_only}
+        folder = folder_of(folder, wanted, **access) / subfolder
         about = load_json(folder / CONFIG)
         if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise UserError(f"'{CONFIG}' is not a generator of format {FORMAT}; fetch or make it anew.")

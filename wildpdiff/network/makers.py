@@ -77,6 +77,12 @@ def imagenet_network(architecture: str = lite.ARCHITECTURE, **options: Any) -> n
         ) from error
 
 
+def published_name(architecture: str) -> str | None:
+    """The hub's name of an architecture's published weights, `owner/name`; None if timm knows none."""
+    known = _known(architecture)
+    return str(known.hf_hub_id) if known is not None and known.hf_hub_id else None
+
+
 def standard_of(architecture: str) -> Standard:
     """How timm says that pixels are prepared for an architecture's published weights; ImageNet's if it says nothing."""
     import timm

@@ -123,8 +123,14 @@ class Stored:
 
     @cached_property
     def order(self) -> Order:
-        """What it is made of."""
-        return Order.from_json(load_json(self.folder / ABOUT)["order"])
+        """What it is made of.
+
+        Raises:
+            UserError: as `check_shippable`: a bundle may be a stranger's, and a network of one's own is code that runs.
+        """
+        order = Order.from_json(load_json(self.folder / ABOUT)["order"])
+        check_shippable(order, self.name)
+        return order
 
     @cached_property
     def shared(self) -> Shared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..bundled import bundled
+from ..hub import origin
 from .setting import Setting, is_own
 
 PICTURE = "your-picture-{side}.jpg"
@@ -59,9 +60,12 @@ def command_of(setting: Setting) -> str:
 
 
 def folder_of(folder: Path) -> str:
-    """How a bundle's folder is called in code: not at all if it comes along, by its place in a project, or its name."""
+    """How a bundle's folder is called in code: not at all if it comes along, else by its place on the hub or in a
+    project, or its name."""
     if folder.resolve() == bundled():
         return ""
+    if repo := origin(folder):
+        return str(repo)
     return f"assets/{folder.name}" if folder.parent.name == "assets" else folder.name
 
 
