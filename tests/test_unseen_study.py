@@ -15,6 +15,7 @@ from wildpdiff.experiments.lab import Lab
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.unseen import cell, counted, study, ways
 from wildpdiff.unseen.far import far_pictures
+from wildpdiff.unseen.merge import layers_of, merged
 from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
 from wildpdiff.unseen.told_start import arrived, start_findings, start_tables
 from wildpdiff.workers.pool import ONE
@@ -68,6 +69,20 @@ def test_a_stock_is_filled_once_and_gives_the_first_places(tmp_path: Path) -> No
         stock.open(4)
 
 
+def test_a_merge_by_layer_gives_each_layer_its_own_weights(tiny_bundle: Path) -> None:
+    """Both factors of a layer go together; weights of one location are that location's row."""
+    layout = Bundle.open(tiny_bundle).layout
+    layers, rows = layers_of(layout), torch.randn(3, layout.dim)
+    assert len(layers) == layout.dim and int(layers.max()) + 1 == len(layout.names) // 2
+    own = torch.zeros(3, int(layers.max()) + 1)
+    own[1] = 1
+    assert torch.equal(merged(rows, own, layers), rows[1])
+    own[1, 0], own[2, 0] = 0, 1
+    found = merged(rows, own, layers)
+    assert torch.equal(found[layers == 0], rows[2][layers == 0]) and torch.equal(found[layers > 0], rows[1][layers > 0])
+    assert torch.allclose(merged(rows, torch.full_like(own, 1 / 3), layers), rows.mean(dim=0), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_tiny_bundle(tmp_path / "bundle")
@@ -100,7 +115,7 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
     lab = _lab(folder, tmp_path)
     *_, (_, data) = study.measure(lab)
     assert data["places"] == 2
-    assert {"pretrained", "joint", "u", "u_words", "paste2", "plain2", "oracle"} <= set(data["ways"])
+    assert {"pretrained", "joint", "u", "u_words", "zoo_merge", "paste2", "plain2", "oracle"} <= set(data["ways"])
     assert all(0 <= own["all"]["mean"] <= 1 for own in data["ways"].values())
     assert len(tables(data)) == 4
     assert findings(data)

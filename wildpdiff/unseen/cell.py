@@ -24,6 +24,7 @@ from ..universal.priors import Shrinking, calibrated
 from ..universal.universal import Universal
 from ..workers.pool import ONE
 from ..worlds.base import Images
+from .merge import MergeRecipe, learn_merge
 from .site import ASKED, Place, drawn, named, test_stock
 from .ways import (
     FEW,
@@ -43,10 +44,13 @@ from .ways import (
 )
 
 What = Literal[
-    "pretrained", "universal", "seed", "joint", "oracle", "pasting", "start_u", "start_joint", "start_mean", "start_new"
-]
+    "pretrained", "universal", "seed", "joint", "merge", "oracle", "pasting",
+    "start_u", "start_joint", "start_mean", "start_new",
+]  # fmt: skip
 #: Pasted photographs of a place, and validation places that choose how fast is learned from them.
 PASTED, CHOOSERS = 400, 6
+#: Steps of the joint row up to which a training is a brief one, and so is what goes with it.
+BRIEF = 100
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,27 @@ def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:
     return [of_joint(backbone, control, place, how) for place in places]
 
 
+def _merge(cell: Cell, places: Sequence[Place]) -> list[Named]:
+    backbone, usual = _bundle(cell.trained.bundle).backbone, opened(cell.trained).model.usual
+    row, folded = merged_row(cell.trained), Folded(backbone)
+    return [{"zoo_merge": (logits_by(folded, row, own.asked.pixels) + usual).argmax(dim=1)} for own in places]
+
+
+@lru_cache(maxsize=1)
+def merged_row(trained: Training) -> Tensor:
+    """The zoo's mean rows, merged by layer as training places teach; kept in the training's folder."""
+    path, bundle = trained.folder / "merge.safetensors", _bundle(trained.bundle)
+    if not path.exists():
+        recipe = MergeRecipe() if trained.recipe.map.joint_steps > BRIEF else MergeRecipe(steps=3, batch_size=4)
+        means, places = bundle.means("H" if "H" in bundle.regimes else bundle.regime), trained.site().stock("train")
+        checkpoint = path.with_suffix(".part")
+        learning = learn_merge(bundle.backbone, means, places.open(), recipe, seed=trained.seed, checkpoint=checkpoint)
+        *_, (_, row) = learning
+        save_tensors(path, {"row": row})
+        checkpoint.unlink(missing_ok=True)
+    return load_tensors(path)[0]["row"]
+
+
 def _oracle(cell: Cell, places: Sequence[Place]) -> list[Named]:
     backbone = _bundle(cell.trained.bundle).backbone
     return [of_oracle(backbone, place, seed=cell.trained.seed) for place in places]
@@ -246,6 +271,7 @@ ASK: Mapping[What, Callable[[Cell, Sequence[Place]], list[Named]]] = {
     "universal": _of_universal,
     "seed": _of_universal,
     "joint": _of_joint,
+    "merge": _merge,
     "oracle": _oracle,
     "pasting": _pasting,
     "start_u": _start,

@@ -17,14 +17,17 @@ from .far import far_gain, far_pictures
 from .ways import WAYS
 
 #: The groups of ways; ways that are told by place, and those whose share of the oracle's gain is.
-KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "pasting")
+KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "merge", "pasting")
 TOLD = ("pretrained", "joint", "u", "oracle")
 WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
 #: Gains that are told: a way, minus another.
 GAINS: tuple[tuple[str, str], ...] = (
     *((way, "pretrained") for way in WAYS if way != "pretrained"),
     *((way, "joint") for way in ("u", "u_16", "u_unlabelled", "u_most", "joint_prior", "u_words", "paste80", "oracle")),
-    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean")),
+    *(
+        ("u", way)
+        for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean", "zoo_merge")
+    ),
     ("u_unlabelled", "joint_prior16"),
     ("u_unlabelled", "joint_em16"),
     ("u_most", "joint_em200"),

@@ -88,7 +88,7 @@ def cells(lab: Lab, every: Sequence[Training], kinds: Callable[[int, Training], 
 def groups(number: int, own: Training) -> Sequence[What]:
     """The groups of ways that a training of the study is asked of."""
     if own.kind == "none":
-        return ("joint", "pasting")
+        return ("joint", "merge", "pasting")
     return ("universal", "pretrained", "oracle") if number == 0 else ("seed",)
 
 

@@ -26,6 +26,7 @@ FEW = (1, 16, 50, 200)
 WAYS: dict[str, str] = {
     "pretrained": "pretrained",
     "zoo_mean": "mean of the zoo (H)",
+    "zoo_merge": "zoo merged by layer, as training places teach",
     "nearest": "nearest seen location's adapter",
     "softmax": "softmax merge, top 3",
     "pretrained_prior": "pretrained + prior predicted from one picture",
