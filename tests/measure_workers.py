@@ -65,7 +65,7 @@ def jobs(bundle: Bundle, order: Order) -> list[float]:
     recipe, backbone = trained_by(bundle), bundle.folder / "backbone.safetensors"
     with folder() as out:
         list(grow_order(bundle, recipe, replace(order, locations=order.locations[:1]), out, workers=ONE))
-        every = replace(order, locations=bundle.seen).jobs(bundle, recipe, out)
+        every = order.jobs(bundle, recipe, out)
         return [seconds(lambda: work_on(job, backbone, recipe.world, "cpu")) for job in every[1:]]  # noqa: B023
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, too
     chosen, bundle = options.parse_args(), Bundle.open(bundled())
     torch.set_num_threads(1)
-    order = Order("M", 5, 40, bundle.seen[: chosen.places])
+    order = Order("M", 5, 20, bundle.seen[: chosen.places])
     found: dict[str, Any] = {"speed": speed(bundle, order), "jobs": jobs(bundle, order)}
     found["cluster"] = cluster(found["jobs"])
     with folder() as calm, folder() as killed:
