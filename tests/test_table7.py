@@ -24,7 +24,7 @@ from wildpdiff.paper.table7 import KINDS, LORA, SUBSETS
 from wildpdiff.training.finetune import FinetuneRecipe, finetune
 from wildpdiff.training.loop import Step, rng_at
 from wildpdiff.training.pretrain import flipped
-from wildpdiff.workers.pool import Workers
+from wildpdiff.workers.pool import ONE, Workers
 from wildpdiff.worlds.base import Images
 from wildpdiff.worlds.savanna.world import SavannaConfig, SavannaWorld
 
@@ -239,10 +239,10 @@ def test_runs_in_processes_are_those_done_here_and_a_complaint_reaches_the_calle
     do(run)
     here_done = json.loads(run.file.read_text())
     run.file.unlink()
-    assert [step.index for step in do_all([run], 1)] == [1]
+    assert [step.index for step in do_all([run], ONE)] == [1]
     again = json.loads(run.file.read_text())
     assert again["right"] == here_done["right"]
     assert again["loss"] == pytest.approx(here_done["loss"], rel=1e-3)
-    assert [(step.index, step.total) for step in do_all([run], 1)] == [(1, 1)]
+    assert [(step.index, step.total) for step in do_all([run], ONE)] == [(1, 1)]
     with pytest.raises(UserError, match="'absent' is missing"):
-        list(do_all([replace(run, seed=9, backbone=tmp_path / "absent")], 1))
+        list(do_all([replace(run, seed=9, backbone=tmp_path / "absent")], ONE))

@@ -72,7 +72,7 @@ def test_what_a_worker_complains_of_reaches_the_caller(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^A worker was stopped; run the same command again\.$"):
+    with pytest.raises(UserError, match=r"^Workers were stopped 3 times [^\n]* again to go on\.$"):
         list(each(_mark, [tmp_path / "killed", tmp_path / "one"], workers=ONE))
 
 

@@ -123,12 +123,14 @@ def required() -> dict[str, str]:
 def test_a_space_installs_all_that_the_app_imports() -> None:
     ours = {"wildpdiff", *(module.partition("/")[0] for module in MODULES)}
     imported = {name for tree in MODULES.values() for name in _outside(tree)} - set(sys.stdlib_module_names) - ours
-    # The image of a Space brings gradio, spaces and huggingface_hub; gradio brings its client, jinja2, orjson and
-    # pydantic; UMAP and scikit-learn are needed only where a bundle is made and measured, and the bundle holds what
-    # they find. What an adapter leaves the house with is a command, with an extra of its own.
+    # The image of a Space brings gradio, spaces and huggingface_hub; gradio brings its client, httpx, jinja2, orjson
+    # and pydantic, peft brings accelerate; UMAP and scikit-learn are needed only where a bundle is made and measured,
+    # and the bundle holds what they find. What an adapter leaves the house with is a command, with an extra of its own.
     brought = {
         "gradio",
         "gradio_client",
+        "httpx",
+        "accelerate",
         "jinja2",
         "spaces",
         "huggingface_hub",
