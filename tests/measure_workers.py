@@ -26,7 +26,7 @@ from test_executors import ORDER, survived
 from wildpdiff.build.grow import work_on
 from wildpdiff.build.orders import Order, grow_order
 from wildpdiff.build.plan import plan
-from wildpdiff.build.recipes import FULL, SAVANNA, SMOKE, trained_by
+from wildpdiff.build.recipes import FULL, SAVANNA, SMOKE, Recipe, trained_by
 from wildpdiff.build.schedule import ideal, makespan
 from wildpdiff.build.stages import build
 from wildpdiff.bundle import Bundle
@@ -48,9 +48,15 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
+def brief(bundle: Bundle) -> Recipe:
+    """The bundle's recipe with fewer steps before the first row."""
+    recipe = trained_by(bundle)
+    return replace(recipe, finetune=replace(recipe.finetune, converge=60))
+
+
 def speed(bundle: Bundle, order: Order) -> dict[str, Any]:
     """The bundle's own photographs are drawn anew by every worker, as in any zoo."""
-    recipe, found, files = trained_by(bundle), dict[str, float](), dict[str, bytes]()
+    recipe, found, files = brief(bundle), dict[str, float](), dict[str, bytes]()
     for name, workers in {"one": ONE, "two": TWO, "dask": Workers(2, "dask")}.items():
         with folder() as out:
             found[name] = seconds(lambda: list(grow_order(bundle, recipe, order, out, workers=workers)))  # noqa: B023
@@ -62,7 +68,7 @@ def speed(bundle: Bundle, order: Order) -> dict[str, Any]:
 
 def jobs(bundle: Bundle, order: Order) -> list[float]:
     """Seconds of each job alone, without the start of a process."""
-    recipe, backbone = trained_by(bundle), bundle.folder / "backbone.safetensors"
+    recipe, backbone = brief(bundle), bundle.folder / "backbone.safetensors"
     with folder() as out:
         list(grow_order(bundle, recipe, replace(order, locations=order.locations[:1]), out, workers=ONE))
         every = order.jobs(bundle, recipe, out)
@@ -119,11 +125,11 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, too
     chosen, bundle = options.parse_args(), Bundle.open(bundled())
     torch.set_num_threads(1)
-    order = Order("M", 5, 20, bundle.seen[: chosen.places])
+    order = Order("M", 5, 8, bundle.seen[: chosen.places])
     found: dict[str, Any] = {"speed": speed(bundle, order), "jobs": jobs(bundle, order)}
     found["cluster"] = cluster(found["jobs"])
     with folder() as calm, folder() as killed:
-        long = replace(ORDER, rows=40)
+        long = replace(ORDER, rows=20)
         found["kills"] = survived(bundle, long, calm, kills=0) == survived(bundle, long, killed, kills=chosen.kills)
     found["plan"] = planned()
     print(json.dumps(found, indent=1))

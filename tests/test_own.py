@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from wildpdiff.build import own as own_build
 from wildpdiff.build import stages, starts
 from wildpdiff.build.own import OwnData, cast, own_recipe
+from wildpdiff.build.recipes import Recipe
 from wildpdiff.bundle import Bundle
 from wildpdiff.cli import app
 from wildpdiff.errors import UserError
@@ -35,6 +36,7 @@ from wildpdiff.studio.learn.studies import real_cameras
 from wildpdiff.training.connect import ConnectRecipe
 from wildpdiff.training.finetune import FinetuneRecipe
 from wildpdiff.training.head import HeadRecipe, fitted
+from wildpdiff.training.pretrain import PretrainRecipe
 from wildpdiff.ui.learn import PARTS
 from wildpdiff.worlds.cameras import CameraWorld
 
@@ -273,9 +275,44 @@ def test_one_command_leads_from_photographs_to_a_bundle_and_a_report(command: tu
     assert "cameras" in {path.stem for path in (out / "results").iterdir()}
 
 
+@needs_lite
+@pytest.mark.slow
+@pytest.mark.usefixtures("tiny")
+def test_the_papers_recipe_trains_on_photographs(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At toy size, without CLIP's weights: its rank and widths are the bundle's, and the whole network has learned."""
+    brief = PretrainRecipe(images_per_location=8, steps=2, batch_size=4)
+    lengths = {"rank": 2, "thaw": True, "pretrain": brief, "regimes": ("M",), "start": "first", "widths": "paper"}
+    monkeypatch.setattr(own_build, "PAPER_LENGTHS", lengths | {"components": 8})
+    monkeypatch.setattr(held_out, "steps_of", lambda world, quick: 0)
+    monkeypatch.setattr("wildpdiff.cli.training._report_own", lambda *about: None)
+    words = [*(word if word != "own" else "paper" for word in command), "--size", "32", "--condition", "pooled"]
+    words += ["--network", lite.ARCHITECTURE, "--out", str(tmp_path / "mine")]
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 0, (ended.output, ended.exception)
+    bundle = Bundle.open(tmp_path / "mine")
+    assert bundle.manifest["recipe"]["name"] == "paper" and bundle.backbone.lora.rank == 2
+    assert bundle.generator("M", way="paper").config.denoiser.widths == (64, 128, 256, 512)
+    began = Backbone.build(bundle.world.species, architecture=lite.ARCHITECTURE, pretrained=True).round_to_half()
+    pairs = zip(began.parameters(), bundle.backbone.parameters(), strict=True)
+    moved = [not torch.equal(first, last) for first, last in pairs]
+    assert sum(moved) > len(moved) / 2, "not the last layer alone"
+
+
+def test_the_papers_recipe_of_a_data_set_is_the_papers_but_for_its_cameras(folder: Path) -> None:
+    about = {"images": folder / "photos"}
+    recipe, world, _ = own_build.own_recipe(OwnData.of_paper(folder / "forest.json", **about))
+    assert (recipe.name, recipe.rank, recipe.architecture) == ("paper", 22, "efficientnet_b0")
+    assert world.size == 224 and recipe.condition == "ViT-B-32/openai" and recipe.regimes == ("L", "M", "H")
+    assert recipe.runs * recipe.run.rows == 300 and set(recipe.seen) < set(world.locations)
+    assert Recipe.from_json(recipe.to_json(), "it") == recipe
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("--recipe", "paper"), "need both: --recipe paper and --data PATH"),
         (("--recipe", "own"), "need both: --recipe own and --data PATH"),
         (("--data", "x.json"), "need both: --recipe own and --data PATH"),
         (("--recipe", "own", "--data", "no.json"), "no.json"),

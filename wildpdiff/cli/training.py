@@ -60,10 +60,10 @@ def train(
     weights: Annotated[str, typer.Option(help="For your data: imagenet, or a checkpoint of timm's (safetensors).")] = (
         "imagenet"
     ),
-    condition: Annotated[str, typer.Option(help="For your data: pooled (ImageNet features), or a CLIP: MODEL/TAG.")] = (
-        "pooled"
-    ),
-    size: Annotated[int, typer.Option(help="For your data: pixels a side of what is named.")] = 128,
+    condition: Annotated[
+        str | None, typer.Option(help="For your data: pooled (ImageNet features; own's), or a CLIP: MODEL/TAG.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="For your data: pixels a side of what is named; own's 128.")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = 2,
     executor: ExecutorOption = "local",
@@ -88,8 +88,9 @@ def train(
     if data is not None:
         names = tuple(part.strip() for part in species.split(",") if part.strip())
         about: dict[str, Any] = {"images": images, "boxes": boxes, "columns": columns_of(columns), "species": names}
-        how: dict[str, Any] = {} if recipe == PAPER else {"size": size, "network": network, "condition": condition}
-        chosen = (OwnData.of_paper if recipe == PAPER else OwnData)(data, weights=weights, **about, **how)
+        about |= {"size": size, "network": network, "condition": condition, "weights": weights}
+        said = {name: value for name, value in about.items() if value is not None}
+        chosen = (OwnData.of_paper if recipe == PAPER else OwnData)(data, **said)
     if dry_run:
         _plan(own_recipe(chosen)[0] if chosen else recipes.planned(recipe), as_json)
         return
