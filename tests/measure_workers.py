@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +85,12 @@ def cluster(measured: list[float]) -> dict[str, Any]:
     return {"jobs": count, "mean": sum(ratios) / len(ratios), "worst": max(ratios)}
 
 
+def killed(bundle: Bundle, kills: int) -> bool:
+    long = replace(ORDER, rows=20)
+    with folder() as calm, folder() as other:
+        return survived(bundle, long, calm, kills=0) == survived(bundle, long, other, kills=kills)
+
+
 def planned() -> dict[str, Any]:
     """A build of three regimes and four locations at 64 pixels, every stage long enough to be timed."""
     drawn = SavannaWorld(SavannaConfig(size=64, train_images=60, eval_images=40, background_images=5))
@@ -126,12 +133,16 @@ def main() -> None:
     chosen, bundle = options.parse_args(), Bundle.open(bundled())
     torch.set_num_threads(1)
     order = Order("M", 5, 8, bundle.seen[: chosen.places])
-    found: dict[str, Any] = {"speed": speed(bundle, order), "jobs": jobs(bundle, order)}
-    found["cluster"] = cluster(found["jobs"])
-    with folder() as calm, folder() as killed:
-        long = replace(ORDER, rows=20)
-        found["kills"] = survived(bundle, long, calm, kills=0) == survived(bundle, long, killed, kills=chosen.kills)
-    found["plan"] = planned()
+    found: dict[str, Any] = {}
+    for name, measure in {
+        "speed": lambda: speed(bundle, order),
+        "jobs": lambda: jobs(bundle, order),
+        "cluster": lambda: cluster(found["jobs"]),
+        "kills": lambda: killed(bundle, chosen.kills),
+        "plan": planned,
+    }.items():
+        found[name] = measure()
+        print(name, found[name], file=sys.stderr, flush=True)
     print(json.dumps(found, indent=1))
 
 

@@ -127,8 +127,8 @@ def survived(bundle: Bundle, order: Order, out: Path, *, kills: int) -> dict[str
     while True:
         try:
             for _ in grow(order.jobs(bundle, RECIPE, out), backbone, WORLD.to_json(), workers=TWO):
-                if kills:
-                    chance.choice(children_of(os.getpid())).kill()
+                if kills and (workers := children_of(os.getpid())):
+                    chance.choice(workers).kill()
                     kills -= 1
             assert not kills
             return files_of(out)

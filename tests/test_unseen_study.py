@@ -12,8 +12,9 @@ from wildpdiff.build.stock import Stock
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.experiments.lab import Lab
+from wildpdiff.files import load_tensors
 from wildpdiff.training.finetune import FinetuneRecipe
-from wildpdiff.unseen import cell, counted, study, ways
+from wildpdiff.unseen import balanced, cell, counted, study, ways
 from wildpdiff.unseen.far import far_pictures
 from wildpdiff.unseen.merge import layers_of, merged
 from wildpdiff.unseen.told import findings, scaling_findings, scaling_tables, tables
@@ -138,3 +139,36 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
 def _lab(folder: Path, tmp_path: Path) -> Lab:
     bundle = Bundle.open(folder)
     return Lab(bundle, trained_by(bundle), tmp_path / "run", workers=ONE, quick=True)
+
+
+@pytest.mark.slow
+def test_a_balanced_row_trains_on_logits_that_hold_the_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows a location from one start; they differ, and a second time is counted alone."""
+    folder = write_tiny_bundle(tmp_path / "bundle")
+    called: list[str] = []
+
+    def at_once(work, jobs, *, workers):
+        for count, job in enumerate(jobs, start=1):
+            called.append(job.path.name)
+            work(job)
+            yield count
+
+    monkeypatch.setattr(balanced, "each", at_once)
+    monkeypatch.setattr(balanced, "ASKED", 4)
+    lab = _lab(folder, tmp_path)
+    *_, (_, data) = balanced.measure(lab)
+    assert len(called) == 2 * len(lab.bundle.seen)
+    assert set(data["home"]) == {"plain", "balanced", "balanced + own prior"}
+    rows = [load_tensors(path)[0]["row"] for path in sorted((tmp_path / "run").rglob("*-*.safetensors"))]
+    assert len(torch.stack(rows).unique(dim=0)) == len(rows) == 2 * len(lab.bundle.seen)
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.safetensors")}
+    *_, (_, again) = balanced.measure(lab)
+    assert again == data and {path: path.stat().st_mtime_ns for path in times} == times
+    assert [len(table.rows) for table in balanced.tables(data)] == [3, 3, 2]
+    assert len(balanced.findings(data)) == 3
+
+
+def test_a_log_prior_is_that_of_the_labels() -> None:
+    prior = balanced.log_prior(torch.tensor([0, 0, 0, 2]), 4)
+    assert prior.exp().sum() == pytest.approx(1)
+    assert (prior[0] - prior[2]).exp() == pytest.approx(3.5 / 1.5)

@@ -14,6 +14,7 @@ from ..experiments.lab import Data, Experiment, Lab
 from ..training.loop import Step
 from ..universal.learn import MapRecipe
 from ..workers.pool import each
+from .balanced import EXPERIMENT
 from .cell import Cell, Training, What, answer, answers_of, do_training, labels_of
 from .counted import counted, over, right_at
 from .site import test_stock
@@ -188,4 +189,5 @@ EXPERIMENTS = (
         trains=True,
         depends=("classifier", "world", "zoo", "curves"),
     ),
+    EXPERIMENT,
 )
