@@ -86,7 +86,7 @@ def cluster(measured: list[float]) -> dict[str, Any]:
 
 
 def killed(bundle: Bundle, kills: int) -> bool:
-    long = replace(ORDER, rows=20)
+    long = replace(ORDER, rows=80)  # a row in ten is told, and each is a chance to kill
     with folder() as calm, folder() as other:
         return survived(bundle, long, calm, kills=0) == survived(bundle, long, other, kills=kills)
 
