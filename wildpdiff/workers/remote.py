@@ -5,8 +5,10 @@ Nothing heavy is imported here before the work is.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,6 +17,8 @@ from ..errors import UserError
 
 #: Packages on whose versions rows depend to the last bit, or their reading at all.
 PACKAGES = ("wildpdiff", "torch", "timm")
+#: What `mallopt` is told: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h, in bytes; the latter at its largest.
+MALLOC = {-1: 512 * 2**20, -3: 32 * 2**20}
 
 
 def versions() -> dict[str, str]:
@@ -43,12 +47,24 @@ def do_all(work: Callable[[Any], None], jobs: Sequence[Any], wanted: Mapping[str
     import torch
 
     torch.set_num_threads(1)
+    keep_memory()
     try:
         for job in jobs:
             work(job)
     except UserError as error:
         return str(error)
     return None
+
+
+def keep_memory() -> None:
+    """Let glibc keep what a step frees for the next one.
+
+    Dask tells its workers to hand memory back at once, so that every step of a training fetches all of it anew and
+    takes more than twice as long.
+    """
+    if sys.platform == "linux" and "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        for parameter, size in MALLOC.items():
+            ctypes.CDLL(None).mallopt(parameter, size)
 
 
 def differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
