@@ -1,4 +1,5 @@
-"""What workers are worth: `python tests/measure_workers.py [--places 4] [--kills 10] [--only speed,plan]` prints one JSON document.
+"""What workers are worth: `python tests/measure_workers.py [--places 4] [--kills 10] [--only speed,plan]`; one JSON document.
+
 
 `speed`: seconds for the same zoo (its jobs of equal length, one thread each) with one process, two processes, and two
 workers of Dask, and their ratios; the start of the processes counts. `jobs`: seconds of each job with one process.
