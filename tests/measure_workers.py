@@ -1,11 +1,12 @@
 """What workers are worth: `python tests/measure_workers.py [--places 4] [--kills 10] [--only speed,plan]`.
 
 Prints one JSON document. `speed`: seconds for the same zoo (its jobs of equal length, one thread each) with one
-process, two processes, and two workers of Dask, and their ratios; the start of the processes counts. `jobs`: seconds of each job with one process.
-`cluster`: by these times drawn anew, the makespan of the recipe `full`'s runs with 64 workers, 5% of whose tries fail,
-over the ideal; worst of 100. `kills`: whether a zoo whose workers were killed at random so many times is bit by bit
-that of a run that nobody disturbed. `plan`: seconds of a small build with one worker, stage by stage, and what
-`wildpdiff train --dry-run` says of it. A measurement, not a test; nothing else should run on the computer.
+process, two processes, and two workers of Dask, and their ratios; the start of the processes counts. `jobs`:
+seconds of each job with one process. `cluster`: by these times drawn anew, the makespan of the recipe `full`'s runs
+with 64 workers, 5% of whose tries fail, over the ideal; worst of 100. `kills`: whether a zoo whose workers were
+killed at random so many times is bit by bit that of a run that nobody disturbed. `plan`: seconds of a small build
+with one worker, stage by stage, and what `wildpdiff train --dry-run` says of it. A measurement, not a test; nothing
+else should run on the computer.
 """
 
 import argparse
