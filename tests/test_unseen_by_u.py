@@ -10,6 +10,7 @@ from PIL import Image
 from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.bundle import Bundle
+from wildpdiff.bundled import bundled
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import logits
 from wildpdiff.export.ordered import Order, export_adapter
@@ -19,12 +20,15 @@ from wildpdiff.network.makers import timm_network
 from wildpdiff.network.peft_folder import PRIOR, load_peft, load_prior
 from wildpdiff.picture import read_picture
 from wildpdiff.studio.invent import findings, inventing_in, upload
+from wildpdiff.studio.learn.stored import Stored
+from wildpdiff.studio.learn.studies import by_places
 from wildpdiff.studio.pictures import HOUSE
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.universal import Halves, alike, expected, served, trusted
 from wildpdiff.studio.upload import Strangers
 from wildpdiff.universal.gate import far_conditions
+from wildpdiff.web import template
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +225,24 @@ def test_an_invented_place_is_served_by_u_first_and_measured_beside_the_others(s
     *_, bare = findings(studio, place, setting, 24, off)
     assert torch.equal(bare.score.named[0], bare.score.named[2])
     assert upload(studio, place).known is not None
+
+
+def test_the_curve_by_training_places_has_a_point_for_each_count_inside_its_axis() -> None:
+    """Of the bundle that comes along; the drawing says its numbers to a screen reader, too."""
+    bundle = Bundle.open(bundled())
+    curve = by_places(Stored.of(bundle))
+    assert curve is not None
+    assert [name for name, *_ in curve.points] == ["10", "30", "100", "300", "1,000"]
+    for _, low, share, high in curve.points:
+        assert curve.floor <= low < share < high <= curve.top
+    drawn = str(template("curve").curve(curve))
+    assert drawn.count("<circle") == 5 and drawn.count("<path") == len(curve.ticks) + 5 + 4
+    for name, low, share, high in curve.points:
+        assert f"{name}: {share:.1%}, {low:.1%} to {high:.1%}" in drawn
+    heights = [float(part.partition('"')[0]) for part in drawn.split(' cy="')[1:]]
+    shares = [share for _, _, share, _ in curve.points]
+    assert sorted(heights, reverse=True) == [heights[place] for place in sorted(range(5), key=shares.__getitem__)]
+
+
+def test_no_curve_is_drawn_of_what_was_not_measured(tiny_bundle: Path) -> None:
+    assert by_places(Stored.of(Bundle.open(tiny_bundle))) is None

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import gradio as gr
 
 from ..studio.learn.stored import Stored
-from ..studio.learn.studies import never_seen
+from ..studio.learn.studies import by_places, never_seen
 from ..studio.upload import Strangers
+from ..web import template
 from ..worlds.base import Captioned, Inventive
 from .invent import Invent
 from .labelled import OwnPhotos
@@ -43,3 +44,7 @@ class Unseen:
                 with measured, gr.Column(elem_classes="card", elem_id="never-seen"):
                     title("Places never seen", "New places without end, every way to serve one, the true answers.")
                     gr.HTML(str(PARTS.real(study)), apply_default_css=False)
+                if (curve := by_places(Stored.of(bundle))) is not None:
+                    with measured, gr.Column(elem_classes="card", elem_id="by-places"):
+                        title("By the number of training places", "The same short training at more and more places.")
+                        gr.HTML(str(template("curve").curve(curve)), apply_default_css=False)

@@ -12,12 +12,13 @@ from ...experiments.result import Result, stored_result
 from ...own.held_out import STUDY
 from ...paper.curves import of
 from ...reproduce import EXPERIMENTS
+from ...unseen.study import SCALING_STUDY
 from ...unseen.study import STUDY as UNSEEN
 
 T = TypeVar("T")
 Data = Mapping[str, Any]
 #: The results that the lessons speak of.
-NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity", STUDY, UNSEEN)
+NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity", STUDY, UNSEEN, SCALING_STUDY)
 HELD_OUT = "held out"
 #: Regimes of similarity in the order of the paper.
 REGIMES = ("L", "M", "H")

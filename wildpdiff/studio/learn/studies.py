@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,49 @@ def never_seen(stored: Stored) -> Study | None:
         return _study(unseen.tables(whole)[0], (1, 2, 3, 4), unseen.findings(whole), "Places never seen")
 
     return stored.read(unseen.STUDY, read)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve as the page draws it.
+
+    Attributes:
+        points: what each stands above, and its interval's low end, its share and the high end, in 0..1.
+        floor, top: ends of the axis, in 0..1.
+        ticks: lines across, in 0..1.
+        axis: what the points' names count.
+        label: of the drawing, for a screen reader.
+        note: on what was measured.
+        sentences: what was found.
+    """
+
+    points: tuple[tuple[str, float, float, float], ...]
+    floor: float
+    top: float
+    ticks: tuple[float, ...]
+    axis: str
+    label: str
+    note: str
+    sentences: tuple[str, ...]
+
+
+def by_places(stored: Stored) -> Curve | None:
+    """Generator U by the number of its training places; None if that is not stored."""
+
+    def read(data: Mapping[str, Any]) -> Curve:
+        whole = dict(data)
+        counts = whole["counts"].items()
+        points = tuple((f"{int(count):,}", own["low"], own["mean"], own["high"]) for count, own in counts)
+        ends = (
+            math.floor(10 * min(own["low"] for _, own in counts)),
+            math.ceil(10 * max(own["high"] for _, own in counts)),
+        )
+        ticks = tuple(tenth / 10 for tenth in range(ends[0], ends[1] + 1))
+        [table] = unseen.scaling_tables(whole)
+        found = tuple(unseen.scaling_findings(whole))
+        return Curve(points, ticks[0], ticks[-1], ticks, "training places", table.title, table.note, found)
+
+    return stored.read(unseen.SCALING_STUDY, read)
 
 
 def _study(table: Table, shown: tuple[int, ...], found: list[str], label: str) -> Study:
