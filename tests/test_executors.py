@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.workers import executors, pool, remote
 from wildpdiff.workers.pool import TWO, Workers, each
-from wildpdiff.workers.remote import differing, do_all, one_gpu, versions
+from wildpdiff.workers.remote import Caller, differing, do_all, one_gpu, versions
 
 PLACES = ("R10", "U11", "Q08")
 ORDER = Order("M", 1, 2, PLACES)
@@ -254,12 +255,29 @@ def test_workers_that_cannot_be_are_refused(count: int, kind: Any, told: str) ->
 
 
 def test_a_worker_with_another_version_is_named_and_does_nothing(tmp_path: Path) -> None:
-    other = versions() | {"torch": "1.0"}
+    other = replace(Caller.here(), versions=versions() | {"torch": "1.0"})
     told = do_all(write, [tmp_path / "a"], other)
     assert told is not None and f"torch {versions()['torch']}, this computer 1.0" in told and told.endswith(".")
     assert not (tmp_path / "a").exists()
     assert differing(versions(), versions()) == ""
     assert differing(versions(), {}).startswith("wildpdiff none")
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so_and_does_nothing(tmp_path: Path) -> None:
+    elsewhere = replace(Caller.here(), folder=str(tmp_path / "runs"))
+    told = do_all(write, [tmp_path / "a"], elsewhere)
+    assert told is not None and told.endswith("does not see the folder 'runs'; start in one that all workers share.")
+    assert not (tmp_path / "a").exists() and str(tmp_path) not in told
+
+
+@pytest.mark.slow
+def test_a_worker_elsewhere_writes_into_the_callers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """File names that are typed are relative, and a Dask worker begins in a folder of its own."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with cluster(tmp_path / "there") as address:
+        assert list(each(write, [Path("a")], workers=Workers(1, "dask", address))) == [1]
+    assert (tmp_path / "here" / "a").exists() and not (tmp_path / "there" / "a").exists()
 
 
 def test_every_package_of_the_versions_is_installed() -> None:

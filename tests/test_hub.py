@@ -165,8 +165,8 @@ def test_a_strangers_bundle_names_nothing_outside_of_it_and_runs_nothing(tmp_pat
     for part, value in (
         ("files", {"../secret.json": ""}),
         ("files", {"C:\\x.json": ""}),
-        ("variants", [{"generator": "/home/x"}]),
-        ("world", {"kind": "cameras", "path": "/home/x/photographs"}),
+        ("variants", [{"generator": "/elsewhere"}]),
+        ("world", {"kind": "cameras", "path": "/elsewhere/photographs"}),
     ):
         with pytest.raises(UserError, match="names what lies outside of it"):
             check_inside(manifest | {part: value})

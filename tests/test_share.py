@@ -42,9 +42,14 @@ def own(tiny_bundle: Path, tmp_path: Path) -> Bundle:
     save_tensors(tmp_path / "own" / "photographs.safetensors", tensors)
     spec = {"kind": "stored", "of": "cameras", "species": list(world.species), "locations": ["R10"], "size": 32}
     recipe = load_json(tiny_bundle / MANIFEST)["recipe"] | {
-        "world": {"kind": "cameras", "path": "/home/ann/traps/metadata.json", "images": "D:\\ann\\traps", "size": 32},
+        "world": {
+            "kind": "cameras",
+            "path": "/disk/ann/traps/metadata.json",
+            "images": "D:\\ann\\traps",
+            "size": 32,
+        },
         "weights": "imagenet",
-        "condition": "local-dir:/home/ann/clip",
+        "condition": "local-dir:/disk/ann/clip",
     }
     told = {"world": spec | {"about": "Traps of mine.", "caution": "Few."}, "recipe": recipe}
     return Bundle.open(sealed_anew(tiny_bundle, tmp_path / "own", **told))
@@ -114,7 +119,7 @@ def test_what_is_sent_names_nobodys_folders_and_is_still_a_bundle(own: Bundle, t
     recipe = read_manifest(tmp_path / "got")["recipe"]
     assert (recipe["world"]["path"], recipe["world"]["images"]) == ("metadata.json", "traps")
     assert (recipe["condition"], recipe["weights"]) == ("local-dir:clip", "imagenet")
-    assert not [name for name in parcel.files if b"/home/ann" in (tmp_path / "got" / name).read_bytes()]
+    assert not [name for name in parcel.files if b"/disk/ann" in (tmp_path / "got" / name).read_bytes()]
     assert Bundle.open(tmp_path / "got").fingerprints == own.fingerprints
 
 
@@ -165,7 +170,7 @@ def test_a_push_says_whose_photographs_go_and_where_the_bundle_is(
         assert out.startswith(f"{hub.address}/ann/traps/commit/")
         assert "holds 2 photographs of your cameras" in err and "--bundle hf-hub:ann/traps" in err
         assert hub.repos["ann/traps"].private
-        assert b"/home/ann" not in hub.repos["ann/traps"].files[MANIFEST]
+        assert b"/disk/ann" not in hub.repos["ann/traps"].files[MANIFEST]
         assert len(hub.repos["ann/traps"].commits) == 2
 
 

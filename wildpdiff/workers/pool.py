@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from ..errors import UserError
 from .executors import EXECUTORS
-from .remote import do_all, versions
+from .remote import Caller, do_all
 
 #: Where jobs are done: processes of this computer, a Dask or Ray cluster, Slurm, and two ways to try Slurm without one.
 Kind = Literal["local", "dask", "slurm", "slurm-local", "slurm-debug", "ray"]
@@ -109,10 +109,10 @@ def _handed_out(
 def _submitted(
     executor: Executor, work: Callable[[Any], None], jobs: Mapping[int, Any], grain: int
 ) -> Iterator[tuple[Future[str | None], tuple[int, ...]]]:
-    numbers = list(jobs)
+    numbers, caller = list(jobs), Caller.here()
     for first in range(0, len(numbers), grain):
         part = tuple(numbers[first : first + grain])
-        yield executor.submit(do_all, work, [jobs[number] for number in part], versions()), part
+        yield executor.submit(do_all, work, [jobs[number] for number in part], caller), part
 
 
 def _failed(future: Future[Any]) -> bool:

@@ -10,7 +10,9 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
@@ -37,13 +39,29 @@ def _version(name: str) -> str:
         return "none"
 
 
-def do_all(work: Callable[[Any], None], jobs: Sequence[Any], wanted: Mapping[str, str]) -> str | None:
-    """Do some jobs one after the other with one thread of PyTorch's; what a user has to be told, or None.
+@dataclass(frozen=True)
+class Caller:
+    """Who hands jobs out: the folder that file names start from, and the versions there."""
 
-    `wanted` are the caller's `versions`.
-    """
-    if other := differing(wanted, versions()):
+    folder: str
+    versions: Mapping[str, str]
+
+    @classmethod
+    def here(cls) -> Caller:
+        """This process."""
+        return cls(str(Path.cwd()), versions())
+
+
+def do_all(work: Callable[[Any], None], jobs: Sequence[Any], caller: Caller) -> str | None:
+    """Do some jobs one after the other with one thread of PyTorch's, in the caller's folder; what a user has to be
+    told, or None."""
+    if other := differing(caller.versions, versions()):
         return f"The worker on {platform.node()} has {other}; install the same versions everywhere."
+    try:
+        os.chdir(caller.folder)  # a worker elsewhere began in a folder of its own
+    except OSError:
+        name = Path(caller.folder).name
+        return f"The worker on {platform.node()} does not see the folder '{name}'; start in one that all workers share."
     import torch
 
     torch.set_num_threads(1)
