@@ -13,7 +13,8 @@ from test_files import one_sentence
 from tiny_bundle import shown
 
 from wildpdiff import manifest as manifests
-from wildpdiff.bundle import Bundle, blend
+from wildpdiff.bundle import Bundle
+from wildpdiff.condition.base import blend
 from wildpdiff.errors import UserError
 from wildpdiff.files import load_json, load_tensors, save_json, save_tensors
 from wildpdiff.generator import AdapterGenerator, ConditionConfig, GeneratorConfig

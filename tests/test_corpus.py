@@ -49,7 +49,7 @@ from wildpdiff.errors import UserError
 from wildpdiff.export.adapted import Adapted
 from wildpdiff.files import sha256
 from wildpdiff.generate import Request, write_adapters
-from wildpdiff.generator import generator as generators
+from wildpdiff.generator import kept as generators
 from wildpdiff.labelled import open_archive
 from wildpdiff.network.backbone import Backbone
 from wildpdiff.network.peft_folder import load_peft

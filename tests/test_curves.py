@@ -10,7 +10,8 @@ import pytest
 from tiny_bundle import only
 
 from wildpdiff.build.recipes import SMOKE
-from wildpdiff.bundle import Bundle, blend
+from wildpdiff.bundle import Bundle
+from wildpdiff.condition.base import blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
 from wildpdiff.experiments.lab import Lab

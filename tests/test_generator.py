@@ -11,7 +11,8 @@ from wildpdiff.errors import UserError
 from wildpdiff.files import load_tensors
 from wildpdiff.generator.codec import LinearCodec, LinearCodecConfig
 from wildpdiff.generator.denoiser import DenoiserConfig
-from wildpdiff.generator.generator import SMALL, AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.generator.generator import AdapterGenerator, ConditionConfig, GeneratorConfig
+from wildpdiff.generator.kept import SMALL
 from wildpdiff.generator.residual import ResidualConfig, ResidualDenoiser
 from wildpdiff.generator.vae import VAEConfig
 from wildpdiff.network.adapter import AdapterLayout

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from wildpdiff.bundle import Bundle, blend
+from wildpdiff.bundle import Bundle
+from wildpdiff.condition.base import blend
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy, wilson
 from wildpdiff.measure.statistics import difference

@@ -25,7 +25,7 @@ _HOMES = {
     "UserError": "errors",
     "Zoo": "zoo",
     "accuracy": "evaluate",
-    "blend": "bundle",
+    "blend": "condition.base",
     "cosine": "weightspace",
     "load_peft": "network.peft_folder",
     "load_picture": "picture",

@@ -19,6 +19,7 @@ from .errors import UserError
 from .files import is_folder, load_json, load_tensors
 from .generator import AdapterGenerator, GeneratorConfig
 from .generator.config import CONFIG
+from .generator.opened import Opened
 from .hub import FETCHED, folder_of, is_address, origin
 from .manifest import MANIFEST, check_inside, read_manifest
 from .network.adapter import AdapterLayout
@@ -195,7 +196,7 @@ class Bundle:
             UserError: if it is damaged, or a generator that was opened before belongs to another one.
         """
         backbone = self._backbone
-        self._agree()
+        self._generators.meet(backbone)
         return backbone
 
     @cached_property
@@ -257,19 +258,12 @@ class Bundle:
         Raises:
             UserError: if the bundle has no such generator, or it is damaged.
         """
-        variant = self.variant(regime, way)
-        if (regime, way) not in self._generators:
-            self._generators[regime, way] = (
-                self.generator(regime).with_denoiser(self.folder / variant.denoiser)
-                if variant.denoiser
-                else self._loaded(variant.generator)
-            )
-        return self._generators[regime, way]
+        return self._generators.of(self.variant(regime, way))
 
     @cached_property
     def unconditional(self) -> AdapterGenerator:
         """The generator of one location alone, the first seen one; it looks at no condition."""
-        return self._loaded(f"generator-{self.seen[0]}")
+        return self._generators.at(f"generator-{self.seen[0]}")
 
     @cached_property
     def has_universal(self) -> bool:
@@ -293,40 +287,8 @@ class Bundle:
         return {}
 
     @cached_property
-    def _generators(self) -> dict[tuple[str, str], AdapterGenerator]:
-        return {}
-
-    def _loaded(self, folder: str) -> AdapterGenerator:
-        with torch.inference_mode(False):
-            generator = AdapterGenerator.from_pretrained(self.folder / folder, self.device)
-        self._opened.append(generator)
-        self._agree()
-        return generator
-
-    @cached_property
-    def _opened(self) -> list[AdapterGenerator]:
-        """Every generator that was opened."""
-        return []
-
-    @cached_property
-    def _checked(self) -> set[int]:
-        """Those that were found to fit the classifier, by identity."""
-        return set()
-
-    def _agree(self) -> None:
-        """Check opened generators against the classifier, once both are there: whichever comes second finds the other.
-
-        So numbers that are stored are shown before the classifier is loaded, and no adapter meets another one. Two
-        threads may do the same check twice.
-        """
-        backbone = self.__dict__.get("_backbone")
-        waiting = [generator for generator in tuple(self._opened) if id(generator) not in self._checked]
-        if backbone is None or not waiting:
-            return
-        fingerprint = backbone.fingerprint
-        for generator in waiting:
-            generator.check(layout=backbone.layout, backbone_fingerprint=fingerprint)
-            self._checked.add(id(generator))
+    def _generators(self) -> Opened:
+        return Opened(self.folder, self.device)
 
     def zoo(self, regime: str) -> CodedZoo:
         """All fine-tuned rows of every seen location in a regime, as latents of its generator."""
@@ -381,17 +343,6 @@ class Bundle:
         if location not in self.conditions:
             raise UserError(f"Location '{location}' is not known; choose one of: {', '.join(self.conditions)}.")
         return self.conditions[location]
-
-
-def blend(a: Tensor, b: Tensor, weight: float) -> Tensor:
-    """The condition `weight` of the way from embedding `a` to `b`, `[E]` (paper section 4.3, RQ2).
-
-    Raises:
-        UserError: if the weight lies outside 0..1.
-    """
-    if not 0 <= weight <= 1:
-        raise UserError(f"The blend weight must lie in 0..1 (0 is the first location, 1 the second), not {weight:g}.")
-    return a + (b - a) * weight
 
 
 def is_whole(folder: Path) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .bundle import Bundle, blend
+from .bundle import Bundle
+from .condition.base import blend
 from .errors import UserError, readable
 from .generator import AdapterGenerator
 from .network.peft_folder import save_peft

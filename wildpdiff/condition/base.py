@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from ..errors import UserError
+
 #: Pictures or captions that go through a network at once.
 BATCH = 64
 
@@ -60,3 +62,14 @@ def checked_backgrounds(backgrounds: Tensor) -> Tensor:
     if len(shape) != 4 or shape[1] != 3 or not shape[0] or backgrounds.dtype != torch.uint8:
         raise ValueError(f"backgrounds must be uint8 [G, 3, H, W], not {backgrounds.dtype} {shape}")
     return backgrounds
+
+
+def blend(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    """The condition `weight` of the way from embedding `a` to `b`, `[E]` (paper section 4.3, RQ2).
+
+    Raises:
+        UserError: if the weight lies outside 0..1.
+    """
+    if not 0 <= weight <= 1:
+        raise UserError(f"The blend weight must lie in 0..1 (0 is the first location, 1 the second), not {weight:g}.")
+    return a + (b - a) * weight

@@ -2,10 +2,7 @@
 
 import copy
 import dataclasses
-import hashlib
 import json
-import math
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,21 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..files import load_json, load_tensors, save_json, save_tensors, sha256
-from ..hub import Repo, folder_of, sent
+from ..files import load_tensors, save_tensors
+from ..hub import Repo, folder_of
 from ..network.adapter import AdapterLayout
-from .card import card_of
+from . import kept
 from .codec import LinearCodec, LinearCodecConfig
 from .config import CONFIG, AnyDenoiserConfig, ConditionConfig, GeneratorConfig, tagged, untagged
 from .denoiser import Denoiser
-from .diffusion import KarrasSchedule, NoiseSchedule, Schedule, trajectory
+from .diffusion import KarrasSchedule, NoiseSchedule, Schedule
 from .residual import ResidualConfig, ResidualDenoiser
 from .vae import VAECodec
-
-FORMAT = 3
-WEIGHTS = "model.safetensors"
-#: Tensors of fewer numbers keep float32 in a file of half precision: they are measurements that much depends on.
-SMALL = 16_384
+from .walk import Blend, check_guidance, walked
 
 
 def _denoiser(config: AnyDenoiserConfig) -> ResidualDenoiser | Denoiser:
@@ -94,12 +87,14 @@ class AdapterGenerator(nn.Module):
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that depend on every weight."""
-        return _digest(self.state_dict())
+        return kept.digest(self.state_dict())
 
     @property
     def codec_fingerprint(self) -> str:
         """Twelve hexadecimal digits that depend on every weight but the denoiser's."""
-        return _digest({name: value for name, value in self.state_dict().items() if not name.startswith("denoiser.")})
+        return kept.digest(
+            {name: value for name, value in self.state_dict().items() if not name.startswith("denoiser.")}
+        )
 
     def check(
         self,
@@ -191,8 +186,9 @@ class AdapterGenerator(nn.Module):
             UserError: at once, if a condition is missing, has another shape or is not finite, or `count`, `weight`,
                 `steps`, `guidance` or `eta` is out of range.
         """
-        blend = self._blend(condition, condition if other is None else other, weight, guidance)
-        count = count if blend is None else len(blend[0])
+        blend = Blend.of(self.condition, condition, condition if other is None else other, weight, self.device)
+        check_guidance(guidance)
+        count = count if blend is None else len(blend.first)
         if count < 1:
             raise UserError(f"The number of adapters must be at least 1, not {count}.")
         if not 0 <= seed < 2**62:
@@ -202,7 +198,7 @@ class AdapterGenerator(nn.Module):
         self.schedule.times(steps)
         rngs = [torch.Generator().manual_seed(seed + i) for i in range(count)]
         noise = torch.stack([torch.randn(self.config.latent_shape, generator=rng) for rng in rngs]).to(self.device)
-        return self._walk(blend, noise, steps, guidance, eta, rngs)
+        return walked(self.denoiser, self.schedule, blend, noise, steps, guidance=guidance, eta=eta, rngs=rngs)
 
     def generate(self, condition: Tensor | None = None, **options: Any) -> Tensor:
         """Raw rows `[N, D]` for embeddings `[N, E]`, or `count` of them; arguments and errors as for `walk`."""
@@ -213,7 +209,7 @@ class AdapterGenerator(nn.Module):
         """Round every weight to what float16 can hold, so that saving as float16 loses nothing; returns itself."""
         with torch.no_grad():
             for tensor in self.state_dict().values():
-                tensor.copy_(_stored(tensor, torch.float16))
+                tensor.copy_(kept.stored(tensor, torch.float16))
         return self
 
     def save_pretrained(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
@@ -223,10 +219,7 @@ class AdapterGenerator(nn.Module):
             folder: made if it is missing.
             dtype: of the stored weights; call `half_precision_` before storing float16, or rows change a little.
         """
-        folder = Path(folder)
-        save_tensors(folder / WEIGHTS, {name: _stored(tensor, dtype) for name, tensor in self.state_dict().items()})
-        about = {"format": FORMAT, "weights_sha256": sha256(folder / WEIGHTS), "notes": self.notes}
-        save_json(folder / CONFIG, about | self.config.to_json())
+        kept.write(Path(folder), self.config, self.notes, self.state_dict(), dtype)
 
     def with_fresh_denoiser(self, config: AnyDenoiserConfig | None = None, *, seed: int = 0) -> "AdapterGenerator":
         """A generator with this one's codec and an untrained denoiser (None: of the same shape) whose weights depend on
@@ -240,7 +233,7 @@ class AdapterGenerator(nn.Module):
 
     def save_denoiser(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the denoiser alone, for `with_denoiser` of a generator with the same codec."""
-        weights = {name: _stored(tensor, dtype) for name, tensor in self.denoiser.state_dict().items()}
+        weights = {name: kept.stored(tensor, dtype) for name, tensor in self.denoiser.state_dict().items()}
         about = {"codec": self.codec_fingerprint, "denoiser": json.dumps(tagged(self.config.denoiser))}
         save_tensors(path, weights, about)
 
@@ -284,12 +277,8 @@ class AdapterGenerator(nn.Module):
         Raises:
             UserError: if the hub cannot be reached, or lets nobody write there.
         """
-        repo = Repo.of(repo_id, revision)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(Path(folder), dtype)
-            files: dict[str, Path | bytes] = {name: Path(folder) / name for name in (CONFIG, WEIGHTS)}
-            files["README.md"] = card_of(self.config, self.notes, repo.name).encode()
-            return sent(repo, files, message="A generator of adapters", private=private, token=token)
+        whole = (Repo.of(repo_id, revision), self.config, self.notes, self.state_dict(), dtype)
+        return kept.send(*whole, private=private, token=token)
 
     @classmethod
     def from_pretrained(
@@ -315,95 +304,12 @@ class AdapterGenerator(nn.Module):
         Raises:
             UserError: if a file is missing, damaged, or of another version, or cannot be fetched.
         """
-        wanted = [f"{subfolder}/{name}" if subfolder else name for name in (CONFIG, WEIGHTS)]
+        wanted = [f"{subfolder}/{name}" if subfolder else name for name in (CONFIG, kept.WEIGHTS)]
         access: dict[str, Any] = {"revision": revision, "token": token, "local_files_only": local_files_only}
-        folder = folder_of(folder, wanted, **access) / subfolder
-        about = load_json(folder / CONFIG)
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise UserError(f"'{CONFIG}' is not a generator of format {FORMAT}; fetch or make it anew.")
-        tensors, _ = load_tensors(folder / WEIGHTS)
-        if sha256(folder / WEIGHTS) != about.get("weights_sha256"):
-            raise UserError(f"'{WEIGHTS}' is damaged (its checksum is not the one in '{CONFIG}'); fetch it anew.")
-        generator = cls(GeneratorConfig.from_json(about), about.get("notes"))
+        config, notes, tensors = kept.read(folder_of(folder, wanted, **access) / subfolder)
+        generator = cls(config, notes)
         try:
             generator.load_state_dict(tensors)
         except RuntimeError as error:
-            raise UserError(f"'{WEIGHTS}' does not fit '{CONFIG}'; fetch or make the generator anew.") from error
+            raise UserError(f"'{kept.WEIGHTS}' does not fit '{CONFIG}'; fetch or make the generator anew.") from error
         return generator.to(device).eval()
-
-    def _blend(
-        self, first: Tensor | None, second: Tensor | None, weight: float | Tensor, guidance: float
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Both embeddings `[N, E]` and the shares `[N]` of the second; None for a generator that takes no condition."""
-        if self.condition is None and first is None and second is None:
-            return None
-        if self.condition is None or first is None or second is None:
-            raise UserError("This generator takes no condition." if first is not None else "The condition is missing.")
-        first, second = (self._checked(own, self.condition, guidance).to(self.device) for own in (first, second))
-        shares = torch.as_tensor(weight, dtype=torch.float32, device=self.device).expand(len(first))
-        if len(second) != len(first) or not bool(((shares >= 0) & (shares <= 1)).all()):
-            raise UserError("A blend needs two conditions for each adapter, and a weight in 0..1.")
-        return first, second, shares
-
-    def _checked(self, condition: Tensor, wanted: ConditionConfig, guidance: float) -> Tensor:
-        if condition.ndim != 2 or condition.shape[1] != wanted.dim or not len(condition):
-            raise UserError(
-                f"The condition has shape {list(condition.shape)}, but '{wanted.name}' embeddings "
-                f"are [N, {wanted.dim}]."
-            )
-        if not condition.isfinite().all():
-            raise UserError("The condition holds numbers that are not finite; use another picture of the place.")
-        if not math.isfinite(guidance):
-            raise UserError("The guidance must be a finite number; 1 follows the condition as trained.")
-        return condition.float()
-
-    def _alone(self, noisy: Tensor, t: Tensor) -> Tensor:
-        clean: Tensor = self.denoiser(noisy, t, None)
-        return clean
-
-    @torch.no_grad()
-    def _walk(
-        self,
-        blend: tuple[Tensor, Tensor, Tensor] | None,
-        noise: Tensor,
-        steps: int,
-        guidance: float,
-        eta: float,
-        rngs: list[torch.Generator],
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        if blend is None:
-            for noisy, clean in trajectory(self._alone, noise, self.schedule, steps, eta=eta, rngs=rngs):
-                yield self.denoiser.place(noisy, None), self.denoiser.place(clean, None)
-            return
-        first, second, shares = blend
-        blended, count = first + (second - first) * shares[:, None], len(first)
-        apart = isinstance(self.denoiser, ResidualDenoiser) and bool(((shares > 0) & (shares < 1)).any())
-        ends = torch.cat([first, second]) if apart else blended
-        null = self.denoiser.unconditional(len(ends))
-
-        def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-            if guidance in (0, 1):
-                return self.denoiser(noisy, t, ends if guidance else null)
-            follow, ignore = self.denoiser(noisy.repeat(2, 1, 1), t.repeat(2), torch.cat([ends, null])).chunk(2)
-            return ignore + guidance * (follow - ignore)
-
-        def placed(latents: Tensor) -> Tensor:
-            if apart:
-                latents = latents[:count].lerp(latents[count:], shares[:, None, None])
-            return self.denoiser.place(latents, blended, guidance)
-
-        start = noise.repeat(2, 1, 1) if apart else noise
-        for noisy, clean in trajectory(denoise, start, self.schedule, steps, eta=eta, rngs=rngs):
-            yield placed(noisy), placed(clean)
-
-
-def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """A tensor as it goes into a file: whole numbers and small tensors as they are."""
-    return tensor.to(dtype) if tensor.is_floating_point() and tensor.numel() >= SMALL else tensor
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
-from ..bundle import blend
+from ..condition.base import blend
 from ..errors import UserError
 from ..experiments.baselines import product_average, softmax_merge, weighted
 from ..experiments.lab import Data, Lab

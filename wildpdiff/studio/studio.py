@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..bundle import Bundle, blend
+from ..bundle import Bundle
+from ..condition.base import blend
 from ..errors import UserError
 from ..generator import AdapterGenerator
 from ..network.folded import Adapter, Folded
