@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio import looks
 from wildpdiff.studio.studio import Studio
 from wildpdiff.ui.app import build, free_port, launch_options
 from wildpdiff.ui.queueing import QUEUE
@@ -24,7 +24,7 @@ def serving(folder: Path, port: int, **options: Any) -> Iterator[str]:
     """The address of the app on a bundle, with few photographs so that answers come soon; `options` are of `launch`."""
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
-        patch.setattr(studio_module, name, 8)
+        patch.setattr(looks, name, 8)
     page = build(Studio.open(folder))
     free = free_port("127.0.0.1", port)
     page.queue(**QUEUE).launch(

@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 import torch
 
-from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio import looks
 from wildpdiff.studio.pictures import Pictures
 from wildpdiff.studio.sessions import MOST, Newest
 from wildpdiff.studio.setting import Result, Setting
@@ -27,7 +27,7 @@ WISH = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 0, "n":
 def studio(tiny_bundle: Path) -> Iterator[Studio]:
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
-        patch.setattr(studio_module, name, 2)
+        patch.setattr(looks, name, 2)
     yield Studio.open(tiny_bundle)
     patch.undo()
 

@@ -16,6 +16,7 @@ from wildpdiff import Bundle, cli, load_peft, load_picture
 from wildpdiff.picture import SIDE
 from wildpdiff.studio.api.endpoints import Answers
 from wildpdiff.studio.api.lookups import Lookups
+from wildpdiff.studio.download import download
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.snippet import PICTURE, python_of
 from wildpdiff.studio.studio import Studio
@@ -49,7 +50,7 @@ def test_studio_command_line_and_library_write_the_same_row_from_one_file(
         cli.main()
     folder = json.loads(capsys.readouterr().out)["adapters"][0]["folder"]
     read = load_peft(bundle.backbone, Path("adapters") / folder)
-    saved = studio.save(own, Path("studio").absolute())
+    saved = download(studio, own, Path("studio").absolute())
     assert torch.equal(read, load_peft(bundle.backbone, saved.with_suffix("")))
     assert torch.allclose(read, row[0], atol=1e-5)
 

@@ -14,7 +14,9 @@ from PIL import Image
 from wildpdiff.bundle import Bundle
 from wildpdiff.errors import UserError
 from wildpdiff.evaluate import accuracy
+from wildpdiff.studio import looks
 from wildpdiff.studio import studio as studio_module
+from wildpdiff.studio.download import download
 from wildpdiff.studio.setting import Live, Result, Setting
 from wildpdiff.studio.studio import Studio
 
@@ -26,7 +28,7 @@ STATE = {"a": "R10", "b": "R12", "t": 0.3, "m": "H", "w": "ours", "seed": 3, "n"
 def studio(tiny_bundle: Path) -> Iterator[Studio]:
     patch = pytest.MonkeyPatch()
     for name in ("CHOSEN_FIRST", "OTHERS_FIRST"):
-        patch.setattr(studio_module, name, 2)
+        patch.setattr(looks, name, 2)
     yield Studio.open(tiny_bundle)
     patch.undo()
 
@@ -200,7 +202,7 @@ def test_an_unseen_location_is_measured_too_when_it_is_chosen(studio: Studio) ->
 def test_the_saved_adapter_is_a_zipped_peft_folder_of_the_row(studio: Studio, tmp_path: Path) -> None:
     from wildpdiff.network.peft_folder import load_peft
 
-    archive = studio.save(SETTING, tmp_path)
+    archive = download(studio, SETTING, tmp_path)
     zipfile.ZipFile(archive).extractall(tmp_path / "out")
     folder = next((tmp_path / "out").iterdir())
     assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= {path.name for path in folder.iterdir()}

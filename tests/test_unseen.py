@@ -24,6 +24,7 @@ from wildpdiff.evaluate import logits
 from wildpdiff.picture import MAX_BYTES
 from wildpdiff.studio import upload as stranger_module
 from wildpdiff.studio.description import checked, tile
+from wildpdiff.studio.download import download
 from wildpdiff.studio.ood import PAPER, findings, reading_skill, scale
 from wildpdiff.studio.pictures import HOUSE, OF_SESSION, SESSIONS, Pictures, Upload
 from wildpdiff.studio.setting import Setting
@@ -217,7 +218,7 @@ def test_where_a_picture_was_taken_reaches_neither_disk_nor_page_nor_download(
     assert set(vars(numbers.studio.pictures.of(name))) == {
         "name", "embedding", "picture", "nearest", "notes", "known",
     }  # fmt: skip
-    saved = numbers.studio.save(Setting(name, "R10", steps=2), tmp_path)
+    saved = download(numbers.studio, Setting(name, "R10", steps=2), tmp_path)
     assert b"SecretCamera" not in saved.read_bytes() and name not in saved.name
 
 

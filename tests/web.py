@@ -161,12 +161,19 @@ class _Server(ThreadingHTTPServer):
 def served(files: Mapping[str, bytes], **how: Any) -> Iterator[Web]:
     """A `Web` at its address."""
     web = Web(files, **how)
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"web": web}))
-    web.address = f"http://127.0.0.1:{server.server_port}"
+    with listening(type("Handler", (_Handler,), {"web": web})) as web.address:
+        yield web
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server of this computer whose requests a handler answers."""
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield web
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+        thread.join()

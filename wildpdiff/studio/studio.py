@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +22,12 @@ from ..picture import read_picture, sentence_of
 from ..universal.map import Known
 from ..weightspace import Map, cosine
 from ..worlds.base import Images
+from . import looks
+from .looks import joined, looks_of
 from .pictures import Pictures, Upload
-from .setting import IMAGES, OWN, Live, Result, Setting, Stage, is_own
+from .setting import IMAGES, Live, Result, Setting, Stage, is_own
 from .zero import Writer
 
-#: How many photographs are named at the first look: at the two chosen locations, and at each of the others.
-CHOSEN_FIRST, OTHERS_FIRST = 16, 24
-#: How many locations share one frame after the chosen ones.
-GROUP = 4
 #: Answers whose rows are kept.
 ANSWERS = 16
 #: Seeds whose adapters the map shows beside the one that was asked for.
@@ -95,11 +92,11 @@ class Studio:
         alike = tuple(cosine(rows, self.means(setting.regime)).mean(dim=0).tolist())
         frame = Result(setting, "written", {}, rows, alike, time.perf_counter() - began, note, self.cloud(setting))
         yield frame
-        plan = self._looks(setting)
+        plan = looks_of(setting, self.bundle.seen)
         with self.wearing(rows) as networks:
-            for place, looks in enumerate(plan, start=1):
+            for place, asked in enumerate(plan, start=1):
                 live = dict(frame.live)
-                for name, count in looks:
+                for name, count in asked:
                     if not wanted():
                         return
                     live[name] = self._look(networks, name, count, live.get(name))
@@ -234,24 +231,6 @@ class Studio:
         a, b = (self.pictures.of(name).name if is_own(name) else name for name in (setting.a, setting.b))
         return a, b
 
-    def save(self, setting: Setting, folder: Path) -> Path:
-        """Write a setting's first adapter as a zipped PEFT folder into `folder`.
-
-        Raises:
-            UserError: as `write`, or if the disk is full.
-        """
-        from ..network.peft_folder import save_peft
-
-        row = self.write(replace(setting, samples=1))[0]
-        (a, b), weight = self.names(setting), setting.weight
-        ends = "-".join(OWN if is_own(name) else name for name in (setting.a, setting.b))
-        card = {"condition": f"{1 - weight:.2f} of {a}, {weight:.2f} of {b}", "seed": str(setting.seed)}
-        card |= {"steps": str(setting.steps), "regime": setting.regime, "way": setting.way}
-        card |= {"generator": self.generator(setting).fingerprint, "world": self.bundle.world.about}
-        name = f"adapter-{ends}-{weight:.2f}-{setting.regime}-{setting.way}-seed{setting.seed}"
-        save_peft(self.bundle.backbone, row, folder / name, card=card)
-        return Path(shutil.make_archive(str(folder / name), "zip", root_dir=folder, base_dir=name))
-
     def warm(self, first: tuple[str, ...] = ()) -> None:
         """Load the networks and render the photographs: first what an answer about the locations `first` needs."""
         names = (*first, *(name for name in self.locations if name not in first))
@@ -259,13 +238,13 @@ class Studio:
         with self._lock:
             self.bundle.backbone  # noqa: B018 - loads it
         for name in first:
-            self.images(name, CHOSEN_FIRST)
+            self.images(name, looks.CHOSEN_FIRST)
         for regime in regimes:
             self.means(regime), self.map(regime)
             for way in self.bundle.ways:
                 self.write(Setting(names[0], names[0], steps=1, regime=regime, way=way))
         for name in names[: len(self.bundle.seen)]:
-            self.images(name, CHOSEN_FIRST)
+            self.images(name, looks.CHOSEN_FIRST)
         for name in names:
             self.images(name, IMAGES[-1])
         with self._lock:
@@ -323,36 +302,18 @@ class Studio:
     def _embedding(self, name: str) -> Tensor:
         return self.pictures.of(name).embedding if is_own(name) else self.bundle.embedding(name)
 
-    def _looks(self, setting: Setting) -> list[list[tuple[str, int]]]:
-        """Which locations to measure in each frame, on how many images: A and B, the others, A and B again."""
-        first = min(CHOSEN_FIRST, setting.images)
-        others = [name for name in self.bundle.seen if name not in setting.chosen]
-        count = min(OTHERS_FIRST, setting.images)
-        groups = [[(name, count) for name in others[at : at + GROUP]] for at in range(0, len(others), GROUP)]
-        again = [[(name, more) for name in setting.chosen] for more in _more(first, setting.images)]
-        begin = [(name, first) for name in setting.chosen]
-        return [frame for frame in (begin, *groups, *again) if frame]
-
     def _look(self, networks: Sequence[Folded], name: str, count: int, before: Live | None) -> Live:
         """Measure each merged network on the first `count` images of a location, going on from what is known."""
         images, start = self.images(name, count), before.count if before else 0
         if before and start >= len(images):
             return before
-        found = self.predictions(networks, images.pixels[start:count])
-        right = (found == images.labels[start:count]).sum(dim=1).tolist()
-        earlier = [round(share * start) for share in before.shares] if before else [0] * len(networks)
-        total = max(start, min(count, len(images)))
-        return Live(tuple((new + old) / total for new, old in zip(right, earlier, strict=True)), total)
+        right = self.predictions(networks, images.pixels[start:count]) == images.labels[start:count]
+        return joined(before, right, max(start, min(count, len(images))))
 
 
 def _as_written(setting: Setting) -> Setting:
     """The setting without what its rows do not depend on: how many photographs are named, and B at weight 0."""
     return replace(setting, images=IMAGES[-1], b=setting.a if setting.weight == 0 else setting.b)
-
-
-def _more(first: int, most: int) -> list[int]:
-    """Counts of photographs from the first look to the last, in small bites."""
-    return [*range(first + CHOSEN_FIRST, most, CHOSEN_FIRST), most] if first < most else []
 
 
 def _taken(spare: list[Folded]) -> Folded | None:

@@ -14,6 +14,7 @@ import gradio as gr
 
 from ..errors import UserError
 from ..plots.common import Figure
+from ..studio.download import download
 from ..studio.learn.stories import presets
 from ..studio.results import answer, failure, table
 from ..studio.sessions import stamp_of
@@ -115,7 +116,7 @@ class Frame:
         folder = Path(tempfile.mkdtemp(prefix="wildpdiff-"))
         try:
             setting = self.page.setting(wish, request)
-            saved = self.page.studio.save(setting, folder)
+            saved = download(self.page.studio, setting, folder)
             yield gr.DownloadButton(f"Download {self._words(setting)} (PEFT)", value=str(saved), interactive=True)
         except UserError as error:
             LOG.warning("no file to download: %s", error)
