@@ -20,14 +20,13 @@ from .ways import WAYS
 KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "merge", "pasting")
 TOLD = ("pretrained", "joint", "u", "oracle")
 WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
+#: Pasting: 80 steps, the same with the prior, and the best of all that were tried.
+PASTING = ("paste80", "paste80_prior", "rough40_prior")
 #: Gains that are told: a way, minus another.
 GAINS: tuple[tuple[str, str], ...] = (
     *((way, "pretrained") for way in WAYS if way != "pretrained"),
     *((way, "joint") for way in ("u", "u_16", "u_unlabelled", "u_most", "joint_prior", "u_words", "paste80", "oracle")),
-    *(
-        ("u", way)
-        for way in ("joint_prior", "u_prior", "u_shuffled", "paste80", "paste80_prior", "zoo_mean", "zoo_merge")
-    ),
+    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", *PASTING, "zoo_mean", "zoo_merge")),
     ("u_unlabelled", "joint_prior16"),
     ("u_unlabelled", "joint_em16"),
     ("u_most", "joint_em200"),

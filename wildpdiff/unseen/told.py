@@ -81,6 +81,7 @@ def findings(data: Data) -> list[str]:
         ("u", "joint_prior"),
         ("u", "u_prior"),
         ("u", "paste80_prior"),
+        ("u", "rough40_prior"),
         ("u", "u_shuffled"),
     ):
         own = gains.get(f"{way}-{other}")
@@ -116,7 +117,7 @@ def rows(data: Data) -> Iterator[tuple[object, ...]]:
     """What the README says of it: what, ours, the paper's."""
     ways, gains, share = data["ways"], data["gains"], data["share_of_oracle"]
     where = f", {data['places']} places never seen, {data['photographs']} photographs each, {data['seeds']} seeds"
-    for way in ("pretrained", "zoo_mean", "joint", "joint_prior", "u", "paste80_prior", "oracle"):
+    for way in ("pretrained", "zoo_mean", "joint", "joint_prior", "u", "paste80_prior", "rough40_prior", "oracle"):
         if way in ways:
             told = f"**{WAYS[way]}**" if way == "u" else WAYS[way]
             yield told + (where if way == "pretrained" else ""), points(ways[way]["all"]), ""

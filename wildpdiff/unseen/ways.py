@@ -49,6 +49,7 @@ WAYS: dict[str, str] = {
     "paste40": "pasted animals, 40 steps from joint",
     "paste80": "pasted animals, 80 steps from joint",
     "paste80_prior": "pasted animals, 80 steps from joint, + prior from one picture",
+    "rough40_prior": "pasted with rough masks, 40 steps from joint, + prior from one picture",
     "rough80": "pasted with rough masks, 80 steps from joint",
     "plain80": "pasted animals, 80 steps from pretrained",
     "oracle": "fine-tuned there, with labels",
