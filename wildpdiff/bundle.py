@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -343,6 +343,12 @@ class Bundle:
         if location not in self.conditions:
             raise UserError(f"Location '{location}' is not known; choose one of: {', '.join(self.conditions)}.")
         return self.conditions[location]
+
+
+@lru_cache(maxsize=1)
+def opened_bundle(folder: Path, device: str = "cpu") -> Bundle:
+    """A bundle that a worker keeps for its next job; errors as of `Bundle.open`."""
+    return Bundle.open(folder, device)
 
 
 def is_whole(folder: Path) -> bool:

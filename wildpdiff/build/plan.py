@@ -67,7 +67,8 @@ class Plan:
     def words(self) -> str:
         """The plan as a table, and what it comes to."""
         lines = [f"Recipe {self.recipe}: {self.dim:,} numbers a row; times of one core, if nothing else runs."]
-        lines += [_line("stage", "jobs", "a job", *(f"{count} workers" for count in COUNTS), "disk", "memory a job")]
+        many = [f"{count} worker{'s' * (count > 1)}" for count in COUNTS]
+        lines += [_line("stage", "jobs", "a job", *many, "disk", "memory a job")]
         for stage in self.stages:
             spans = [told_time(stage.span(count)) for count in COUNTS]
             size = told_size(stage.disk) if stage.disk else "-"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..bundle import Bundle
+from ..bundle import Bundle, opened_bundle
 from ..errors import UserError
 from ..evaluate import NONE, accuracy
 from ..files import load_json, save_json
@@ -99,13 +98,8 @@ def evaluate_shared(
 
 
 def _measure(place: _Place) -> None:
-    *_, (_, report) = evaluate_locations(_opened(place.bundle, place.device), (place.location,), **place.how)
+    *_, (_, report) = evaluate_locations(opened_bundle(place.bundle, place.device), (place.location,), **place.how)
     save_json(place.path, report)
-
-
-@lru_cache(maxsize=1)
-def _opened(folder: Path, device: str) -> Bundle:
-    return Bundle.open(folder, device)
 
 
 def fresh_views(bundle: Bundle, location: str, count: int) -> Tensor:

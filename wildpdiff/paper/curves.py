@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..build.jobs import held_out_pairs, pairs
 from ..bundle import WAYS as GENERATED
-from ..bundle import Bundle
+from ..bundle import Bundle, opened_bundle
 from ..evaluate import correct
 from ..experiments.baselines import weighted
 from ..experiments.lab import Data, Experiment, Lab, Table
@@ -61,7 +61,7 @@ def work_on(curve: Curve) -> None:
     """Measure one curve, unless its file is there."""
     if curve.file.exists():
         return
-    bundle = _opened(curve.bundle)
+    bundle = opened_bundle(curve.bundle)
     counts = {}
     for way in WAYS:
         rows = _rows(bundle, curve, way)
@@ -91,14 +91,9 @@ def _right(bundle: Bundle, rows: Tensor, location: str) -> list[int]:
     return [int(count) for count in correct(bundle.backbone, rows, images.pixels, images.labels).sum(dim=1)]
 
 
-@lru_cache(maxsize=1)
-def _opened(folder: Path) -> Bundle:
-    return Bundle.open(folder)
-
-
 @lru_cache(maxsize=16)
 def _images(folder: Path, location: str) -> Images:
-    return _opened(folder).world.images(location, "eval", first=IMAGES)
+    return opened_bundle(folder).world.images(location, "eval", first=IMAGES)
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
-from ..bundle import Bundle
+from ..bundle import Bundle, opened_bundle
 from ..files import load_tensors, save_tensors
 from ..workers.pool import Workers, each
 from .record import Record
@@ -63,14 +62,9 @@ def _cells(sweep: Sweep) -> list[Sweep]:
 
 
 def _write(cell: _Cell) -> None:
-    made = list(run(_opened(cell.bundle, cell.device), cell.sweep))
+    made = list(run(opened_bundle(cell.bundle, cell.device), cell.sweep))
     tensors = {"rows": torch.stack([one.row for one in made]), "right": torch.stack([one.right for one in made])}
     save_tensors(cell.path, tensors, {"records": json.dumps([one.record.to_json() for one in made])})
-
-
-@lru_cache(maxsize=1)
-def _opened(folder: Path, device: str) -> Bundle:
-    return Bundle.open(folder, device)
 
 
 def _read(path: Path) -> Iterator[Made]:

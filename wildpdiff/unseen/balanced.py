@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..bundle import Bundle
+from ..bundle import Bundle, opened_bundle
 from ..evaluate import logits_by
 from ..experiments.lab import Data, Experiment, Lab, Table
 from ..files import load_tensors, save_tensors
@@ -56,18 +55,13 @@ def tune(job: Tuning) -> None:
     """
     if job.path.exists():
         return
-    bundle = _bundle(job.bundle)
+    bundle = opened_bundle(job.bundle)
     images, backbone = bundle.world.images(job.location, "train"), bundle.backbone
     start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(job.seed))
     prior = log_prior(images.labels, len(bundle.world.species))
     trained = backbone.biased(prior) if job.balanced else backbone
     *_, last = finetune(trained, start, images, job.recipe, seed=job.seed)
     save_tensors(job.path, {"row": last.row, "prior": prior})  # type: ignore[dict-item]
-
-
-@lru_cache(maxsize=1)
-def _bundle(folder: Path) -> Bundle:
-    return Bundle.open(folder)
 
 
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..build.recipes import trained_by
 from ..build.stock import SHELF
 from ..build.universal import Site, UniversalRecipe, train
-from ..bundle import Bundle
+from ..bundle import Bundle, opened_bundle
 from ..evaluate import NONE, logits_by
 from ..files import load_json, load_tensors, save_json, save_tensors
 from ..network.folded import Adapter, Folded
@@ -82,7 +82,7 @@ class Training:
 
     def site(self) -> Site:
         """Where it works, with one process."""
-        return Site(_bundle(self.bundle), self.recipe, self.work, workers=ONE)
+        return Site(opened_bundle(self.bundle), self.recipe, self.work, workers=ONE)
 
 
 def do_training(job: Training) -> None:
@@ -120,7 +120,7 @@ class Cell:
     def places(self) -> list[Place]:
         """The places; new ones of one cell share a file."""
         if not self.numbers:
-            return [named(_bundle(self.trained.bundle), name, self.photographs) for name in self.names]
+            return [named(opened_bundle(self.trained.bundle), name, self.photographs) for name in self.names]
         stock = test_stock(self.trained.site(), self.count, self.photographs)
         return drawn(_opened(stock.path_of(self.numbers[0])), [number % SHELF for number in self.numbers])
 
@@ -150,25 +150,29 @@ def answers_of(cell: Cell) -> dict[str, Tensor]:
 
 
 def _pretrained(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    bundle, universal = _bundle(cell.trained.bundle), opened(cell.trained)
+    bundle, universal = opened_bundle(cell.trained.bundle), opened(cell.trained)
     how, balance = calibration(cell.trained), trained_by(bundle).pretrain.balance
     return [of_pretrained(bundle, place, universal, how, balance) for place in places]
 
 
 def _of_universal(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    backbone, universal = _bundle(cell.trained.bundle).backbone, opened(cell.trained)
+    backbone, universal = opened_bundle(cell.trained.bundle).backbone, opened(cell.trained)
     turned = [*places[1:], places[0]]
     whole = cell.what == "universal"
     return [of_universal(backbone, universal, *pair, whole=whole) for pair in zip(places, turned, strict=True)]
 
 
 def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    backbone, control, how = _bundle(cell.trained.bundle).backbone, opened(cell.trained), calibration(cell.trained)
+    backbone, control, how = (
+        opened_bundle(cell.trained.bundle).backbone,
+        opened(cell.trained),
+        calibration(cell.trained),
+    )
     return [of_joint(backbone, control, place, how) for place in places]
 
 
 def _merge(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    backbone, usual = _bundle(cell.trained.bundle).backbone, opened(cell.trained).model.usual
+    backbone, usual = opened_bundle(cell.trained.bundle).backbone, opened(cell.trained).model.usual
     row, folded = merged_row(cell.trained), Folded(backbone)
     return [{"zoo_merge": (logits_by(folded, row, own.asked.pixels) + usual).argmax(dim=1)} for own in places]
 
@@ -176,7 +180,7 @@ def _merge(cell: Cell, places: Sequence[Place]) -> list[Named]:
 @lru_cache(maxsize=1)
 def merged_row(trained: Training) -> Tensor:
     """The zoo's mean rows, merged by layer as training places teach; kept in the training's folder."""
-    path, bundle = trained.folder / "merge.safetensors", _bundle(trained.bundle)
+    path, bundle = trained.folder / "merge.safetensors", opened_bundle(trained.bundle)
     if not path.exists():
         recipe = MergeRecipe() if trained.recipe.map.joint_steps > BRIEF else MergeRecipe(steps=3, batch_size=4)
         means, places = bundle.means("H" if "H" in bundle.regimes else bundle.regime), trained.site().stock("train")
@@ -189,12 +193,12 @@ def merged_row(trained: Training) -> Tensor:
 
 
 def _oracle(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    backbone = _bundle(cell.trained.bundle).backbone
+    backbone = opened_bundle(cell.trained.bundle).backbone
     return [of_oracle(backbone, place, seed=cell.trained.seed) for place in places]
 
 
 def _pasting(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    bundle, control, seed = _bundle(cell.trained.bundle), opened(cell.trained), cell.trained.seed
+    bundle, control, seed = opened_bundle(cell.trained.bundle), opened(cell.trained), cell.trained.seed
     usual, joint = control.model.usual, control.model.joint.detach()
     # The classifier holds a part of the mean prior already (see `of_pretrained`); the rest is added.
     plain, held = torch.zeros(bundle.layout.dim), trained_by(bundle).pretrain.balance * usual
@@ -224,7 +228,7 @@ def pasting_rates(trained: Training) -> dict[str, float]:
     the training's folder."""
     path = trained.folder / "pasting.json"
     if not path.exists():
-        bundle, control = _bundle(trained.bundle), opened(trained)
+        bundle, control = opened_bundle(trained.bundle), opened(trained)
         shown = _opened(trained.site().stock("validation").path_of(0))[: min(CHOOSERS, trained.recipe.validation)]
         starts = {"joint": control.model.joint.detach(), "pretrained": torch.zeros(bundle.layout.dim)}
         right = {
@@ -238,7 +242,7 @@ def pasting_rates(trained: Training) -> dict[str, float]:
 
 def _after_pasting(trained: Training, start: Tensor, rate: float, shown: Places) -> float:
     """Mean accuracy at places after fine-tuning on photographs that were pasted for each."""
-    bundle, control = _bundle(trained.bundle), opened(trained)
+    bundle, control = opened_bundle(trained.bundle), opened(trained)
     folded, right = Folded(bundle.backbone), []
     usual = control.model.usual if bool(start.any()) else trained_by(bundle).pretrain.balance * control.model.usual
     for empties, pixels, labels in zip(shown.empties, shown.pixels, shown.labels, strict=True):
@@ -250,7 +254,7 @@ def _after_pasting(trained: Training, start: Tensor, rate: float, shown: Places)
 
 
 def _start(cell: Cell, places: Sequence[Place]) -> list[Named]:
-    bundle, universal, seed = _bundle(cell.trained.bundle), opened(cell.trained), cell.trained.seed
+    bundle, universal, seed = opened_bundle(cell.trained.bundle), opened(cell.trained), cell.trained.seed
     backbone, none = bundle.backbone, torch.zeros(len(bundle.world.species))
 
     def start(place: Place) -> Start:
@@ -284,9 +288,9 @@ ASK: Mapping[What, Callable[[Cell, Sequence[Place]], list[Named]]] = {
 @lru_cache(maxsize=2)
 def calibration(trained: Training) -> Calibrated:
     """How EM is calibrated at validation places; kept in the training's folder."""
-    backbone, universal = _bundle(trained.bundle).backbone, opened(trained)
+    backbone, universal = opened_bundle(trained.bundle).backbone, opened(trained)
     shown = trained.site().stock("validation").open()
-    usual, balance = universal.model.usual, trained_by(_bundle(trained.bundle)).pretrain.balance
+    usual, balance = universal.model.usual, trained_by(opened_bundle(trained.bundle)).pretrain.balance
     folded = Folded(backbone)
     sides: dict[str, tuple[Adapter, Tensor]] = {
         "pretrained": (NONE, (1 - balance) * usual),
@@ -302,11 +306,6 @@ def calibration(trained: Training) -> Calibrated:
         most = shown.labels.shape[1] // 2
         found[side] = {count: calibrated(list(scores), list(shown.labels), starts, min(count, most)) for count in FEW}
     return Calibrated(found["pretrained"], found["joint"])
-
-
-@lru_cache(maxsize=1)
-def _bundle(folder: Path) -> Bundle:
-    return Bundle.open(folder)
 
 
 @lru_cache(maxsize=2)
