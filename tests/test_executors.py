@@ -1,6 +1,7 @@
 """Whoever does the jobs: the same rows, one sentence where somebody cannot, and nothing lost with a lost worker."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -110,6 +111,26 @@ def children_of(process: int) -> list[psutil.Process]:
     """Workers: spawned processes, and not the one that watches over their resources."""
     found = psutil.Process(process).children(recursive=True)
     return [child for child in found if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_workers_are_deaf_to_ctrl_c_from_their_birth_and_the_caller_is_not() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with executors.local(Workers(2), 2) as executor:
+            done = [executor.submit(time.sleep, 0) for _ in range(2)]
+            newborn = multiprocessing.active_children()
+            assert len(newborn) == 2 and all(deaf(child.pid) for child in newborn)
+            assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            assert [future.result() for future in done] == [None, None]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def deaf(process: int | None) -> bool:
+    """Whether Linux would keep Ctrl-C from a process: blocked or ignored."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return bool((int(status["SigBlk"], 16) | int(status["SigIgn"], 16)) & 1 << (signal.SIGINT - 1))
 
 
 @pytest.mark.slow

@@ -31,10 +31,8 @@ def local(workers: Workers, jobs: int) -> Iterator[Executor]:
 
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
-    with unheard():
-        numbers = context.Value("i", 0)
-        about = (numbers, torch.cuda.device_count())
-        pool = ProcessPoolExecutor(min(workers.count, jobs), context, initializer=begin, initargs=about)
+    about = (context.Value("i", 0), torch.cuda.device_count())
+    pool = _LocalExecutor(min(workers.count, jobs), context, initializer=begin, initargs=about)
     try:
         yield pool
     except BaseException:
@@ -43,6 +41,14 @@ def local(workers: Workers, jobs: int) -> Iterator[Executor]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _LocalExecutor(ProcessPoolExecutor):
+    """A pool whose processes, born when a job is handed in, leave Ctrl-C to their parent from the first."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        with unheard():
+            return super().submit(fn, *args, **kwargs)
 
 
 @contextmanager
