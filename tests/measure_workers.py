@@ -1,4 +1,4 @@
-"""What workers are worth: `python tests/measure_workers.py [--places 4] [--kills 10] [--only speed,plan]`.
+"""What workers are worth: `python tests/measure_workers.py [--places 8] [--kills 10] [--only speed,plan]`.
 
 Prints one JSON document. `speed`: seconds for the same zoo (its jobs of equal length, one thread each) with one
 process, two processes, and two workers of Dask, and their ratios; the start of the processes counts. `jobs`:
@@ -128,7 +128,7 @@ def planned() -> dict[str, Any]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--places", type=int, default=4)
+    options.add_argument("--places", type=int, default=8)
     options.add_argument("--only", default="speed,jobs,cluster,kills,plan", help="which, with commas")
     options.add_argument("--kills", type=int, default=10)
     os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, too

@@ -75,6 +75,21 @@ def test_a_plans_whole_is_the_sum_of_its_stages() -> None:
     assert json.loads(json.dumps(found.to_json()))["seconds"] == {"1": 47, "8": 15, "64": 11}
 
 
+def test_a_worker_begins_once_and_reads_each_location_once_however_many_jobs_it_has() -> None:
+    stage = Stage("rows", (10.0,) * 12, begin=5.0, places=3, reading=2.0)
+    assert stage.span(1) == 5 + 3 * 2 + 120
+    assert stage.span(4) == 5 + 3 * 2 + 30
+    assert stage.span(12) == stage.span(64) == 5 + 1 * 2 + 10, "one job, so one location, a worker"
+
+
+def test_a_first_locations_row_is_made_only_for_the_regime_that_starts_from_it() -> None:
+    def starts(*regimes: str) -> int:
+        own = replace(SMOKE, regimes=regimes, start="first")
+        return len({stage.name: stage for stage in planning._stages(own, flat())}["starts"].jobs)
+
+    assert starts("L", "M") == 1 and starts("M", "H") == 2, "the joint row is always made"
+
+
 def flat(dim: int = 1000) -> Pace:
     """A second for everything."""
     seconds = {name: 1.0 for name in Pace.__dataclass_fields__ if name != "dim"}
@@ -85,7 +100,8 @@ def test_every_run_of_a_recipe_is_a_job_of_the_plan() -> None:
     stages = {stage.name: stage for stage in planning._stages(SMOKE, flat())}
     runs = len(SMOKE.regimes) * len(SMOKE.seen) * SMOKE.runs
     assert len(stages["rows"].jobs) == runs + 1, "and the unconditional generator's rows"
-    assert stages["rows"].jobs[0] == SMOKE.run.steps + 24, "a step a second, and 24 photographs to read"
+    assert stages["rows"].jobs[0] == SMOKE.run.steps, "a step a second"
+    assert (stages["rows"].places, stages["rows"].reading) == (len(SMOKE.seen), 24), "photographs to read"
     assert stages["rows"].disk == (runs * SMOKE.run.rows + SMOKE.long_rows) * 1000 * 4
     assert len(stages["generators"].jobs) == len(SMOKE.regimes) + 1
     assert stages["curves"].jobs == tuple(
@@ -141,7 +157,7 @@ def test_a_dry_run_prints_a_plan_and_writes_nothing(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["train", "--recipe", "smoke", "--dry-run", "--out", str(out)])
     assert told.exit_code == 0 and not out.exists()
     lines = [line.split()[0] for line in told.stdout.splitlines()[2:-2]]
-    assert lines == ["backbone", "clip", "starts", "rows", "conditions", "curves", "generators", "figures"]
+    assert lines == ["backbone", "clip", "starts", "rows", "conditions", "curves", "generators", "gallery", "figures"]
     assert re.search(r"^whole .* (s|min) ", told.stdout, re.MULTILINE)
 
 

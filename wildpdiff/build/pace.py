@@ -1,6 +1,6 @@
 """How fast one core does each single thing that a recipe does: some steps of each, at true shapes, on drawn pictures.
 
-Seconds are the processor's, so that what else runs on the computer does not count.
+Seconds are the processor's, so that what else runs on the computer does not count; but for the start of a worker.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -29,12 +30,16 @@ from ..training.connect import connect
 from ..training.finetune import FinetuneRecipe, finetune
 from ..training.loop import Step
 from ..training.pretrain import pretrain
+from ..weightspace import Map
+from ..workers.pool import ONE, each
 from ..worlds import open_world
-from ..worlds.base import Images
-from .recipes import Recipe
+from ..worlds.base import Images, Split, World
+from .recipes import MAPPED, Recipe
 
+#: Pictures of a world that are read to time it.
+READ = 30
 #: Steps that are timed of each kind, after one that is not.
-TIMED = 4
+TIMED = 8
 #: Rows that the generator is timed on, few and more: a part of its codec's time grows with their square.
 ROWS = (32, 128)
 
@@ -48,10 +53,13 @@ class Pace:
         clip, place: a step of training the CLIP, and drawing a place for it; 0 where none is trained.
         run, shared, connect: a step of fine-tuning in a run, of the shared rows, and of bending a curve.
         look: naming a picture.
-        read: a picture of the world, read or drawn.
+        begin: the start of a worker, until it has imported everything and a world's first pictures, which for a drawn
+            world means every animal's shape.
+        read: a picture of the world, read or drawn, after these.
         embed: a background, turned into a condition.
         codec, codec_square: fitting the codec, and what comes on top for each square of the number of rows.
         mean, denoiser, plain: a step of training each.
+        map: the map of a regime's rows, with what is compiled for it.
         dim: D, numbers of a row.
     """
 
@@ -62,6 +70,7 @@ class Pace:
     shared: float
     connect: float
     look: float
+    begin: float
     read: float
     embed: float
     codec: float
@@ -69,12 +78,15 @@ class Pace:
     mean: float
     denoiser: float
     plain: float
+    map: float
     dim: int
 
 
 def pace(recipe: Recipe) -> Iterator[tuple[Step, Pace | None]]:
     """Time everything; the last step comes with the result."""
-    species, size, read = _world(recipe)
+    world = open_world(recipe.world)
+    first, read = _reading(world, recipe.seen[0])
+    species, size = world.species, world.size
     backbone = recipe.begun(species, pretrained=False)
     images = _drawn(len(species), size, max(recipe.pretrain.batch_size, recipe.connect.batch_size, 2))
     pieces: dict[str, Callable[[], Any]] = {
@@ -86,8 +98,9 @@ def pace(recipe: Recipe) -> Iterator[tuple[Step, Pace | None]]:
         "look": lambda: looking(backbone, images),
         "embed": lambda: _embed(recipe, images),
         "generator": lambda: _generator(recipe, backbone),
+        "map": lambda: _map(recipe, backbone),
     }
-    found: dict[str, Any] = {"read": read, "dim": backbone.layout.dim}
+    found: dict[str, Any] = {"begin": _birth() + first, "read": read, "dim": backbone.layout.dim}
     for count, (name, measure) in enumerate(pieces.items(), start=1):
         with one_thread():
             seconds = measure()
@@ -108,19 +121,36 @@ def one_thread() -> Iterator[None]:
 
 
 def seconds_a_step(steps: Iterator[Any], *, timed: int = TIMED) -> float:
-    """Mean seconds of some steps of a loop, after the first one; 0 if it has no more."""
+    """Median seconds of some steps of a loop, after the first one; 0 if it has no more."""
     next(steps, None)
-    begun = time.process_time()
-    done = sum(1 for _ in islice(steps, timed))
-    return (time.process_time() - begun) / max(1, done)
+    spent, begun = [], time.process_time()
+    for _ in islice(steps, timed):
+        now = time.process_time()
+        spent.append(now - begun)
+        begun = now
+    return median(spent or [0.0])
 
 
-def _world(recipe: Recipe) -> tuple[tuple[str, ...], int, float]:
-    """Species, pixels a side, and seconds to read a picture."""
-    world = open_world(recipe.world)
-    begun = time.process_time()
-    images = world.images(recipe.seen[0], "train", first=12)
-    return world.species, world.size, (time.process_time() - begun) / len(images)
+def _reading(world: World, location: str) -> tuple[float, float]:
+    """What the first pictures of a process take more than others, and seconds to read one of these."""
+    seconds = []
+    for split in get_args(Split):
+        begun = time.process_time()
+        count = len(world.images(location, split, first=READ))
+        seconds.append((time.process_time() - begun) / count)
+    first, read = seconds
+    return max(0.0, first - read) * READ, read
+
+
+def _birth() -> float:
+    """Seconds by the clock until a worker can do its first job."""
+    begun = time.perf_counter()
+    list(each(_nothing, [None], workers=ONE))
+    return time.perf_counter() - begun
+
+
+def _nothing(_: None) -> None:
+    """The job of a worker that has imported this module, and all that it is made of."""
 
 
 def _drawn(classes: int, size: int, count: int) -> Images:
@@ -178,12 +208,12 @@ def _connect(recipe: Recipe, backbone: Backbone, images: Images) -> float:
 
 
 def looking(backbone: Backbone, images: Images) -> float:
-    """Seconds of naming a picture."""
-    rows, pixels, labels = torch.zeros(1, backbone.layout.dim), *_many(images, 64)
+    """Seconds of naming a picture, where several adapters do so, as they do."""
+    rows, pixels, labels = torch.zeros(8, backbone.layout.dim), *_many(images, 64)
     accuracy(backbone, rows, pixels, labels)
     begun = time.process_time()
     accuracy(backbone, rows, pixels, labels)
-    return (time.process_time() - begun) / len(labels)
+    return (time.process_time() - begun) / len(rows) / len(labels)
 
 
 def _many(images: Images, count: int) -> tuple[Tensor, Tensor]:
@@ -235,6 +265,15 @@ def _trained(recipe: Recipe, backbone: Backbone, count: int) -> dict[str, float]
     return found | {"plain": _by_stage(train_over_codec(twin, rows, views, index, plain))["denoiser"]}
 
 
+def _map(recipe: Recipe, backbone: Backbone) -> float:
+    """Of as many rows as there will be, and not more than are mapped."""
+    count = min(MAPPED, len(recipe.seen) * recipe.runs * recipe.run.rows)
+    rows = torch.randn(count, backbone.layout.dim, generator=torch.Generator().manual_seed(0))
+    begun = time.process_time()
+    Map.of(rows, torch.arange(count) % len(recipe.seen), seed=0)
+    return time.process_time() - begun
+
+
 def _by_stage(steps: Iterator[tuple[str, Step]]) -> dict[str, float]:
     """Seconds of a step by stage; of a stage's several steps the first is not counted."""
     spent: dict[str, list[float]] = {}
@@ -243,4 +282,4 @@ def _by_stage(steps: Iterator[tuple[str, Step]]) -> dict[str, float]:
         now = time.process_time()
         spent.setdefault(stage, []).append(now - begun)
         begun = now
-    return {stage: sum(own[1:] or own) / len(own[1:] or own) for stage, own in spent.items()}
+    return {stage: median(own[1:] or own) for stage, own in spent.items()}

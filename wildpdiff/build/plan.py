@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from ..training.loop import Step
 from ..worlds import open_world
 from ..worlds.base import World
 from .pace import Pace, pace
-from .recipes import Recipe
+from .recipes import MAPPED, Recipe
 from .schedule import makespan
 
 #: Numbers of workers that a plan is told for.
@@ -30,16 +31,22 @@ class Stage:
         jobs: seconds of each.
         memory: bytes that a job holds at once.
         disk: bytes that all leave.
+        begin: seconds of each worker before its first job; 0 where the main process does the stage.
+        places, reading: locations that jobs work at, and seconds to read one: a worker does so once and keeps it.
     """
 
     name: str
     jobs: tuple[float, ...]
     memory: float = ALONE
     disk: float = 0.0
+    begin: float = 0.0
+    places: int = 0
+    reading: float = 0.0
 
     def span(self, workers: int) -> float:
         """Seconds from begin to end."""
-        return makespan(self.jobs, workers)
+        read = min(self.places, math.ceil(len(self.jobs) / workers)) * self.reading
+        return self.begin + read + makespan(self.jobs, workers)
 
 
 @dataclass(frozen=True)
@@ -142,23 +149,25 @@ def _stages(recipe: Recipe, pace: Pace) -> Iterator[Stage]:
     yield Stage("clip", (recipe.clip_training.steps * pace.clip + recipe.clip_places * pace.place,))
     first = recipe.shared.steps * pace.shared
     joint = len(recipe.joint_at or recipe.seen)
-    ways = [joint, 1] if recipe.start == "first" else [joint]
-    yield Stage("starts", tuple(first + count * read for count in ways), ALONE + (held - ALONE) * joint)
-    run = recipe.run.steps * pace.run + read
-    jobs = (run,) * (regimes * seen * recipe.runs)
+    ways = [joint, 1] if recipe.start == "first" and "H" in recipe.regimes else [joint]
+    many = ALONE + (held - ALONE) * joint
+    yield Stage("starts", tuple(first + count * read for count in ways), many, begin=pace.begin)
+    jobs = (recipe.run.steps * pace.run,) * (regimes * seen * recipe.runs)
     if recipe.alone:
         steps = recipe.finetune.converge + recipe.alone_interval * recipe.long_rows
         look = recipe.long_rows * counts.held_out * (pace.look + pace.read / recipe.long_rows)
         jobs += (steps * pace.run + read + look,)
     kept = regimes * seen * recipe.runs * recipe.run.rows + recipe.alone * recipe.long_rows
-    yield Stage("rows", jobs, held, kept * row)
+    yield Stage("rows", jobs, held, kept * row, pace.begin, seen, read)
     shown = counts.empty * counts.places
     yield Stage("conditions", (shown * (pace.embed + pace.read) + counts.places * pace.read,))
     bending = [recipe.connect_apart if regime == "L" else recipe.connect for regime in recipe.regimes]
     share = pace.connect / recipe.connect.batch_size
     bent = tuple(own.steps * own.batch_size * share + seen * read for own in bending)
-    yield Stage("curves", bent, ALONE + counts.bytes_of(counts.train * seen) + 3 * seen * row)
+    held = ALONE + counts.bytes_of(counts.train * seen) + 3 * seen * row
+    yield Stage("curves", bent, held, begin=pace.begin)
     yield from _generators(recipe, pace)
+    yield Stage("gallery", (regimes * pace.map,), ALONE + MAPPED * row)
     yield _figures(recipe, pace, counts)
 
 
@@ -179,20 +188,24 @@ def _generators(recipe: Recipe, pace: Pace) -> Iterator[Stage]:
     learned = pace.codec + pace.codec_square * rows**2 + trained + recipe.plain.denoiser_steps * pace.plain
     jobs = (learned,) * len(recipe.regimes) + (own.denoiser_steps * pace.denoiser,) * recipe.alone
     held = ALONE + (known + rows) * pace.dim * 4 * 2
-    yield Stage("generators", jobs, held, len(recipe.regimes) * recipe.components * pace.dim)
+    yield Stage("generators", jobs, held, len(recipe.regimes) * recipe.components * pace.dim, pace.begin)
 
 
 def _figures(recipe: Recipe, pace: Pace, counts: _Counts) -> Stage:
-    """Every location's adapters are measured, and at the seen ones every other location's, too."""
+    """Every location's adapters are measured, and at the seen ones every other location's, too, in one regime."""
     rows = (recipe.runs - recipe.held_out_runs) * (recipe.run.rows // 4)
     adapters = counts.places * (1 + 2 * recipe.samples) + len(recipe.seen) * (
         rows + len(recipe.seen) / len(recipe.regimes)
     )
+    pictures = counts.places * (counts.held_out + recipe.samples) + len(recipe.seen) * counts.held_out / len(
+        recipe.regimes
+    )
     drawn = (
         counts.places * (2 * recipe.samples + 200) * SAMPLING * ASKED * pace.denoiser / recipe.generator.denoiser_batch
     )
-    seconds = adapters * counts.held_out * pace.look + counts.places * counts.held_out * 2 * pace.read + drawn
-    return Stage("figures", (seconds,) * len(recipe.regimes), ALONE + counts.bytes_of(counts.held_out))
+    seconds = adapters * counts.held_out * pace.look + pictures * pace.read + drawn
+    held = ALONE + counts.bytes_of(counts.held_out)
+    return Stage("figures", (seconds,) * len(recipe.regimes), held, begin=pace.begin)
 
 
 def _line(*cells: str) -> str:

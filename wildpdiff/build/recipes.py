@@ -22,6 +22,8 @@ from ..training.head import HeadRecipe
 from ..training.pretrain import PretrainRecipe
 from ..worlds.savanna.world import PRETRAINING, SEEN, UNSEEN, SavannaConfig, SavannaWorld
 
+#: Rows of a regime that its map is made of, at most.
+MAPPED = 400
 #: Whole numbers of a recipe that may be 0, and numbers that are shares.
 _FROM_NONE = ("seed", "converge", "held_out_runs", "warmup", "vae_steps", "mean_steps")
 _SHARES = ("ema", "condition_dropout", "small_share", "brightness", "balance")

@@ -37,7 +37,7 @@ from .claim import claimed
 from .conditions import conditions, encoder
 from .generators import Task, connect_regime, curves_file, grow_alone, train_alone, train_regime
 from .photographs import photographs
-from .recipes import Recipe
+from .recipes import MAPPED, Recipe
 from .runs import all_runs, do_run, rows_at
 from .starts import JOINT, LABELS, starts
 
@@ -212,9 +212,9 @@ def _gallery(recipe: Recipe, out: Path, work: Path) -> Iterator[Step]:
 
 
 def _map(recipe: Recipe, work: Path, layout: AdapterLayout, regime: str) -> Map:
-    """The map of a regime's rows, of at most 400 of them."""
+    """The map of a regime's rows, or of as many of them as `MAPPED`."""
     rows = torch.stack([rows_at(recipe, work, layout, regime, name) for name in recipe.seen]).flatten(1, 2)
-    thin = torch.linspace(0, rows.shape[1] - 1, min(rows.shape[1], 400 // len(rows))).round().long()
+    thin = torch.linspace(0, rows.shape[1] - 1, min(rows.shape[1], MAPPED // len(rows))).round().long()
     index = torch.arange(len(rows)).repeat_interleave(len(thin))
     return Map.of(rows[:, thin].flatten(0, 1), index, seed=recipe.seed)
 
