@@ -41,7 +41,7 @@ READ = 30
 #: Steps that are timed of each kind, after one that is not.
 TIMED = 8
 #: Rows that the generator is timed on, few and more: a part of its codec's time grows with their square.
-ROWS = (32, 128)
+ROWS = (32, 384)
 
 
 @dataclass(frozen=True)
