@@ -44,7 +44,7 @@ from .ways import (
 )
 
 What = Literal[
-    "pretrained", "universal", "seed", "joint", "merge", "oracle", "pasting",
+    "pretrained", "universal", "seed", "codec", "joint", "merge", "oracle", "pasting",
     "start_u", "start_joint", "start_mean", "start_new",
 ]  # fmt: skip
 #: Pasted photographs of a place, and validation places that choose how fast is learned from them.
@@ -162,6 +162,11 @@ def _of_universal(cell: Cell, places: Sequence[Place]) -> list[Named]:
     return [of_universal(backbone, universal, *pair, whole=whole) for pair in zip(places, turned, strict=True)]
 
 
+def _codec(cell: Cell, places: Sequence[Place]) -> list[Named]:
+    backbone, universal = opened_bundle(cell.trained.bundle).backbone, opened(cell.trained)
+    return [{"codec": of_universal(backbone, universal, own, own, whole=False)["u"]} for own in places]
+
+
 def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:
     backbone, control, how = (
         opened_bundle(cell.trained.bundle).backbone,
@@ -274,6 +279,7 @@ ASK: Mapping[What, Callable[[Cell, Sequence[Place]], list[Named]]] = {
     "pretrained": _pretrained,
     "universal": _of_universal,
     "seed": _of_universal,
+    "codec": _codec,
     "joint": _of_joint,
     "merge": _merge,
     "oracle": _oracle,

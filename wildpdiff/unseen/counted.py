@@ -17,7 +17,7 @@ from .far import far_gain, far_pictures
 from .ways import WAYS
 
 #: The groups of ways; ways that are told by place, and those whose share of the oracle's gain is.
-KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "joint", "merge", "pasting")
+KINDS: tuple[What, ...] = ("pretrained", "oracle", "universal", "seed", "codec", "joint", "merge", "pasting")
 TOLD = ("pretrained", "joint", "u", "oracle")
 WAY_TO = ("joint", "joint_prior", "u", "u_16", "u_unlabelled", "u_most")
 #: Pasting: 80 steps, the same with the prior, and the best of all that were tried.
@@ -26,7 +26,8 @@ PASTING = ("paste80", "paste80_prior", "rough40_prior")
 GAINS: tuple[tuple[str, str], ...] = (
     *((way, "pretrained") for way in WAYS if way != "pretrained"),
     *((way, "joint") for way in ("u", "u_16", "u_unlabelled", "u_most", "joint_prior", "u_words", "paste80", "oracle")),
-    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", *PASTING, "zoo_mean", "zoo_merge")),
+    *(("u", way) for way in ("joint_prior", "u_prior", "u_shuffled", "codec", *PASTING, "zoo_mean", "zoo_merge")),
+    ("codec", "joint_prior"),
     ("u_unlabelled", "joint_prior16"),
     ("u_unlabelled", "joint_em16"),
     ("u_most", "joint_em200"),
@@ -43,7 +44,7 @@ def counted(every: Sequence[Training], asked: Sequence[Cell], site: Site, *, far
         site: of the trainings.
         far: folder of photographs that show none of this world's places; there may be none.
     """
-    seeds = [own for own in every if not own.name and own.kind != "none"]
+    seeds = [own for own in every if not own.name and own.kind == site.recipe.kind]
     parts = [cell for cell in asked if cell.trained is every[0] and cell.what == "universal"]
     read = [labels_of(cell) for cell in parts]
     names, labels = [name for own, _ in read for name in own], torch.cat([own for _, own in read])

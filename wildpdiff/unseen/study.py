@@ -53,11 +53,11 @@ def site_of(lab: Lab) -> Site:
 
 
 def trainings(lab: Lab) -> list[Training]:
-    """Every U of the study: its seeds, and the control of the first one."""
+    """Every U of the study: its seeds; and beside the first one its control and the other form of what is written."""
     site = site_of(lab)
     seeds = range(lab.seed, lab.seed + (1 if lab.quick else SEEDS))
     kinds = [(seed, site.recipe.kind) for seed in seeds]
-    kinds.insert(1, (lab.seed, "none"))
+    kinds[1:1] = [(lab.seed, "none"), (lab.seed, "codec")]
     return [Training(lab.bundle.folder, site.work, site.recipe, seed, kind) for seed, kind in kinds]
 
 
@@ -90,6 +90,8 @@ def groups(number: int, own: Training) -> Sequence[What]:
     """The groups of ways that a training of the study is asked of."""
     if own.kind == "none":
         return ("joint", "merge", "pasting")
+    if own.kind == "codec":
+        return ("codec",)
     return ("universal", "pretrained", "oracle") if number == 0 else ("seed",)
 
 

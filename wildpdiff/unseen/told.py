@@ -82,6 +82,7 @@ def findings(data: Data) -> list[str]:
         ("u", "u_prior"),
         ("u", "paste80_prior"),
         ("u", "rough40_prior"),
+        ("u", "codec"),
         ("u", "u_shuffled"),
     ):
         own = gains.get(f"{way}-{other}")

@@ -45,6 +45,7 @@ WAYS: dict[str, str] = {
     "u_row": "U, one picture, without its prior",
     "u_prior": "U, one picture, without its residual",
     "u_shuffled": "U, another place's picture",
+    "codec": "U with a codec of 32 learned directions in place of diagonals, one picture",
     "u_samples": "U, one picture, mean of 8 samples",
     "paste40": "pasted animals, 40 steps from joint",
     "paste80": "pasted animals, 80 steps from joint",
