@@ -21,13 +21,14 @@ from wildpdiff.network.peft_folder import PRIOR, load_peft, load_prior
 from wildpdiff.picture import read_picture
 from wildpdiff.studio.invent import findings, inventing_in, upload
 from wildpdiff.studio.learn.stored import Stored
-from wildpdiff.studio.learn.studies import by_places
+from wildpdiff.studio.learn.studies import beginnings, by_places
 from wildpdiff.studio.pictures import HOUSE
 from wildpdiff.studio.setting import Setting
 from wildpdiff.studio.studio import Studio
 from wildpdiff.studio.universal import Halves, alike, expected, served, trusted
 from wildpdiff.studio.upload import Strangers
 from wildpdiff.universal.gate import far_conditions
+from wildpdiff.unseen.ways import STARTS
 from wildpdiff.web import template
 
 
@@ -244,5 +245,19 @@ def test_the_curve_by_training_places_has_a_point_for_each_count_inside_its_axis
     assert sorted(heights, reverse=True) == [heights[place] for place in sorted(range(5), key=shares.__getitem__)]
 
 
+def test_where_fine_tuning_begins_is_told_for_four_starts_after_none_some_and_all_steps() -> None:
+    bundle = Bundle.open(bundled())
+    stored = Stored.of(bundle)
+    study = beginnings(stored)
+    assert study is not None and study.head == ("Start", "0 steps", "10 steps", "40 steps", "150 steps")
+    curves = stored.results["unseen-start"].data["curves"]
+    for (name, cells), (start, curve) in zip(study.rows, curves.items(), strict=True):
+        assert name == STARTS[start]
+        assert [figure for figure, _ in cells] == [
+            f"{100 * curve[step]['mean']:.1f}" for step in ("0", "10", "40", "150")
+        ]
+
+
 def test_no_curve_is_drawn_of_what_was_not_measured(tiny_bundle: Path) -> None:
-    assert by_places(Stored.of(Bundle.open(tiny_bundle))) is None
+    stored = Stored.of(Bundle.open(tiny_bundle))
+    assert by_places(stored) is None and beginnings(stored) is None

@@ -116,7 +116,9 @@ def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monk
     lab = _lab(folder, tmp_path)
     *_, (_, data) = study.measure(lab)
     assert data["places"] == 2
-    assert {"pretrained", "joint", "u", "u_words", "zoo_merge", "codec", "paste2", "plain2", "oracle"} <= set(data["ways"])
+    assert {"pretrained", "joint", "u", "u_words", "zoo_merge", "codec", "paste2", "plain2", "oracle"} <= set(
+        data["ways"]
+    )
     assert all(0 <= own["all"]["mean"] <= 1 for own in data["ways"].values())
     assert len(tables(data)) == 4
     assert findings(data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from ..studio.learn.stored import Stored
-from ..studio.learn.studies import by_places, never_seen
+from ..studio.learn.studies import beginnings, by_places, never_seen
 from ..studio.upload import Strangers
 from ..web import template
 from ..worlds.base import Captioned, Inventive
@@ -48,3 +48,7 @@ class Unseen:
                     with measured, gr.Column(elem_classes="card", elem_id="by-places"):
                         title("By the number of training places", "The same short training at more and more places.")
                         gr.HTML(str(template("curve").curve(curve)), apply_default_css=False)
+                if (begun := beginnings(Stored.of(bundle))) is not None:
+                    with measured, gr.Column(elem_classes="card", elem_id="beginnings"):
+                        title("Where fine-tuning begins", "With labels of the new place at hand, from four starts.")
+                        gr.HTML(str(PARTS.real(begun)), apply_default_css=False)

@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 from ...bundle import Bundle
 from ...errors import UserError
 from ...experiments.result import Result, stored_result
-from ...own.held_out import STUDY
+from ...own import held_out
 from ...paper.curves import of
 from ...reproduce import EXPERIMENTS
-from ...unseen.study import SCALING_STUDY
-from ...unseen.study import STUDY as UNSEEN
+from ...unseen import study as unseen
 
 T = TypeVar("T")
 Data = Mapping[str, Any]
 #: The results that the lessons speak of.
-NAMES = ("table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity", STUDY, UNSEEN, SCALING_STUDY)
+NAMES = (
+    "table2", "table3", "figure2", "figure6", "figure7", "curves", "fidelity",
+    held_out.STUDY, unseen.STUDY, unseen.SCALING_STUDY, unseen.START_STUDY,
+)  # fmt: skip
 HELD_OUT = "held out"
 #: Regimes of similarity in the order of the paper.
 REGIMES = ("L", "M", "H")

@@ -96,9 +96,20 @@ def by_places(stored: Stored) -> Curve | None:
     return stored.read(unseen.SCALING_STUDY, read)
 
 
-def _study(table: Table, shown: tuple[int, ...], found: list[str], label: str) -> Study:
+def beginnings(stored: Stored) -> Study | None:
+    """Fine-tuning with labels from several starts; None if that is not stored."""
+
+    def read(data: Mapping[str, Any]) -> Study:
+        whole = dict(data)
+        table = unseen.start_tables(whole)[0]
+        return _study(table, (1, 3, 5, 7), unseen.start_findings(whole), "Where fine-tuning begins", first="Start")
+
+    return stored.read(unseen.START_STUDY, read)
+
+
+def _study(table: Table, shown: tuple[int, ...], found: list[str], label: str, *, first: str = "Way") -> Study:
     rows = tuple((row[0], tuple(_cell(row[place]) for place in shown)) for row in table.rows)
-    return Study(("Way", *(table.head[place] for place in shown)), rows, table.note, tuple(found), label)
+    return Study((first, *(table.head[place] for place in shown)), rows, table.note, tuple(found), label)
 
 
 def _cell(text: str) -> tuple[str, str]:
