@@ -58,9 +58,12 @@ def start_figures(data: Data) -> list[Figure]:
 def start_findings(data: Data) -> list[str]:
     """What a start is worth before the first step, and when each arrives."""
     first = {start: points(own["0"]) for start, own in data["curves"].items()}
-    arrivals = ", ".join(f"{STARTS[start]}: {_arrival(arrived(data, start))}" for start in data["curves"])
+    arrivals = "; ".join(f"{STARTS[start]}, {_arrival(arrived(data, start))}" for start in data["curves"])
+    last = max(data["gains"], key=int)
+    ends = "; ".join(f"{STARTS[start]}, {points(own, signed=True)}" for start, own in data["gains"][last].items())
     return [
         f"Before the first step U names {first['start_u']}%, its joint row {first['start_joint']}%, a new one "
         f"{first['start_new']}%.",
-        f"Within a point of fine-tuning there: {arrivals}.",
+        f"Steps to within a point of what fine-tuning as in the zoo reaches there: {arrivals}.",
+        f"After {last} steps from U, points more than from others: {ends}.",
     ]
