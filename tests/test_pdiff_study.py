@@ -216,6 +216,18 @@ def test_a_difference_within_its_interval_is_not_called_one(data: dict[str, Any]
     assert any(text.startswith("few: generated do not differ from originals") for text in told.findings(changed))
 
 
+@pytest.mark.slow
+def test_a_rival_is_called_worse_only_where_its_difference_keeps_apart(data: dict[str, Any]) -> None:
+    changed = copy.deepcopy(data)
+    row = changed["rows"]["few"]
+    apart, near = {"mean": -0.05, "low": -0.06, "high": -0.04}, {"mean": 0.0, "low": -0.01, "high": 0.01}
+    row["minus_originals"] |= {"generated": near | {"real": False}, "average": apart, "gaussian": near}
+    row["minus_base"]["generated"] |= {"mean": 0.02, "low": 0.01, "high": 0.03}
+    assert any(text.startswith("few: not shown to be worse: Gaussian;") for text in told.findings(changed))
+    row["minus_originals"]["gaussian"] = apart
+    assert any(text.startswith("few: base, average and Gaussian are worse;") for text in told.findings(changed))
+
+
 @pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_study_names_systems_that_differ_and_its_rows_are_the_same_at_each_seed(name: str, quick: bool) -> None:
