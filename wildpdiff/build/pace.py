@@ -137,7 +137,7 @@ def _reading(world: World, location: str) -> tuple[float, float]:
     for split in get_args(Split):
         begun = time.process_time()
         count = len(world.images(location, split, first=READ))
-        seconds.append((time.process_time() - begun) / count)
+        seconds.append((time.process_time() - begun) / max(1, count))
     first, read = seconds
     return max(0.0, first - read) * READ, read
 
