@@ -34,6 +34,7 @@ from .ways import (
     Named,
     Pasted,
     Start,
+    of_codec,
     of_joint,
     of_oracle,
     of_pasting,
@@ -164,7 +165,7 @@ def _of_universal(cell: Cell, places: Sequence[Place]) -> list[Named]:
 
 def _codec(cell: Cell, places: Sequence[Place]) -> list[Named]:
     backbone, universal = opened_bundle(cell.trained.bundle).backbone, opened(cell.trained)
-    return [{"codec": of_universal(backbone, universal, own, own, whole=False)["u"]} for own in places]
+    return [of_codec(backbone, universal, place) for place in places]
 
 
 def _of_joint(cell: Cell, places: Sequence[Place]) -> list[Named]:

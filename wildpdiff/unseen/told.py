@@ -31,7 +31,8 @@ def tables(data: Data) -> list[Table]:
     )
     note = (
         f"{data['places']} places that nothing was trained at or chosen on ({data['named']} of them the paper's), "
-        f"{data['photographs']} photographs each, {data['seeds']} training seeds; 95% intervals over places. "
+        f"{data['photographs']} photographs each, {data['seeds']} training seeds of U; its codec, 16 pictures, "
+        "200 unlabelled, a caption and samples are of one; 95% intervals over places. "
         f"U learned at {data['training_places']:,} places."
     )
     others = tuple(

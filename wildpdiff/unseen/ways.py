@@ -145,6 +145,13 @@ def of_universal(backbone: Backbone, universal: Universal, place: Place, other: 
     return _classes(found) | many
 
 
+def of_codec(backbone: Backbone, universal: Universal, place: Place) -> Named:
+    """What a U does, from one picture, that writes along directions of a codec."""
+    written = universal.write(universal.known(backbone, place.empties[:1]))
+    adapted = logits_by(Folded(backbone), written.rows[0].detach(), place.asked.pixels)
+    return _classes({"codec": adapted + written.log_prior[0]})
+
+
 def of_joint(backbone: Backbone, control: Universal, place: Place, how: Calibrated) -> Named:
     """The joint row that was trained as long as U, with nothing written beside it; and priors on it."""
     joint, pixels, model = control.model.joint.detach(), place.asked.pixels, control.model
