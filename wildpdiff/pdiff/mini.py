@@ -96,8 +96,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        weights = (q @ k.mT * q.shape[-1] ** -0.5).softmax(dim=-1)
-        return self.out((weights @ v).transpose(1, 2).flatten(2))
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class ViTMini(nn.Module):
