@@ -20,6 +20,7 @@ from wildpdiff.files import load_json, load_tensors
 from wildpdiff.pdiff.order import Order
 from wildpdiff.pdiff.stored import FOLDER, Stored, check_shippable, keep, names
 from wildpdiff.pdiff.system import System
+from wildpdiff.plots.pdiff import Stop, trajectory
 from wildpdiff.studio.pdiff import MEASURED, MOST, Hall, Wish, opened, sampled
 from wildpdiff.studio.results import tabs
 
@@ -96,6 +97,16 @@ def test_the_estimates_on_the_way_end_at_the_sample(hall: Hall) -> None:
     for line, sample in zip(lines.values(), messages[0]["samples"], strict=True):
         assert tuple(line["x"]) == MEASURED
         assert line["y"][-1] == pytest.approx(sample["right"] / sample["total"])
+
+
+@pytest.mark.parametrize("originals", [0.967, 0.9671, 0.99, 0.4])
+def test_the_axis_of_the_way_holds_all_of_it_and_its_ticks_differ(originals: float) -> None:
+    way = [Stop(0, 0.966, (0.0, 0.0)), Stop(50, 0.9672, (1.0, 0.0))]
+    for ways in ([], [("seed 0, live", way)]):
+        low, high = trajectory(ways, originals, 0.967)["layout"]["yaxis"]["range"]
+        values = [originals, 0.967, *(stop.accuracy for _, stops in ways for stop in stops)]
+        assert low < min(values) and max(values) < high
+        assert high - low >= 0.01, "half a dozen ticks with one decimal of a percent would say the same twice"
 
 
 def test_pictures_that_changed_are_counted_by_who_is_right(hall: Hall) -> None:

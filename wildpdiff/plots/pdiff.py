@@ -132,6 +132,8 @@ def trajectory(ways: Sequence[tuple[str, Sequence[Stop]]], originals: float, bas
     shown |= {"margin": {"l": 8, "r": 12, "t": 40, "b": 8}}
     shown["xaxis"] |= {"range": [0, 51], "title": axis_title("denoising step"), "automargin": True, "fixedrange": True}
     shown["yaxis"] |= _shares("test accuracy")
+    known = [originals, base, *(stop.accuracy for _, stops in ways for stop in stops)]
+    shown["yaxis"]["range"] = _around(known)
     if not ways:
         shown["annotations"] = [centred("Sample, and the way appears here.", 13)]
     rows = [[name, str(stop.step), f"{stop.accuracy:.1%}"] for name, stops in ways for stop in stops]
@@ -188,6 +190,13 @@ def _shares(text: str) -> Figure:
     return {
         "title": axis_title(text), "tickformat": ".1~%", "zeroline": False, "automargin": True, "fixedrange": True,
     }  # fmt: skip
+
+
+def _around(values: Sequence[float]) -> list[float]:
+    """An axis around shares that is wide enough for its ticks to differ in their first decimal."""
+    low, high = min(values), max(values)
+    half = max(0.55 * (high - low), 0.006)
+    return [(low + high) / 2 - half, (low + high) / 2 + half]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -300,6 +300,8 @@ def _place(name: str, upload: Upload) -> Json:
     """A background as the bar names it when it stands for A or B."""
     near = ", ".join(f"{location} {similarity:.2f}" for location, similarity in upload.nearest)
     note = f"Looks most like {near} (cosine). No accuracy is claimed for a place without labelled photographs."
+    if upload.known is not None:
+        note += " The generator of this page knows the named locations alone; for a new place, use U under Unseen."
     return {"name": name, "short": "yours", "title": upload.name, "kind": "own", "note": note}
 
 
