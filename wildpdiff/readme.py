@@ -49,7 +49,9 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
         held_out.STUDY: held_out.rows,
         "pdiff-table2": pdiff.systems,
         "pdiff-table2-slow": pdiff.systems,
+        "pdiff-table2-slowest": pdiff.systems,
         "pdiff-table1": pdiff.systems,
+        "pdiff-table1-slow": pdiff.systems,
         "pdiff-recipe": pdiff.checkpoints,
         "pdiff-table13": pdiff.memory,
     }
