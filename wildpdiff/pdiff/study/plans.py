@@ -19,7 +19,7 @@ SELECTION, TEST = 500, 2000
 #: Whole small networks, and seeds of each: 3 to 6 minutes of one core a seed, 8, and 40.
 WHOLE = {"mlp-mini": 5, "resnet-mini": 5, "convnet-mini": 2}
 WHOLE_SLOW = {"convnext-mini": 3}
-WHOLE_SLOWEST = {"vit-mini": 2}
+WHOLE_SLOWEST = {"vit-mini": 1}
 #: The network of the ablations: the fastest of the small ones, whole. The paper's are of two norms of ResNet-18.
 ABLATED = "mlp-mini"
 
