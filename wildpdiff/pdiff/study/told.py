@@ -91,9 +91,10 @@ def _seeds(data: Data) -> str:
     setting = data["setting"]
     counts = sorted({len(row["seeds"]) for row in data["rows"].values()})
     told = f"{' or '.join(map(str, counts))} seed{'s'[: counts[-1] != 1]}"
+    counted = "networks and pictures" if counts == [1] else "seeds, networks and pictures"
     return (
         f"Each line is of {told}, on real pictures ({setting['data']}), {setting['test']:,} of them to report on, the "
-        f"same for all. Intervals (95%) count seeds, networks and pictures."
+        f"same for all. Intervals (95%) count {counted}."
     )
 
 
