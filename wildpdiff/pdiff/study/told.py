@@ -19,6 +19,8 @@ from ..tables import NAMES
 COMPARED = ("base", "originals", "average", "gaussian", "generated")
 #: Groups whose difference from the originals is told.
 AGAINST = ("generated", "average", "gaussian")
+#: Standard deviation of the originals' accuracies below which they hardly differ.
+ALIKE = 0.001
 
 
 def tables(data: Data) -> list[Table]:
@@ -61,6 +63,10 @@ def _worse(row: Data, other: str) -> bool:
 def _of_row(name: str, row: Data) -> Iterator[str]:
     made = _compared(row["minus_originals"]["generated"], "originals")
     yield f"{name}: generated {made}; originals {_compared(row['minus_base']['originals'], 'the base')}."
+    spread = row["groups"]["originals"]["std"]["mean"]
+    if spread < ALIKE:
+        hardly = f"hardly differ (standard deviation of accuracy {100 * spread:.2f} points)"
+        yield f"{name}: its checkpoints {hardly}, so it says little that generated ones are as good."
     rivals = [SHORT[other] for other in ("base", "average", "gaussian") if not _worse(row, other)]
     simple = f"not shown to be worse: {', '.join(rivals)}" if rivals else "base, average and Gaussian are worse"
     best = _compared(row["best_difference"], "the best originals")
