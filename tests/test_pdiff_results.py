@@ -94,6 +94,17 @@ def test_all_numbers_are_json_and_a_better_base_is_said_to_be_better() -> None:
     assert "An original is less accurate than the base" in said and "or more: base" in said
 
 
+@pytest.mark.parametrize(
+    ("std", "likeness", "said"), [(0.0005, 0.9999, True), (0.002, 0.9999, False), (0.0005, 0.9, False)]
+)
+def test_checkpoints_that_answer_alike_are_said_to(std: float, likeness: float, said: bool) -> None:
+    groups = measured()
+    data = numbers(groups, {name: groups[name].rows for name in ("generated", "held_out", "originals")}, best_of=9)
+    own = data["groups"]["originals"]
+    own["test"]["std"], own["iou"]["mean"] = std, likeness
+    assert ("Originals hardly differ" in " ".join(accuracy_findings(data))) == said
+
+
 def test_directions_of_the_plane_are_the_widest_of_the_originals() -> None:
     groups = measured()
     rows = torch.randn(40, 30, generator=torch.Generator().manual_seed(5)) * torch.tensor([50.0, 10] + [0.1] * 28)

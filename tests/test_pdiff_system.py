@@ -23,7 +23,7 @@ from wildpdiff.files import load_json, load_tensors, save_tensors
 from wildpdiff.pdiff import recipe as recipes
 from wildpdiff.pdiff.chapter import write_report
 from wildpdiff.pdiff.cost import cost
-from wildpdiff.pdiff.doctor import as_text, examine
+from wildpdiff.pdiff.doctor import as_text, disagreement, examine
 from wildpdiff.pdiff.order import Order
 from wildpdiff.pdiff.system import System
 from wildpdiff.training.loop import Step
@@ -243,7 +243,7 @@ def test_doctor_says_what_it_sees_of_a_system(made: Path) -> None:
     assert sum(layer["share"] for layer in found["layers"]) == pytest.approx(1)
     assert found["codec"]["known"] < found["codec"]["held_out"] < 1
     assert 0 < found["distances"]["nearest"] < 1 < found["distances"]["between_runs"]
-    assert set(found["accuracy"]) == {"base", "held_out", "codec", "average"}
+    assert set(found["accuracy"]) == {"base", "held_out", "codec", "average"} and 0 < found["differ"] < 1
     assert "first.weight" in as_text(found) and found["findings"]
     ended = invoke("doctor", made, "--json")
     assert ended.exit_code == 0 and json.loads(ended.stdout) == found
@@ -260,6 +260,23 @@ def test_doctor_warns_of_networks_that_were_not_trained_from_one_start(tmp_path:
     assert found["accuracy"] is None and found["codec"]["held_out"] > 0.9
     said = " ".join(found["findings"])
     assert "directions of their own" in said and "does not say its network" in said
+
+
+def test_two_of_three_networks_disagree_where_one_alone_is_right() -> None:
+    right = torch.tensor([[1, 1, 0, 1], [1, 0, 0, 1], [1, 0, 0, 0]], dtype=torch.bool)
+    by_hand = [float((right[a] != right[b]).float().mean()) for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert disagreement(right) == pytest.approx(sum(by_hand) / 3)
+    assert disagreement(right[:1]) == 0
+
+
+def test_doctor_warns_of_checkpoints_that_answer_alike(made: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    shutil.copytree(made, near)
+    tensors, about = load_tensors(near / "rows.safetensors")
+    save_tensors(near / "rows.safetensors", tensors | {"rows": tensors["rows"] * 1e-7}, about)
+    said = " ".join(examine(near)["findings"])
+    assert "differ in 0.00% of their answers" in said and "greater rate" in said
+    assert "of their answers" not in " ".join(examine(made)["findings"])
 
 
 def test_doctor_warns_of_copies_and_of_layers_that_never_move(tmp_path: Path) -> None:

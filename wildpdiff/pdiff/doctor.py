@@ -15,21 +15,26 @@ from .patient import Patient, patient_in
 Data = dict[str, Any]
 #: Rows that accuracy is measured with.
 MEASURED = 20
+#: Share of answers in which two checkpoints should differ at least.
+FEW = 0.002
 
 
 def examine(folder: Path, *, root: Path | None = None, device: str = "cpu") -> Data:
-    """All findings as JSON: `numbers`, `layers`, `codec`, `distances`, `accuracy` or None, and `findings` in sentences.
+    """All findings as JSON: `numbers`, `layers`, `codec`, `distances`, `accuracy` and `differ` (or None: of selection
+    pictures, the share that two checkpoints answer differently, right and wrong), and `findings` in sentences.
 
     Raises:
         UserError: if the folder has no checkpoints, or they do not belong together.
     """
     patient = patient_in(Path(folder), root, device)
+    right = rights(patient)
     found: Data = {
         "numbers": {"rows": len(patient.rows), "dim": patient.layout.dim, "runs": int(patient.run.unique().numel())},
         "layers": layers(patient),
         "codec": codec(patient),
         "distances": apart(patient),
-        "accuracy": accuracy(patient),
+        "accuracy": None if right is None else {name: float(own.float().mean()) for name, own in right.items()},
+        "differ": None if right is None else disagreement(right["held_out"]),
         "missing": patient.missing,
     }
     return found | {"findings": findings(found)}
@@ -94,8 +99,9 @@ def apart(patient: Patient) -> Data:
     }
 
 
-def accuracy(patient: Patient) -> Data | None:
-    """Selection accuracy of the base, rows as they are, held-out rows through the codec, and the average."""
+def rights(patient: Patient) -> dict[str, Tensor] | None:
+    """Which selection pictures are named correctly, bool `[N, M]`, by the base, by rows as they are, by held-out rows
+    through the codec, and by the average; None if the network is not known."""
     system = patient.system
     if system is None:
         return None
@@ -109,17 +115,21 @@ def accuracy(patient: Patient) -> Data | None:
         "codec": made.decode(made.encode(others)),
         "average": known.mean(dim=0, keepdim=True),
     }
-    return {
-        name: float(system.shared.correct(rows, images.pixels, images.labels).float().mean())
-        for name, rows in groups.items()
-    }
+    return {name: system.shared.correct(rows, images.pixels, images.labels) for name, rows in groups.items()}
+
+
+def disagreement(right: Tensor) -> float:
+    """Of M pictures, the share that one of two networks names correctly and the other does not; bool `[N, M]`, mean
+    over all pairs."""
+    share, count = right.double().mean(dim=0), len(right)
+    return float((2 * share * (1 - share)).mean() * count / max(1, count - 1))
 
 
 def findings(found: Data) -> list[str]:
     """What will go wrong, in sentences; one that says so if nothing will."""
     said = [*_of_layers(found["layers"]), *_of_codec(found["codec"]), *_of_distances(found["distances"])]
     if found["accuracy"] is not None:
-        said += _of_accuracy(found["accuracy"])
+        said += [*_of_accuracy(found["accuracy"]), *_of_answers(found["differ"])]
     if found["missing"]:
         said.append(found["missing"])
     return said or ["Nothing stands against learning from these checkpoints."]
@@ -181,6 +191,15 @@ def _of_accuracy(cell: Data) -> list[str]:
     return said
 
 
+def _of_answers(differ: float) -> list[str]:
+    if differ >= FEW:
+        return []
+    return [
+        f"Two checkpoints differ in {differ:.2%} of their answers: whatever is generated will be as good as they are, "
+        "and teach nothing; fine-tune at a greater rate, or for longer."
+    ]
+
+
 def as_text(found: Data) -> str:
     """For the terminal."""
     numbers, lost, gaps = found["numbers"], found["codec"], found["distances"]
@@ -201,6 +220,8 @@ def as_text(found: Data) -> str:
     )
     if (cell := found["accuracy"]) is not None:
         lines.append(
-            "accuracy on the selection part: " + ", ".join(f"{name} {value:.1%}" for name, value in cell.items())
+            "accuracy on the selection part: "
+            + ", ".join(f"{name} {value:.1%}" for name, value in cell.items())
+            + f"; two checkpoints differ in {found['differ']:.2%} of their answers"
         )
     return "\n".join([*lines, "", *found["findings"]])

@@ -39,12 +39,25 @@ def accuracy_findings(data: Data) -> list[str]:
         compared("A generated network", gaps["generated"]["originals"], "an original"),
         compared("An original", gaps["originals"]["base"], "the base that it started from"),
     ]
-    own = groups["generated"]["test"]["mean"]
-    better = [name for name in ("base", "average", "means", "gaussian") if groups[name]["test"]["mean"] >= own]
+    made = groups["generated"]["test"]["mean"]
+    better = [name for name in ("base", "average", "means", "gaussian") if groups[name]["test"]["mean"] >= made]
     if better:
         listed = ", ".join(f"{SHORT[name]} {points(groups[name]['test'])}" for name in better)
         found.append(f"As accurate as generated networks ({points(groups['generated']['test'])}) or more: {listed}.")
+    own = groups["originals"]
+    if alike(own["test"]["std"], own["iou"]["mean"]):
+        found.append(f"Originals {hardly(own['test']['std'])}, so it says little that generated networks are as good.")
     return [*found, *data.get("notes", ())]
+
+
+def alike(std: float, likeness: float) -> bool:
+    """Whether checkpoints hardly differ, by the standard deviation of their accuracies and the overlap of errors."""
+    return std < 0.001 and likeness > 0.99
+
+
+def hardly(std: float) -> str:
+    """In words, what `alike` finds."""
+    return f"hardly differ (standard deviation of accuracy {100 * std:.2f} points)"
 
 
 def best_findings(data: Data) -> list[str]:

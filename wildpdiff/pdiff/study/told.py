@@ -11,6 +11,7 @@ from ...plots import Figure
 from ...plots.charts import lines, scatter
 from ...plots.series import Series
 from .. import NUMBERS
+from ..findings import alike, hardly
 from ..groups import SHORT
 from ..results import Data
 from ..tables import NAMES
@@ -19,8 +20,6 @@ from ..tables import NAMES
 COMPARED = ("base", "originals", "average", "gaussian", "generated")
 #: Groups whose difference from the originals is told.
 AGAINST = ("generated", "average", "gaussian")
-#: Standard deviation of the originals' accuracies below which they hardly differ.
-ALIKE = 0.001
 
 
 def tables(data: Data) -> list[Table]:
@@ -63,10 +62,9 @@ def _worse(row: Data, other: str) -> bool:
 def _of_row(name: str, row: Data) -> Iterator[str]:
     made = _compared(row["minus_originals"]["generated"], "originals")
     yield f"{name}: generated {made}; originals {_compared(row['minus_base']['originals'], 'the base')}."
-    spread = row["groups"]["originals"]["std"]["mean"]
-    if spread < ALIKE:
-        hardly = f"hardly differ (standard deviation of accuracy {100 * spread:.2f} points)"
-        yield f"{name}: its checkpoints {hardly}, so it says little that generated ones are as good."
+    own = row["groups"]["originals"]
+    if alike(own["std"]["mean"], own["iou"]["mean"]):
+        yield f"{name}: its checkpoints {hardly(own['std']['mean'])}, so that generated ones are as good says little."
     rivals = [SHORT[other] for other in ("base", "average", "gaussian") if not _worse(row, other)]
     simple = f"not shown to be worse: {', '.join(rivals)}" if rivals else "base, average and Gaussian are worse"
     best = _compared(row["best_difference"], "the best originals")
