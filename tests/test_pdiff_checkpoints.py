@@ -32,6 +32,7 @@ from wildpdiff.pdiff.recipe import (
 )
 from wildpdiff.pdiff.shared import Shared
 from wildpdiff.pdiff.sources import pictures_of
+from wildpdiff.training.loop import Step
 
 ROWS = RowsRecipe(runs=2, rows=6, interval=2, settle=1, rate=1e-3, batch=16, held_out=3)
 
@@ -140,9 +141,9 @@ def test_saved_checkpoints_come_back_and_those_of_another_network_do_not(shared:
 
 
 def test_the_gentle_rate_is_the_greatest_that_leaves_rows_no_worse_than_the_base(
-    shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch
+    shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With fine-tuning replaced by noise that grows with the rate, the answer is known."""
+    """With fine-tuning replaced by noise that grows with the rate, the answer is known; a kill loses one trial."""
     import wildpdiff.pdiff.checkpoints as module
 
     def noise(
@@ -150,11 +151,28 @@ def test_the_gentle_rate_is_the_greatest_that_leaves_rows_no_worse_than_the_base
     ) -> object:
         scale = 1.0 if rate > 3e-4 else 0.0
         rng = torch.Generator().manual_seed(0)
-        yield None, start + scale * torch.randn(recipe.rows, len(start), generator=rng)
+        yield Step(1, 1, 0.0), start + scale * torch.randn(recipe.rows, len(start), generator=rng)
 
     monkeypatch.setattr(module, "fine_tune", noise)
-    tried = [rate for _, rate in gentle_rate(shared, digits, ROWS, seed=0)]
-    assert tried == [rate for rate in RATES if rate >= 3e-4]
+    begun = gentle_rate(shared, digits, ROWS, seed=0, work=tmp_path)
+    assert [next(begun)[1] for _ in range(2)] == list(RATES[:2])
+    begun.close()
+    tried = [rate for _, rate in gentle_rate(shared, digits, ROWS, seed=0, work=tmp_path)]
+    assert tried == [*(rate for rate in RATES[1:] if rate >= 3e-4), 3e-4]
+
+
+def test_where_every_rate_is_refused_the_gentlest_is_taken_untried(
+    shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import wildpdiff.pdiff.checkpoints as module
+
+    def ruined(
+        shared: Shared, start: Tensor, pictures: Pictures, recipe: RowsRecipe, rate: float, **_: object
+    ) -> object:
+        yield Step(1, 1, 0.0), start - 1e3 * torch.ones(recipe.rows, len(start))
+
+    monkeypatch.setattr(module, "fine_tune", ruined)
+    assert [rate for _, rate in gentle_rate(shared, digits, ROWS, seed=0, work=tmp_path)] == list(RATES)
 
 
 def test_a_rate_that_ruins_a_network_is_said_to_be_too_great(shared: Shared, digits: Pictures) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..errors import UserError
-from ..files import load_tensors, save_tensors
+from ..files import load_json, load_tensors, save_json, save_tensors
 from ..training.loop import Checkpoint, Step, rng_at
 from .base import SHIFT
 from .pictures import Pictures, augmented, zoomed
@@ -194,23 +194,34 @@ def grow(
     yield Step(total, total, float("nan")), every
 
 
-def gentle_rate(shared: Shared, pictures: Pictures, recipe: RowsRecipe, *, seed: int) -> Iterator[tuple[Step, float]]:
+def gentle_rate(
+    shared: Shared, pictures: Pictures, recipe: RowsRecipe, *, seed: int, work: Path
+) -> Iterator[tuple[Step, float]]:
     """The greatest constant rate whose rows are on average not worse than the base on the selection part.
 
-    A short run is tried with each, from the greatest on; the last step comes with the one found. The rate of the paper
-    (3e-2) ruins small networks.
+    A short run is tried with each, from the greatest on; if all are refused, it is the gentlest, which needs no trial.
+    Each step comes with the rate that is tried, the last one with the one found. A kill loses at most one trial. The
+    rate of the paper (3e-2) ruins small networks.
     """
+    kept = work / "refused.json"
+    refused: list[float] = load_json(kept) if kept.exists() else []
     start = shared.subset.initial(shared.network, torch.Generator().manual_seed(seed))
     rows, images = 4, pictures.selection
     trial = replace(recipe, runs=1, rows=rows, interval=max(1, recipe.steps // 2 // rows), settle=0)
     base = float(shared.correct(start[None], images.pixels, images.labels).float().mean())
-    for place, rate in enumerate(RATES):
-        *_, (_, saved) = fine_tune(shared, start, pictures, trial, rate, seed=seed + 777)
-        reached = float(shared.correct(saved, images.pixels, images.labels).float().mean())
-        last = reached >= base or place == len(RATES) - 1
-        yield Step(len(RATES) if last else place + 1, len(RATES), float("nan")), rate
-        if last:
-            return
+    found, total = RATES[-1], (len(RATES) - 1) * trial.steps
+    for place, rate in enumerate(RATES[:-1]):
+        if rate in refused:
+            continue
+        saved = start[None]
+        for step, saved in fine_tune(shared, start, pictures, trial, rate, seed=seed + 777):  # noqa: B007
+            yield Step(place * trial.steps + step.index, total, step.loss), rate
+        if float(shared.correct(saved, images.pixels, images.labels).float().mean()) >= base:
+            found = rate
+            break
+        refused.append(rate)
+        save_json(kept, refused)
+    yield Step(total, total, float("nan")), found
 
 
 def _optimizer(row: nn.Parameter, recipe: RowsRecipe, rate: float) -> torch.optim.Optimizer:

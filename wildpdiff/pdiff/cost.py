@@ -64,7 +64,7 @@ def cost(system: System) -> Cost:
         training = train_base(copy.deepcopy(system.network).requires_grad_(), system.pictures, recipe.base, seed=0)
         found["base"] = recipe.base.steps * _pace(training)
     if not (out / ROWS).exists() and order.zoo is None:
-        tried = 0 if rows.rate else len(RATES) * rows.steps // 2
+        tried = 0 if rows.rate else (len(RATES) - 1) * rows.steps // 2
         pace = _pace(fine_tune(shared, start, system.pictures, rows, rows.rate or RATES[-1], seed=0))
         found["rows"] = (rows.runs * rows.steps + tried) * pace
     if not (out / GENERATOR / "config.json").exists():

@@ -202,7 +202,8 @@ class System:
         """The greatest gentle rate, found once."""
         kept, found = self.work / "rate.json", 0.0
         if not kept.exists():
-            for step, rate in gentle_rate(self.shared, self.pictures, self.order.recipe.rows, seed=self.order.seed):
+            rows, seed = self.order.recipe.rows, self.order.seed
+            for step, rate in gentle_rate(self.shared, self.pictures, rows, seed=seed, work=self.work):
                 found = rate
                 yield "rate", step
             save_json(kept, found)
