@@ -35,7 +35,7 @@ _HOMES = {
     "wilson": "evaluate",
 }
 __all__ = sorted(_HOMES)
-__version__ = "0.11.0"
+__version__ = "0.11.1"
 
 
 def __getattr__(name: str) -> Any:
