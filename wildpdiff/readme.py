@@ -52,6 +52,7 @@ def results_table(bundle: Bundle, bench: dict[str, Any]) -> str:
         "pdiff-table2-slowest": pdiff.systems,
         "pdiff-table1": pdiff.systems,
         "pdiff-table1-slow": pdiff.systems,
+        "pdiff-table1-slowest": pdiff.systems,
         "pdiff-recipe": pdiff.checkpoints,
         "pdiff-table13": pdiff.memory,
     }

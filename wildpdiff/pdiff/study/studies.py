@@ -77,6 +77,10 @@ STUDIES = {
         partial(plans.partial, networks=plans.PARTIAL_SLOW), "network, its last two norms", "table1", _TABLE1,
         seeds=plans.ABLATION_SEEDS,
     ),
+    "pdiff-table1-slowest": Study(
+        partial(plans.partial, networks=plans.PARTIAL_SLOWEST), "network, its last two norms", "table1", _TABLE1,
+        seeds=plans.ABLATION_SEEDS,
+    ),
     "pdiff-table2": Study(
         plans.whole, "network, whole", "table2", _TABLE2, likeness=True
     ),
