@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,20 +141,24 @@ def test_saved_checkpoints_come_back_and_those_of_another_network_do_not(shared:
         Checkpoints.load(tmp_path / "r", Shared(other, subset_of(other, "all")))
 
 
-def test_the_gentle_rate_is_the_greatest_that_leaves_rows_no_worse_than_the_base(
-    shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """With fine-tuning replaced by noise that grows with the rate, the answer is known; a kill loses one trial."""
+def tuned_with_noise(monkeypatch: pytest.MonkeyPatch, scale: Callable[[float], float]) -> None:
+    """Replace fine-tuning by one step that ends in noise, as large as `scale` says of a rate."""
     import wildpdiff.pdiff.checkpoints as module
 
     def noise(
         shared: Shared, start: Tensor, pictures: Pictures, recipe: RowsRecipe, rate: float, **_: object
     ) -> object:
-        scale = 1.0 if rate > 3e-4 else 0.0
         rng = torch.Generator().manual_seed(0)
-        yield Step(1, 1, 0.0), start + scale * torch.randn(recipe.rows, len(start), generator=rng)
+        yield Step(1, 1, 0.0), start + scale(rate) * torch.randn(recipe.rows, len(start), generator=rng)
 
     monkeypatch.setattr(module, "fine_tune", noise)
+
+
+def test_the_gentle_rate_is_the_greatest_that_leaves_rows_no_worse_than_the_base(
+    shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With fine-tuning replaced by noise that grows with the rate, the answer is known; a kill loses one trial."""
+    tuned_with_noise(monkeypatch, lambda rate: float(rate > 3e-4))
     begun = gentle_rate(shared, digits, ROWS, seed=0, work=tmp_path)
     assert [next(begun)[1] for _ in range(2)] == list(RATES[:2])
     begun.close()
@@ -164,14 +169,7 @@ def test_the_gentle_rate_is_the_greatest_that_leaves_rows_no_worse_than_the_base
 def test_where_every_rate_is_refused_the_gentlest_is_taken_untried(
     shared: Shared, digits: Pictures, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import wildpdiff.pdiff.checkpoints as module
-
-    def ruined(
-        shared: Shared, start: Tensor, pictures: Pictures, recipe: RowsRecipe, rate: float, **_: object
-    ) -> object:
-        yield Step(1, 1, 0.0), start - 1e3 * torch.ones(recipe.rows, len(start))
-
-    monkeypatch.setattr(module, "fine_tune", ruined)
+    tuned_with_noise(monkeypatch, lambda rate: 1.0)
     assert [rate for _, rate in gentle_rate(shared, digits, ROWS, seed=0, work=tmp_path)] == list(RATES)
 
 
