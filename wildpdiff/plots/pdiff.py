@@ -195,7 +195,7 @@ def _shares(text: str) -> Figure:
 def _around(values: Sequence[float]) -> list[float]:
     """An axis around shares that is wide enough for its ticks to differ in their first decimal."""
     low, high = min(values), max(values)
-    half = max(0.55 * (high - low), 0.006)
+    half = max(0.6 * (high - low), 0.006)
     return [(low + high) / 2 - half, (low + high) / 2 + half]
 
 
