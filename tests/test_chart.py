@@ -59,7 +59,8 @@ MADE = """([name, value, script]) => {
   (window.give = window.give || {})[name] = (next) => { props.value = next; watched.value(); };
 }"""
 NODE = "document.querySelector('#{} .chart-node')"
-WAIT = 60_000
+#: Milliseconds until a test gives up, and until the mouse is moved once more.
+WAIT, PATIENCE = 60_000, 2_000
 
 
 @pytest.fixture(scope="module")
@@ -90,31 +91,41 @@ def opacities(page: Any) -> dict[str, float]:
     return dict(page.evaluate(f"{NODE.format('map')}.data.map((trace) => [trace.name, trace.opacity ?? 1])"))
 
 
-def move(page: Any, name: str, x: float | str, y: float | str) -> None:
-    """Put the mouse on a point given in the units of the axes."""
-    found = page.evaluate(
-        f"([x, y]) => {{ const node = {NODE.format(name)}, box = node.getBoundingClientRect(), full = node._fullLayout;"
-        "const { xaxis, yaxis } = full;"
-        "return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)] }",
-        [x, y],
-    )
-    page.mouse.move(found[0] - 2, found[1] - 2)
-    page.mouse.move(*found)
+def hover(page: Any, name: str, x: float | str, y: float | str, seen: str, *, press: bool = False) -> None:
+    """Put the mouse on a point given in the units of the axes, and `press` it, until the page's `seen` holds.
+
+    A chart that is being drawn forgets a mouse that rests, so the mouse does so more than once.
+    """
+    for _ in range(WAIT // PATIENCE):
+        found = page.evaluate(
+            f"([x, y]) => {{ const node = {NODE.format(name)}, box = node.getBoundingClientRect();"
+            "const { xaxis, yaxis } = node._fullLayout;"
+            "return [box.left + xaxis._offset + xaxis.d2p(x), box.top + yaxis._offset + yaxis.d2p(y)] }",
+            [x, y],
+        )
+        page.mouse.move(found[0] - 2, found[1] - 2)
+        page.mouse.move(*found)
+        if press:
+            page.wait_for_timeout(200)
+            page.mouse.down(), page.mouse.up()
+        for _ in range(PATIENCE // 50):
+            if page.evaluate(seen):
+                return
+            page.wait_for_timeout(50)
+    raise AssertionError(f"never seen: {seen}")
 
 
 @needs_browser
 @pytest.mark.browser
 def test_a_hovered_point_stresses_its_location_in_every_chart_and_leaves_the_zoom(page: Any) -> None:
     page.evaluate(f"Plotly.relayout({NODE.format('map')}, {{ 'xaxis.range': [-1, 9], 'yaxis.range': [-1, 9] }})")
-    move(page, "map", 5.0, 5.0)
-    page.wait_for_function("told.includes('R12')", timeout=WAIT)
+    hover(page, "map", 5.0, 5.0, "told.includes('R12')")
     shown = opacities(page)
     assert shown["R12"] == shown["generated"] == 1 and shown["R10"] == shown["U11"] < 0.3
     assert page.evaluate(f"{NODE.format('map')}._fullLayout.xaxis.range") == [-1, 9]
     assert page.evaluate(f"{NODE.format('heat')}.layout.shapes.length") == 4
     assert page.evaluate(f"{NODE.format('columns')}.data[0].marker.opacity") == [0.25, 1, 0.25]
-    move(page, "columns", "U11", 0.5)
-    page.wait_for_function("told.includes('U11')", timeout=WAIT)
+    hover(page, "columns", "U11", 0.5, "told.includes('U11')")
     looks = page.evaluate("looks.U11")
     assert looks["U11"] == 1 > looks["R12"]
     page.mouse.move(890, 5)
@@ -123,34 +134,21 @@ def test_a_hovered_point_stresses_its_location_in_every_chart_and_leaves_the_zoo
     assert page.evaluate(f"{NODE.format('columns')}.data[0].marker.opacity") == [1, 1, 1]
 
 
-def click(page: Any, name: str, x: float | str, y: float | str, told: str) -> None:
-    """Click on a point once the chart has told of the mouse there; before, plotly knows of no point under it."""
-    page.evaluate("told.length = 0")
-    move(page, name, x, y)
-    page.wait_for_function(f"told.at(-1) === '{told}'", timeout=WAIT)
-    page.wait_for_timeout(100)
-    page.mouse.down(), page.mouse.up()
-
-
 @needs_browser
 @pytest.mark.browser
 def test_a_click_chooses_b_with_shift_a_and_a_cell_both(page: Any) -> None:
-    click(page, "columns", "U11", 0.5, "U11")
-    page.wait_for_function("wpd.state.b === 'U11' && wpd.state.a === 'R10'", timeout=WAIT)
+    hover(page, "columns", "U11", 0.5, "wpd.state.b === 'U11' && wpd.state.a === 'R10'", press=True)
     page.keyboard.down("Shift")
-    click(page, "columns", "R12", 0.5, "R12")
+    hover(page, "columns", "R12", 0.5, "wpd.state.a === 'R12' && wpd.state.b === 'U11'", press=True)
     page.keyboard.up("Shift")
-    page.wait_for_function("wpd.state.a === 'R12' && wpd.state.b === 'U11'", timeout=WAIT)
-    click(page, "heat", "R10", "U11", "U11")
-    page.wait_for_function("wpd.state.a === 'U11' && wpd.state.b === 'R10'", timeout=WAIT)
+    hover(page, "heat", "R10", "U11", "wpd.state.a === 'U11' && wpd.state.b === 'R10'", press=True)
 
 
 @needs_browser
 @pytest.mark.browser
 def test_a_chart_drawn_anew_under_the_mouse_is_no_longer_faded_when_the_mouse_leaves(page: Any) -> None:
-    move(page, "columns", "U11", 0.5)
     shades = f"{NODE.format('columns')}.data[0].marker.opacity"
-    page.wait_for_function(f"String({shades}) === '0.25,0.25,1'", timeout=WAIT)
+    hover(page, "columns", "U11", 0.5, f"String({shades}) === '0.25,0.25,1'")
     page.evaluate("figure => wpd.charts.columns.show({ ...figure, stage: 'again' })", BARS)
     page.wait_for_function(f"{NODE.format('columns')}.dataset.drawn === 'again'", timeout=WAIT)
     page.mouse.move(5, 5)
