@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import os
+import signal
 
 # One thread in each of the processes that share the cores (see pyproject.toml), in their threads and children, too.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
 settings.load_profile("calm")
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
