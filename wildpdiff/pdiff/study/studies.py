@@ -69,7 +69,10 @@ _TABLE1 = "p-diff's column: its best of 200 on CIFAR-100 (it has no row for CIFA
 _TABLE2 = "p-diff's column: its best of 200 on CIFAR-10: originals/ensemble/p-diff."
 _AVERAGE = "p-diff's column: average accuracy, ResNet-18 on CIFAR-100."
 STUDIES = {
-    "pdiff-table1": Study(plans.partial, "network, its last two norms", "table1", _TABLE1),
+    "pdiff-table1": Study(
+        plans.partial, "network, its last two norms", "table1",
+        _TABLE1, seeds=plans.ABLATION_SEEDS,
+    ),
     "pdiff-table1-slow": Study(
         partial(plans.partial, networks=plans.PARTIAL_SLOW), "network, its last two norms", "table1", _TABLE1,
         seeds=plans.ABLATION_SEEDS,
