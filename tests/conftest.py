@@ -18,10 +18,18 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from wildpdiff.network.backbone import Backbone
 
+#: Files of the longest tests, which are begun first: so no process is alone with one at the end.
+LONGEST = ("whole_flow", "unseen_study", "browser", "executors", "pdiff_system", "own", "installed", "pdiff_study")
+
 settings.register_profile("calm", deadline=None, derandomize=True)  # the same cases everywhere, on a busy machine too
 settings.load_profile("calm")
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them press.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -78,10 +78,10 @@ def test_from_another_folder_the_library_opens_its_own_bundle(site: Path, tmp_pa
 
 
 def test_from_another_folder_the_command_measures(run: list[str], site: Path, tmp_path: Path) -> None:
-    command = [*run, "evaluate", "--locations", "R10", "--samples", "1"]
+    command = [*run, "evaluate", "--locations", "U11", "--samples", "1"]
     done = subprocess.run(command, cwd=tmp_path, env=_surroundings(site), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert any(line.startswith("R10") for line in done.stdout.splitlines())
+    assert any(line.startswith("U11") for line in done.stdout.splitlines())
 
 
 def test_from_another_folder_the_app_is_served(run: list[str], site: Path, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """Places never seen: how the study counts, and that every part of it runs and is not run twice."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_bundle import write_tiny_bundle
 
 from wildpdiff.build.recipes import trained_by
 from wildpdiff.build.stock import Stock
@@ -85,8 +85,10 @@ def test_a_merge_by_layer_gives_each_layer_its_own_weights(tiny_bundle: Path) ->
 
 
 @pytest.mark.slow
-def test_the_whole_study_runs_and_a_second_time_only_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_tiny_bundle(tmp_path / "bundle")
+def test_the_whole_study_runs_and_a_second_time_only_counts(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
     brief = FinetuneRecipe(converge=1, rows=1, interval=1, batch_size=2)
     monkeypatch.setattr(ways, "ORACLE", brief)
     monkeypatch.setattr(ways, "FEW", (1, 4))
@@ -144,9 +146,11 @@ def _lab(folder: Path, tmp_path: Path) -> Lab:
 
 
 @pytest.mark.slow
-def test_a_balanced_row_trains_on_logits_that_hold_the_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_balanced_row_trains_on_logits_that_hold_the_prior(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two rows a location from one start; they differ, and a second time is counted alone."""
-    folder = write_tiny_bundle(tmp_path / "bundle")
+    folder = shutil.copytree(tiny_bundle, tmp_path / "bundle")
     called: list[str] = []
 
     def at_once(work, jobs, *, workers):

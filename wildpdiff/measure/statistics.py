@@ -7,6 +7,7 @@ another M images would have given another share, so the variance of a mean is th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -67,13 +68,24 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
     """
     if not values:
         raise ValueError("a mean over units needs at least one unit")
-    tensor = torch.tensor(values, dtype=torch.float64)
-    drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
-    means = tensor[drawn].mean(dim=1).sort().values
-    low, high = float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
-    error = float(means.std())
-    mean, real = float(tensor.mean()), len(values) > 1 and (low > 0 or high < 0)
+    mean, low, high, error = _bootstrap(tuple(map(float, values)), rounds, seed)
+    real = len(values) > 1 and (low > 0 or high < 0)
     return {"mean": mean, "low": low, "high": high, "se": error, "n": len(values), "real": real}
+
+
+@lru_cache(maxsize=8192)
+def _bootstrap(values: tuple[float, ...], rounds: int, seed: int) -> tuple[float, float, float, float]:
+    """Mean, the ends of its interval and its error. A report asks for the same ones over and over."""
+    tensor = torch.tensor(values, dtype=torch.float64)
+    means = tensor[_drawn(len(values), rounds, seed)].mean(dim=1).sort().values
+    low, high = float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
+    return float(tensor.mean()), low, high, float(means.std())
+
+
+@lru_cache(maxsize=16)
+def _drawn(count: int, rounds: int, seed: int) -> Tensor:
+    """Which units each round of the bootstrap draws, `[rounds, count]`."""
+    return torch.randint(count, (rounds, count), generator=torch.Generator().manual_seed(seed))
 
 
 def over_seeds(values: Sequence[float], errors: Sequence[float] = ()) -> Estimate:

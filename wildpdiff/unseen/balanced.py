@@ -26,19 +26,24 @@ from .ways import ORACLE
 BALANCED_STUDY = "unseen-balanced"
 #: Photographs of a location that are named.
 ASKED = 200
-#: How rows are fine-tuned, and the same where it is to be quick.
-RECIPE, BRIEF = ORACLE, FinetuneRecipe(converge=2, rows=1, interval=1, batch_size=4)
+#: How rows are fine-tuned, and the same where it is to be quick; the photographs that are then trained on.
+RECIPE, BRIEF, FEW = ORACLE, FinetuneRecipe(converge=2, rows=1, interval=1, batch_size=4), 16
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """One fine-tuning: at a seen location of a bundle, plain or balanced, into a file."""
+    """One fine-tuning: at a seen location of a bundle, plain or balanced, into a file.
+
+    Attributes:
+        photographs: to train on; None: as many as the world's training part has.
+    """
 
     bundle: Path
     location: str
     balanced: bool
     path: Path
     recipe: FinetuneRecipe
+    photographs: int | None
     seed: int
 
 
@@ -56,7 +61,7 @@ def tune(job: Tuning) -> None:
     if job.path.exists():
         return
     bundle = opened_bundle(job.bundle)
-    images, backbone = bundle.world.images(job.location, "train"), bundle.backbone
+    images, backbone = bundle.world.images(job.location, "train", job.photographs), bundle.backbone
     start = backbone.subset.initial(backbone.network, torch.Generator().manual_seed(job.seed))
     prior = log_prior(images.labels, len(bundle.world.species))
     trained = backbone.biased(prior) if job.balanced else backbone
@@ -67,16 +72,17 @@ def tune(job: Tuning) -> None:
 def measure(lab: Lab) -> Iterator[tuple[Step, Data]]:
     """Fine-tune both zoos, and ask rows at home and their means everywhere."""
     bundle, work = lab.bundle, lab.work / ("balanced-quick" if lab.quick else "balanced")
-    jobs = _jobs(bundle, work.resolve(), BRIEF if lab.quick else RECIPE, lab.seed)
+    recipe, photographs = (BRIEF, FEW) if lab.quick else (RECIPE, None)
+    jobs = _jobs(bundle, work.resolve(), recipe, photographs, lab.seed)
     for count in each(tune, jobs, workers=lab.workers):
         yield Step(count, len(jobs) + 1, float("nan")), {}
     yield Step(len(jobs) + 1, len(jobs) + 1, float("nan")), _counted(bundle, jobs)
 
 
-def _jobs(bundle: Bundle, work: Path, recipe: FinetuneRecipe, seed: int) -> list[Tuning]:
+def _jobs(bundle: Bundle, work: Path, recipe: FinetuneRecipe, photographs: int | None, seed: int) -> list[Tuning]:
     folder = bundle.folder.resolve()
     return [
-        Tuning(folder, name, word == "balanced", work / f"{name}-{word}.safetensors", recipe, seed)
+        Tuning(folder, name, word == "balanced", work / f"{name}-{word}.safetensors", recipe, photographs, seed)
         for name in bundle.seen
         for word in ("plain", "balanced")
     ]
