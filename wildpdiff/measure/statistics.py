@@ -77,15 +77,10 @@ def over_units(values: Sequence[float], *, rounds: int = 4000, seed: int = 0) ->
 def _bootstrap(values: tuple[float, ...], rounds: int, seed: int) -> tuple[float, float, float, float]:
     """Mean, the ends of its interval and its error. A report asks for the same ones over and over."""
     tensor = torch.tensor(values, dtype=torch.float64)
-    means = tensor[_drawn(len(values), rounds, seed)].mean(dim=1).sort().values
+    drawn = torch.randint(len(values), (rounds, len(values)), generator=torch.Generator().manual_seed(seed))
+    means = tensor[drawn].mean(dim=1).sort().values
     low, high = float(means[int(0.025 * rounds)]), float(means[int(0.975 * rounds) - 1])
     return float(tensor.mean()), low, high, float(means.std())
-
-
-@lru_cache(maxsize=16)
-def _drawn(count: int, rounds: int, seed: int) -> Tensor:
-    """Which units each round of the bootstrap draws, `[rounds, count]`."""
-    return torch.randint(count, (rounds, count), generator=torch.Generator().manual_seed(seed))
 
 
 def over_seeds(values: Sequence[float], errors: Sequence[float] = ()) -> Estimate:
